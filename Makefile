@@ -1,0 +1,60 @@
+# The verbs of the house. `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := embedded,maps,web,dev
+ARGS ?=
+BUILT := api/dashboard/built/index.html
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type bench docs dashboard clean
+
+help:  ## List the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: $(STAMP) $(BUILT)  ## Install everything into .venv, build the dashboard, compile the rules
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Outrider needs Python 3.11: no '$(PYTHON)' on PATH (set PYTHON=/path/to/python3.11)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# uv resolves and unpacks several times faster than pip; where it can't be had, pip does the same.
+$(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
+	@$(BIN)/python -m engine.shards.warm_up
+	@touch $@
+
+DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
+$(BUILT): $(DASHBOARD_SOURCES) | $(STAMP)
+	@$(BIN)/python -m api.dashboard.build
+
+dashboard: $(BUILT)  ## Build the dashboard when its sources have changed
+
+demo: setup  ## Replay a real fleet on the live map (ARGS="--seconds 60 --json" passes arguments on)
+	@$(BIN)/outrider demo $(ARGS)
+
+test: setup  ## Run all tests against real stores, a real Ray and a real browser
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## Check style, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+type: setup  ## Check types alone
+	@$(BIN)/mypy
+
+bench: setup  ## Measure ingest, latency and memory on this machine
+	@$(BIN)/outrider bench ingest --transport ws --batch 100 --drivers 10000 --connections 8 --seconds 15 $(ARGS)
+	@$(BIN)/outrider bench latency --rate 50000 --subscribers 4 $(ARGS)
+	@$(BIN)/outrider bench memory --drivers 100000 $(ARGS)
+
+docs: setup  ## Write the reference pages from the code
+	@$(BIN)/outrider docs
+
+clean:  ## Remove what was built, but no data
+	rm -rf $(VENV) api/dashboard/built dashboard/node_modules

@@ -1,0 +1,78 @@
+"""The API of one process: routers, WebSockets, the page, and what all of them share."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import WebSocketRoute
+
+import api.devices
+import api.ingest
+from api.gateway import endpoint as gateway
+from api.ingest.stream import IngestStream
+from api.lifespan import lifespan_of
+from api.problems import PROBLEM_RESPONSES, install_problems
+from api.requests import RequestMiddleware
+from api.routers import auth, deliveries, drivers, geofences, health, keys, tracking
+from api.routers.page import mount_page
+from api.services import Services
+from engine.settings import Settings
+
+__all__ = ["create_app"]
+
+PREFIX = "/api/v1"
+
+
+def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
+    """Return the application.
+
+    Parameters
+    ----------
+    settings
+        All settings.
+    services
+        Parts that run already, for tests that need only some; none starts them with the application.
+    """
+    app = FastAPI(
+        title="Outrider",
+        version=version("outrider"),
+        summary="Actor-based real-time tracking for delivery fleets",
+        lifespan=lifespan_of(settings) if services is None else _nothing,
+        generate_unique_id_function=lambda route: route.name,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    if services is not None:
+        app.state.services = services
+    install_problems(app)
+    _add_middleware(app, settings)
+    _add_routes(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _nothing(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    if settings.api.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(settings.api.cors_origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(RequestMiddleware, max_body_bytes=settings.ingest.max_body_bytes)
+
+
+def _add_routes(app: FastAPI) -> None:
+    # a raw ASGI endpoint, first in line: without FastAPI's work per connection
+    app.router.routes.append(WebSocketRoute(f"{PREFIX}/ws/ingest", IngestStream()))
+    app.include_router(gateway.router)
+    rest = APIRouter(prefix=PREFIX, responses=PROBLEM_RESPONSES)
+    for module in (auth, drivers, deliveries, geofences, keys, tracking, health):
+        rest.include_router(module.router)
+    app.include_router(rest)
+    app.include_router(api.ingest.router)
+    app.include_router(api.devices.router)
+    app.include_router(health.metrics_router)
+    mount_page(app)

@@ -1,0 +1,35 @@
+"""Who is calling, after the token has been verified."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.store.scope import Scope
+
+__all__ = ["Principal", "Role"]
+
+Role = Literal["admin", "planner", "driver", "gateway", "device"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller.
+
+    `admin`, `planner` and `driver` are users with an access token; `gateway` is a key that speaks for every driver
+    of its tenant, `device` a key that speaks for one driver.
+    """
+
+    tenant: str
+    subject: str
+    role: Role
+    driver: str | None = None
+    """The only driver that a `driver` or `device` may speak for, `drv_…`."""
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def scope(self) -> Scope:
+        """Return the scope for repositories."""
+        return Scope(self.tenant, self.subject)
+
+    def speaks_for(self, driver: str) -> bool:
+        """Tell whether this caller may send positions of `driver` (of its own tenant)."""
+        return self.role in ("gateway", "admin") or self.driver == driver

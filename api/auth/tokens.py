@@ -1,0 +1,142 @@
+"""Access tokens and API keys: who sends them.
+
+An access token is a JWT (RFC 7519) signed with HS256. An API key is `ork_<id>_<secret>`; MongoDB holds its SHA-256.
+"""
+
+import datetime
+import hashlib
+import re
+import secrets
+import time
+from datetime import UTC
+from typing import Any, get_args
+
+import jwt
+from pymongo.errors import PyMongoError
+
+from api.auth.principal import Principal, Role
+from engine.settings import Settings
+from models.documents.key import ApiKey, KeyKind
+from models.documents.user import User
+from models.errors import BadSettings, NotAuthenticated, StoreUnavailable
+from models.ids import new_id
+from models.store.accounts import KeyRepository
+from models.store.connections import Database
+
+__all__ = ["Authenticator", "new_key"]
+
+_ALGORITHMS = ["HS256"]  # pinned: the token's own header never chooses
+_ISSUER = "outrider"
+_AUDIENCE = "outrider-api"
+_REQUIRED = ["exp", "iat", "iss", "aud", "sub", "tenant", "role"]
+_MIN_SECRET_BYTES = 32  # as long as the hash, RFC 7518 section 3.2
+_MAX_TOKEN_CHARS = 4096
+_KEY_PATTERN = re.compile(r"^ork_([0-9a-z]{26})_([0-9a-f]{64})$")
+_CACHE_S = 10.0  # a deleted key works at most this much longer
+_CACHE_ENTRIES = 20_000
+_REFUSED = "the token is not valid"
+
+
+def new_key(tenant: str, kind: KeyKind, name: str, driver: str | None) -> tuple[ApiKey, str]:
+    """Return a new key and its token, which nobody can see again."""
+    identifier = new_id("key")
+    token = f"ork_{identifier.removeprefix('key_')}_{secrets.token_hex(32)}"
+    return ApiKey(id=identifier, tenant=tenant, kind=kind, name=name, digest=_digest(token), driver=driver), token
+
+
+class Authenticator:
+    """Turns tokens into principals, and users into tokens."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
+        if len(secret.encode()) < _MIN_SECRET_BYTES:
+            raise BadSettings(f"OUTRIDER_JWT_SECRET needs {_MIN_SECRET_BYTES} bytes or more")
+        self._secret = secret
+        self._kid = hashlib.sha256(secret.encode()).hexdigest()[:8]
+        self._ttl_s = settings.api.token_ttl_s
+        self._keys = KeyRepository(database)
+        self._known: dict[str, tuple[float, Principal]] = {}
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return who sends `token`, an access token or an API key.
+
+        Raises
+        ------
+        NotAuthenticated
+            If it is wrong, forged, expired or deleted.
+        StoreUnavailable
+            If a key can't be looked up.
+        """
+        if len(token) > _MAX_TOKEN_CHARS:
+            raise NotAuthenticated(_REFUSED)
+        if token.startswith("ork_"):
+            return await self._by_key(token)
+        return self._by_jwt(token)
+
+    def issue(self, user: User) -> tuple[str, int]:
+        """Return an access token for `user` and its life in seconds."""
+        issued = datetime.datetime.now(tz=UTC)
+        claims = {
+            "iss": _ISSUER,
+            "aud": _AUDIENCE,
+            "sub": user.id,
+            "tenant": user.tenant,
+            "role": user.role,
+            "iat": issued,
+            "exp": issued + datetime.timedelta(seconds=self._ttl_s),
+            "jti": new_id("tok"),
+        }
+        if user.driver is not None:
+            claims["driver"] = user.driver
+        return jwt.encode(claims, self._secret, _ALGORITHMS[0], headers={"kid": self._kid}), self._ttl_s
+
+    def _by_jwt(self, token: str) -> Principal:
+        try:
+            if jwt.get_unverified_header(token).get("kid") != self._kid:
+                raise NotAuthenticated(_REFUSED)
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._secret,
+                algorithms=_ALGORITHMS,
+                audience=_AUDIENCE,
+                issuer=_ISSUER,
+                options={"require": _REQUIRED},
+            )
+        except jwt.ExpiredSignatureError as fault:
+            raise NotAuthenticated("the token has expired") from fault
+        except (jwt.PyJWTError, ValueError) as fault:
+            raise NotAuthenticated(_REFUSED) from fault
+        if claims["role"] not in get_args(Role):
+            raise NotAuthenticated(_REFUSED)
+        return Principal(claims["tenant"], claims["sub"], claims["role"], claims.get("driver"))
+
+    async def _by_key(self, token: str) -> Principal:
+        match = _KEY_PATTERN.match(token)
+        if match is None:
+            raise NotAuthenticated(_REFUSED)
+        digest = _digest(token)
+        until, principal = self._known.get(digest, (0.0, None))
+        if principal is not None and until > time.monotonic():
+            return principal
+        try:
+            key = await self._keys.by_digest(f"key_{match[1]}", digest)
+        except PyMongoError as fault:
+            raise StoreUnavailable("keys can't be checked at the moment") from fault
+        if key is None:
+            self._known.pop(digest, None)
+            raise NotAuthenticated(_REFUSED)
+        return self._remember(digest, Principal(key.tenant, key.id, key.kind, key.driver))
+
+    def _remember(self, digest: str, principal: Principal) -> Principal:
+        if len(self._known) >= _CACHE_ENTRIES:
+            self._known.clear()
+        self._known[digest] = (time.monotonic() + _CACHE_S, principal)
+        return principal
+
+    def forget(self, identifier: str) -> None:
+        """Drop a deleted key from this process's cache, so that it stops working at once here."""
+        self._known = {digest: known for digest, known in self._known.items() if known[1].subject != identifier}
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

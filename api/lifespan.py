@@ -1,0 +1,57 @@
+"""What one API process is made of, in the order of starting; stopping goes the other way."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from api.auth.tokens import Authenticator
+from api.gateway.hub import Hub
+from api.services import Services
+from engine.client import Engine
+from engine.log.append import LogAppender
+from engine.registry import DriverRegistry
+from engine.settings import Settings
+from models.errors import BadSettings
+from models.store.connections import connect_mongo, connect_redis
+
+__all__ = ["lifespan_of"]
+
+
+def lifespan_of(settings: Settings) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    """Return the lifespan of an app with these settings."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.services = await _start(settings, stack)
+            yield
+
+    return lifespan
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
+    database = connect_mongo(_url("MONGO", settings.mongo_url), settings.database)
+    stack.callback(database.client.close)
+    redis = connect_redis(_url("REDIS", settings.redis_url))
+    stack.push_async_callback(redis.aclose)
+    registry = DriverRegistry(database, settings.log.partitions)
+    appender = LogAppender(redis, settings)
+    await appender.start()
+    stack.push_async_callback(appender.stop)
+    engine = Engine(settings, database, redis, registry)
+    await engine.start()
+    stack.push_async_callback(engine.stop)
+    services = Services(settings, database, redis, Authenticator(settings, database), registry, appender, engine, None)  # type: ignore[arg-type]  # the hub needs the others; it follows in the next line
+    services.hub = Hub(services)
+    await services.hub.start()
+    stack.push_async_callback(services.hub.stop)
+    return services
+
+
+def _url(store: str, url: SecretStr | None) -> str:
+    if url is None:
+        raise BadSettings(f"OUTRIDER_{store}_URL is not set: `outrider up` sets it for its API workers")
+    return url.get_secret_value()

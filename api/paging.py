@@ -1,0 +1,60 @@
+"""Cursor pages of lists. A cursor is the last id of a page, made opaque."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Depends, Query
+
+from models.documents.document import Document, Shape
+from models.errors import InvalidInput
+from models.store.paging import Page, PageRequest
+
+__all__ = ["PageOf", "Paging", "page_of"]
+
+MAX_LIMIT = 200
+_ID = re.compile(r"^[a-z]{3}_[0-9a-z]{1,64}$")
+
+ItemT = TypeVar("ItemT")
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+class PageOf(Shape, Generic[ItemT]):
+    """One page of a list."""
+
+    items: Sequence[ItemT]
+    next: str | None = None
+    """Cursor of the next page, if there is one."""
+
+
+def _paging(
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
+) -> PageRequest:
+    return PageRequest(limit, None if cursor is None else _decoded(cursor))
+
+
+Paging = Annotated[PageRequest, Depends(_paging)]
+"""The page that the query asks for."""
+
+
+def page_of(page: Page[DocumentT], show: Callable[[DocumentT], Any]) -> dict[str, Any]:
+    """Return a page of documents as it is answered, each as `show` gives it."""
+    last = page.items[-1].id if page.more and page.items else None
+    return {"items": [show(item) for item in page.items], "next": None if last is None else _encoded(last)}
+
+
+def _encoded(identifier: str) -> str:
+    return base64.urlsafe_b64encode(identifier.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        identifier = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError) as fault:
+        raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")]) from fault
+    if not _ID.match(identifier):
+        raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")])
+    return identifier

@@ -1,0 +1,204 @@
+"""Errors as `application/problem+json` (RFC 9457): the only place where an error becomes a status.
+
+A problem carries `type` (stable), `title`, `status`, `detail`, `code` (the last part of the type), `requestId`, and
+where they help `errors` (field paths), `allowed`, `current`. It never carries what was sent, and never a stack trace.
+"""
+
+import http
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+
+from models import errors
+from models.errors import InvalidInput, NotAuthenticated, OutriderError, StoreUnavailable, TryLater
+
+__all__ = [
+    "PROBLEM_RESPONSES",
+    "STATUSES",
+    "Problem",
+    "install_problems",
+    "problem_of",
+    "problem_response",
+    "status_of",
+]
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "/problems/"
+_RETRY_AFTER_STORE_S = 2.0
+_MAX_ERRORS = 50  # a bulk body may be wrong in a thousand places
+
+STATUSES: Mapping[type[OutriderError], int] = {
+    errors.OutriderError: 500,
+    errors.InvalidInput: 422,
+    errors.Malformed: 400,
+    errors.TooLarge: 413,
+    errors.NotAuthenticated: 401,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TryLater: 503,
+    errors.RateLimited: 429,
+}
+"""Status of each branch of the error tree; a class takes that of its nearest ancestor here."""
+
+_CODES: Mapping[int, str] = {
+    400: "malformed",
+    401: errors.NotAuthenticated.code,
+    403: errors.NotAllowed.code,
+    404: errors.NotFound.code,
+    405: "method-not-allowed",
+    409: errors.Conflict.code,
+    413: errors.TooLarge.code,
+    422: errors.InvalidInput.code,
+    429: errors.RateLimited.code,
+    503: errors.TryLater.code,
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    """Path of the field, `stops.0.latitude`."""
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error, RFC 9457."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None = None
+    errors: list[FieldProblem] | None = None
+    allowed: list[str] | None = None
+    current: int | None = None
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description, "content": {MEDIA_TYPE: {}}}
+    for status, description in (
+        (401, "No valid token"),
+        (403, "Not among the caller's rights"),
+        (404, "Not there, or another tenant's"),
+        (409, "The world has moved on"),
+        (422, "The request has to change"),
+        (503, "Try again after `Retry-After`"),
+    )
+}
+"""Error answers for OpenAPI."""
+
+
+def status_of(kind: type[OutriderError]) -> int:
+    """Return the status of an error class."""
+    return next(STATUSES[ancestor] for ancestor in kind.__mro__ if ancestor in STATUSES)
+
+
+def problem_of(error: OutriderError, request_id: str | None = None) -> dict[str, Any]:
+    """Return an error as a problem; what is our own fault says nothing of the inside."""
+    status = status_of(type(error))
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _problem(status, "error", "something went wrong on our side", request_id)
+    problem = _problem(status, error.code, str(error), request_id)
+    if isinstance(error, InvalidInput) and error.fields:
+        problem["errors"] = [{"field": field, "detail": detail} for field, detail in error.fields[:_MAX_ERRORS]]
+    for name in ("allowed", "current"):
+        if (value := getattr(error, name, None)) is not None and not (name == "current" and isinstance(value, str)):
+            problem[name] = list(value) if name == "allowed" else value
+    return problem
+
+
+def problem_response(error: OutriderError, request_id: str | None = None) -> Response:
+    """Return an error as an answer."""
+    headers = {}
+    if isinstance(error, TryLater):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return _respond(problem_of(error, request_id), headers)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem."""
+    app.add_exception_handler(OutriderError, _on_ours)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(PyMongoError, _on_store)
+    app.add_exception_handler(RedisError, _on_store)
+    app.add_exception_handler(Exception, _on_unknown)
+
+
+async def _on_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OutriderError)  # noqa: S101 - registered for this class
+    if status_of(type(error)) == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return await _on_unknown(request, error)
+    return problem_response(error, _request_id(request))
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        problem = _problem(400, "malformed", "the body is not valid JSON", _request_id(request))
+        return _respond(problem, {})
+    fields = [(_path(one["loc"]), str(one["msg"]).removeprefix("Value error, ")) for one in found]
+    detail = f"{fields[0][0] or 'body'}: {fields[0][1]}" if fields else "the request is not valid"
+    return problem_response(InvalidInput(detail, fields), _request_id(request))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    code = _CODES.get(error.status_code, "error")
+    problem = _problem(error.status_code, code, str(error.detail), _request_id(request))
+    return _respond(problem, dict(error.headers or {}))
+
+
+async def _on_store(request: Request, error: Exception) -> Response:
+    log.warning("store.failed", error=str(error), kind=type(error).__name__)
+    away = StoreUnavailable("a store does not answer at the moment", _RETRY_AFTER_STORE_S)
+    return problem_response(away, _request_id(request))
+
+
+async def _on_unknown(request: Request, error: Exception) -> Response:
+    log.error("request.failed", path=request.url.path, exc_info=error)
+    return problem_response(OutriderError(), _request_id(request))
+
+
+def _problem(status: int, code: str, detail: str, request_id: str | None) -> dict[str, Any]:
+    problem: dict[str, Any] = {
+        "type": TYPE_PREFIX + code,
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return problem | ({"requestId": request_id} if request_id else {})
+
+
+def _respond(problem: dict[str, Any], headers: dict[str, str]) -> Response:
+    return JSONResponse(problem, problem["status"], headers, MEDIA_TYPE)
+
+
+def _request_id(request: Request) -> str | None:
+    identifier = request.scope.get("request_id")
+    return identifier if isinstance(identifier, str) else None
+
+
+def _path(location: Iterable[str | int]) -> str:
+    parts = [str(part) for part in location]
+    return ".".join(parts[1:] if parts and parts[0] in ("body", "query", "path", "header") else parts)

@@ -1,0 +1,218 @@
+"""Deliveries: creating, assigning, moving on."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from api.auth.dependencies import ServicesOf, only, planners
+from api.auth.principal import Principal
+from api.idempotency import IdempotencyKey, create_once
+from api.paging import PageOf, Paging, page_of
+from api.services import Services
+from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.lifecycle import Move, Wanted
+from models.documents.delivery import (
+    Customer,
+    Delivery,
+    Place,
+    Position,
+    Priority,
+    Status,
+    StatusChange,
+    Stop,
+    TimeWindow,
+)
+from models.documents.document import Instant, Line, Shape, now
+from models.errors import NotAllowed, NotFound
+from models.ids import new_id
+from models.store.deliveries import DeliveryRepository
+
+__all__ = ["router", "visible_delivery"]
+
+router = APIRouter(prefix="/deliveries", tags=["deliveries"])
+carriers = only("admin", "planner", "driver", "device")
+Planner = Annotated[Principal, Depends(planners)]
+Carrier = Annotated[Principal, Depends(carriers)]
+_MAX_BULK = 1000
+_PLANNERS_ONLY = frozenset({"pending", "cancelled"})
+"""What a driver can't do to its own delivery; it declines instead."""
+
+
+class NewDelivery(Shape):
+    """A delivery to be created."""
+
+    dropoff: Place
+    pickup: Place | None = None
+    driver_id: str | None = None
+    """Assigned to this driver at once."""
+    reference: Line | None = None
+    customer: Customer = Customer()
+    weight_kg: float | None = Field(None, ge=0, le=100_000)
+    volume_m3: float | None = Field(None, ge=0, le=1_000)
+    priority: Priority = "normal"
+    time_window: TimeWindow | None = None
+    service_time_s: int = Field(0, ge=0, le=86_400)
+    notes: str | None = Field(None, max_length=2000)
+
+
+class DeliveryView(Shape):
+    """A delivery."""
+
+    id: str
+    version: int
+    status: Status
+    driver_id: str | None
+    reference: str | None
+    pickup: Place | None
+    dropoff: Place
+    stops: Sequence[Stop]
+    located: bool
+    """Whether all places are known as points; if not, the delivery waits for geocoding."""
+    customer: Customer
+    weight_kg: float | None
+    volume_m3: float | None
+    priority: Priority
+    time_window: TimeWindow | None
+    service_time_s: int
+    notes: str | None
+    history: Sequence[StatusChange]
+    created_at: Instant
+    updated_at: Instant
+
+
+class Assignment(Shape):
+    """Who gets a delivery."""
+
+    driver_id: str
+    version: int | None = Field(None, ge=1)
+    """The version that the caller has seen; if it is no longer current, the answer is 409."""
+
+
+class StatusMove(Shape):
+    """The next status of a delivery."""
+
+    status: Wanted
+    location: Position | None = None
+    notes: str | None = Field(None, max_length=2000)
+    version: int | None = Field(None, ge=1)
+
+
+@router.post("", status_code=201, response_model=DeliveryView)
+async def create_delivery(
+    request: Request,
+    services: ServicesOf,
+    principal: Planner,
+    body: NewDelivery,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Create a delivery, and assign it at once if `driverId` is given."""
+
+    async def create() -> DeliveryView:
+        return (await _create(services, principal, [body]))[0]
+
+    return await create_once(request, services.database, principal, idempotency_key, create)
+
+
+@router.post("/bulk", status_code=201, response_model=Sequence[DeliveryView])
+async def create_deliveries(
+    request: Request,
+    services: ServicesOf,
+    principal: Planner,
+    body: Annotated[list[NewDelivery], Body(min_length=1, max_length=_MAX_BULK)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Create up to a thousand deliveries, all or none."""
+
+    async def create() -> list[DeliveryView]:
+        return await _create(services, principal, body)
+
+    return await create_once(request, services.database, principal, idempotency_key, create)
+
+
+@router.get("", response_model=PageOf[DeliveryView])
+async def list_deliveries(
+    services: ServicesOf,
+    principal: Carrier,
+    page: Paging,
+    status: Status | None = None,
+    driver_id: Annotated[str | None, Query(alias="driverId")] = None,
+) -> dict[str, Any]:
+    """Return deliveries, newest first; a driver sees its own."""
+    driver = principal.driver or driver_id if principal.role in ("driver", "device") else driver_id
+    repository = DeliveryRepository(services.database)
+    return page_of(await repository.page(principal.scope, page, status=status, driver=driver), view_of)
+
+
+@router.get("/{delivery_id}")
+async def get_delivery(services: ServicesOf, principal: Carrier, delivery_id: str) -> DeliveryView:
+    """Return one delivery."""
+    return view_of(await visible_delivery(services, principal, delivery_id))
+
+
+@router.put("/{delivery_id}/assignment")
+@router.post("/{delivery_id}/assignment", include_in_schema=False)
+async def assign_delivery(services: ServicesOf, principal: Planner, delivery_id: str, body: Assignment) -> DeliveryView:
+    """Give a delivery to a driver, also one that another driver had."""
+    commands = _commands(services)
+    return view_of(await commands.assign(principal.scope, delivery_id, body.driver_id, body.version))
+
+
+@router.patch("/{delivery_id}/status")
+async def move_delivery(services: ServicesOf, principal: Carrier, delivery_id: str, body: StatusMove) -> DeliveryView:
+    """Bring a delivery to another status; the answer to a forbidden one names the allowed ones."""
+    await visible_delivery(services, principal, delivery_id)
+    if principal.role in ("driver", "device") and body.status in _PLANNERS_ONLY:
+        raise NotAllowed(f"a {principal.role} may not make a delivery {body.status}")
+    move = Move(body.status, now(), principal.subject, body.notes, body.location)
+    return view_of(await _commands(services).move(principal.scope, delivery_id, move, body.version))
+
+
+@router.delete("/{delivery_id}")
+async def cancel_delivery(
+    services: ServicesOf, principal: Planner, delivery_id: str, version: Annotated[int | None, Query(ge=1)] = None
+) -> DeliveryView:
+    """Cancel a delivery that has not been picked up."""
+    move = Move("cancelled", now(), principal.subject)
+    return view_of(await _commands(services).move(principal.scope, delivery_id, move, version))
+
+
+async def visible_delivery(services: Services, principal: Principal, delivery_id: str) -> Delivery:
+    """Return a delivery that the caller may see.
+
+    Raises
+    ------
+    NotFound
+        If there is none, or it is another tenant's or, for drivers and devices, another driver's.
+    """
+    delivery = await DeliveryRepository(services.database).get(principal.scope, delivery_id)
+    if principal.role in ("driver", "device") and delivery.driver != principal.driver:
+        raise NotFound("delivery", delivery_id)
+    return delivery
+
+
+def view_of(delivery: Delivery) -> DeliveryView:
+    """Return a delivery as it is answered."""
+    fields = dict(delivery)
+    for inner in ("tenant", "driver"):
+        del fields[inner]
+    return DeliveryView(**fields, driver_id=delivery.driver, stops=delivery.stops, located=delivery.is_located)
+
+
+async def _create(services: Services, principal: Principal, bodies: Sequence[NewDelivery]) -> list[DeliveryView]:
+    orders = [_order(principal, body) for body in bodies]
+    return [view_of(delivery) for delivery in await _commands(services).create(principal.scope, orders)]
+
+
+def _order(principal: Principal, body: NewDelivery) -> Order:
+    fields = dict(body)
+    driver = fields.pop("driver_id")
+    moment = now()
+    delivery = Delivery(id=new_id("dlv"), tenant=principal.tenant, created_at=moment, updated_at=moment, **fields)
+    return Order(delivery, driver)
+
+
+def _commands(services: Services) -> DeliveryCommands:
+    return DeliveryCommands(services.database, services.settings.log.partitions)

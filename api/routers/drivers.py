@@ -1,0 +1,171 @@
+"""Drivers: who they are, where they are, where they were."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Request
+from fastapi.responses import Response
+
+from api.auth.dependencies import ServicesOf, only, planners
+from api.auth.principal import Principal
+from api.idempotency import IdempotencyKey, create_once
+from api.live_view import JsonResponse, geojson_of, live_of, track_of
+from api.moments import Between
+from api.paging import PageOf, Paging, page_of
+from api.services import Services
+from models.documents.document import Instant, Latitude, Line, Longitude, Shape
+from models.documents.driver import Driver, MotionProfileName
+from models.errors import NotFound
+from models.store.drivers import DriverRepository, NewDriver
+from models.store.motion import MotionRepository
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/drivers", tags=["drivers"])
+Planner = Annotated[Principal, Depends(planners)]
+Watcher = Annotated[Principal, Depends(only("admin", "planner", "driver", "device"))]
+_MAX_BULK = 1000
+_GEOJSON = "application/geo+json"
+
+
+class DriverBody(Shape):
+    """A driver to be created."""
+
+    name: Line
+    external_id: Line | None = None
+    """What the customer's systems or the device call it; unique in the tenant."""
+    phone: Line | None = None
+    profile: MotionProfileName | None = None
+    """Motion profile; none takes the tenant's."""
+
+
+class DriverView(DriverBody):
+    """A driver."""
+
+    id: str
+    number: int
+    """What packed frames call it."""
+    created_at: Instant
+
+
+@router.post("", status_code=201, response_model=DriverView)
+async def create_driver(
+    request: Request, services: ServicesOf, principal: Planner, body: DriverBody, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Create a driver."""
+
+    async def create() -> DriverView:
+        return (await _create(services, principal, [body]))[0]
+
+    return await create_once(request, services.database, principal, idempotency_key, create)
+
+
+@router.post("/bulk", status_code=201, response_model=Sequence[DriverView])
+async def create_drivers(
+    request: Request,
+    services: ServicesOf,
+    principal: Planner,
+    body: Annotated[list[DriverBody], Body(min_length=1, max_length=_MAX_BULK)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Create up to a thousand drivers, all or none, in the order given."""
+
+    async def create() -> list[DriverView]:
+        return await _create(services, principal, body)
+
+    return await create_once(request, services.database, principal, idempotency_key, create)
+
+
+@router.get("", response_model=PageOf[DriverView])
+async def list_drivers(
+    services: ServicesOf,
+    principal: Planner,
+    page: Paging,
+    external_id: Annotated[str | None, Query(alias="externalId", max_length=200)] = None,
+) -> dict[str, Any]:
+    """Return the tenant's drivers, oldest first."""
+    return page_of(await _drivers(services).page(principal.scope, page, external_id=external_id), _view)
+
+
+@router.get("/nearest")
+async def nearest_drivers(
+    services: ServicesOf,
+    principal: Planner,
+    lat: Annotated[Latitude, Query()],
+    lon: Annotated[Longitude, Query()],
+    limit: Annotated[int, Query(ge=1, le=200)] = 10,
+) -> Response:
+    """Return live drivers by distance from a point."""
+    found = await services.engine.nearest(principal.tenant, lat, lon, limit)
+    return JsonResponse({"items": [live_of(live) for live in found]})
+
+
+@router.get("/{driver_id}")
+async def get_driver(services: ServicesOf, principal: Watcher, driver_id: str) -> DriverView:
+    """Return one driver, by its id or external id."""
+    return _view(await _drivers(services).get(principal.scope, await _visible(services, principal, driver_id)))
+
+
+@router.get("/{driver_id}/live")
+async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: str) -> Response:
+    """Return a driver's live state, from memory; `stale` says that its shard was away."""
+    driver = await _visible(services, principal, driver_id)
+    return JsonResponse(live_of(await services.engine.driver(principal.tenant, driver).live()))
+
+
+@router.get("/{driver_id}/track")
+async def get_track(
+    services: ServicesOf,
+    principal: Watcher,
+    driver_id: str,
+    between: Between,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Return a driver's fixes by fix time, as columns; as GeoJSON with `Accept: application/geo+json`."""
+    driver = await _visible(services, principal, driver_id)
+    track = await services.engine.driver(principal.tenant, driver).track(*between)
+    if _GEOJSON in accept:
+        return JsonResponse(geojson_of(driver, track), media_type=_GEOJSON)
+    return JsonResponse(track_of(driver, track))
+
+
+@router.get("/{driver_id}/trips")
+async def get_trips(services: ServicesOf, principal: Watcher, driver_id: str, between: Between) -> Response:
+    """Return a driver's trips and visits that began in a range of time."""
+    driver = await _visible(services, principal, driver_id)
+    motion = MotionRepository(services.database)
+    trips = await motion.trips(principal.scope, driver, *between)
+    visits = await motion.visits(principal.scope, driver, *between)
+    return JsonResponse({"trips": [_shown(trip) for trip in trips], "visits": [_shown(visit) for visit in visits]})
+
+
+async def _create(services: Services, principal: Principal, bodies: Sequence[DriverBody]) -> list[DriverView]:
+    made = await _drivers(services).create_many(principal.scope, [NewDriver(**dict(body)) for body in bodies])
+    return [_view(driver) for driver in made]
+
+
+async def _visible(services: Services, principal: Principal, driver: str) -> str:
+    """Return the id of a driver, asked for by id or external id, that the caller may see."""
+    found = (await services.registry.resolve(principal.tenant, [driver])).get(driver)
+    if found is None or (principal.role in ("driver", "device") and found.id != principal.driver):
+        raise NotFound("driver", driver)
+    return found.id
+
+
+def _drivers(services: Services) -> DriverRepository:
+    return DriverRepository(services.database, services.settings.log.partitions)
+
+
+def _view(driver: Driver) -> DriverView:
+    return DriverView.model_validate(driver.model_dump(exclude={"tenant", "partition"}))
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a trip or visit as it is answered: places spelled out, our own bookkeeping left out."""
+    shown: dict[str, Any] = {"id": record["_id"], "from": record["from"], "to": record.get("to")}
+    for name in ("start", "end", "place"):
+        if name in record:
+            shown[name] = {"latitude": record[name][0], "longitude": record[name][1]}
+    if "distanceM" in record:
+        shown["distanceM"] = record["distanceM"]
+    return shown

@@ -1,0 +1,51 @@
+"""The dashboard: one page, its assets, and the base map with range requests."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from api.dashboard import BUILT, MAPS, is_built
+
+__all__ = ["mount_page"]
+
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; worker-src 'self'; connect-src 'self' ws: wss:; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_NOTBUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Outrider</title>
+<body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
+<h1>Outrider is running</h1>
+<p>The dashboard has not been built. Run <code>make dashboard</code> and load this page again.</p>
+<p>The API is described at <a href="/docs">/docs</a>.</p></body></html>"""
+
+
+class _Assets(StaticFiles):
+    """Built files: their names change with their content, so browsers may keep them."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        """Return a file that never changes under its name."""
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+        response.headers.update({**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"})
+        return response
+
+
+def mount_page(app: FastAPI) -> None:
+    """Serve the dashboard at `/`; what is built later is found without a restart."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def page() -> Response:
+        if not is_built():
+            return HTMLResponse(_NOTBUILT, 503, _HEADERS)
+        return FileResponse(BUILT / "index.html", headers={**_HEADERS, "Cache-Control": "no-cache"})
+
+    app.include_router(router)
+    app.mount("/assets", _Assets(directory=BUILT / "assets", check_dir=False), name="assets")
+    app.mount("/maps", StaticFiles(directory=MAPS, check_dir=False), name="maps")

@@ -1,0 +1,111 @@
+"""Tracking of one delivery: its status with its driver's live position, and the one-ping way in."""
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field
+
+from api.auth.dependencies import ServicesOf, only
+from api.auth.principal import Principal
+from api.ingest.pings import count_pings
+from api.ingest.validate import Refusal, check_record, pack_record
+from api.live_view import JsonResponse, live_of
+from api.routers.deliveries import view_of, visible_delivery
+from api.services import Services
+from engine.log.append import PARTITION
+from models.documents.document import Instant, Latitude, Longitude, Shape, now
+from models.errors import Conflict, InvalidInput, NotFound
+from models.messages.fixes import FIX, Source
+from models.store.deliveries import DeliveryRepository
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/tracking", tags=["tracking"])
+Watcher = Annotated[Principal, Depends(only("admin", "planner", "driver", "device"))]
+Sender = Annotated[Principal, Depends(only("admin", "driver", "device", "gateway"))]
+
+
+class LocationUpdate(Shape):
+    """One position of the delivery's driver."""
+
+    latitude: Latitude
+    longitude: Longitude
+    time: Instant | None = None
+    """Fix time, RFC 3339 or epoch milliseconds; now unless given."""
+    speed: float | None = Field(None, ge=0, le=1000)
+    """Metres a second."""
+    heading: float | None = Field(None, ge=0, le=360)
+    accuracy: float | None = Field(None, ge=0, le=1e7)
+    altitude: float | None = Field(None, ge=-12_000, le=100_000)
+    battery: int | None = Field(None, ge=0, le=100)
+    sequence: int | None = Field(None, ge=0, lt=2**63)
+
+
+@router.get("/{delivery_id}")
+async def track_delivery(services: ServicesOf, principal: Watcher, delivery_id: str) -> Response:
+    """Return a delivery's status and where its driver is; `stale` says that the position is an older snapshot."""
+    delivery = await visible_delivery(services, principal, delivery_id)
+    live = None if delivery.driver is None else await _live(services, principal, delivery.driver)
+    shown = view_of(delivery).model_dump(mode="json", by_alias=True)
+    return JsonResponse(
+        {
+            "deliveryId": delivery.id,
+            "status": delivery.status.value,
+            "version": delivery.version,
+            "driverId": delivery.driver,
+            "stops": shown["stops"],
+            "timeWindow": shown["timeWindow"],
+            "updatedAt": shown["updatedAt"],
+            "driver": live,
+            "stale": bool(live and live["stale"]),
+        }
+    )
+
+
+@router.post("/{delivery_id}")
+async def update_location(
+    services: ServicesOf, principal: Sender, delivery_id: str, body: LocationUpdate
+) -> dict[str, str | bool]:
+    """Take one position of the delivery's driver; the answer comes when the log holds it."""
+    delivery = await DeliveryRepository(services.database).get(principal.scope, delivery_id)
+    if principal.role in ("driver", "device") and delivery.driver != principal.driver:
+        raise NotFound("delivery", delivery_id)
+    if delivery.driver is None:
+        raise Conflict("nobody has this delivery, so there is no driver whose position this could be")
+    driver = (await services.registry.resolve(principal.tenant, [delivery.driver])).get(delivery.driver)
+    if driver is None:
+        raise NotFound("driver", delivery.driver)
+    record = _packed(body, driver.number)
+    latest_ms = int((now().timestamp() + services.settings.ingest.max_future_s) * 1000)
+    if fault := check_record(record, latest_ms):
+        refusal = Refusal.of(0, fault)
+        raise InvalidInput(f"{refusal.field}: {refusal.reason}", [(refusal.field, refusal.reason)])
+    fix = np.frombuffer(record, FIX)
+    await services.appender.append(fix, np.array([driver.partition], PARTITION))
+    count_pings(principal.tenant, 1, 0)
+    return {"accepted": True, "deliveryId": delivery.id, "driverId": driver.id}
+
+
+def _packed(body: LocationUpdate, driver: int) -> bytes:
+    time = body.time or now()
+    return pack_record(
+        int(time.timestamp() * 1000),
+        body.latitude,
+        body.longitude,
+        driver=driver,
+        speed=body.speed,
+        heading=body.heading,
+        accuracy=body.accuracy,
+        altitude=body.altitude,
+        battery=body.battery,
+        sequence=body.sequence,
+        source=Source.TRACKING,
+    )
+
+
+async def _live(services: Services, principal: Principal, driver: str) -> dict[str, Any] | None:
+    try:
+        return live_of(await services.engine.driver(principal.tenant, driver).live())
+    except NotFound:
+        return None  # it has sent nothing yet

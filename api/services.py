@@ -1,0 +1,37 @@
+"""What the routers share: made once by `api.lifespan`, found at `request.app.state.services`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+
+from engine.settings import Settings
+from models.store.connections import Database
+
+if TYPE_CHECKING:
+    from api.auth.tokens import Authenticator
+    from api.gateway.hub import Hub
+    from engine.client import Engine
+    from engine.log.append import LogAppender
+    from engine.registry import DriverRegistry
+
+__all__ = ["Services"]
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of one API process."""
+
+    settings: Settings
+    database: Database
+    redis: "Redis"
+    authenticator: "Authenticator"
+    """`await authenticator.authenticate(token) -> Principal`; raises NotAuthenticated."""
+    registry: "DriverRegistry"
+    """Driver ids to numbers and back."""
+    appender: "LogAppender"
+    """Group commit to the ingest log, and the durable watermark."""
+    engine: "Engine"
+    """Typed references to virtual actors, live queries, tracks."""
+    hub: "Hub"
+    """Fan-out of live frames to this process's subscribers."""

@@ -1,0 +1,49 @@
+"""One API process: `python -m api.worker --fd N` serves the app on a socket that the host has opened."""
+
+import argparse
+import socket
+
+import uvicorn
+
+from api.app import create_app
+from api.ingest.takeover import TakeoverProtocol
+from engine.settings import Settings
+from engine.telemetry.logging import configure_logging, quiet_ray
+
+__all__ = ["main"]
+
+_DRAIN_S = 5
+_WS_PING_S = 20.0
+_BACKLOG = 2048
+
+
+def main() -> None:
+    """Serve until SIGTERM, then finish the requests that run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="file descriptor of the listening socket")
+    descriptor = parser.parse_args().fd
+    settings = Settings()
+    configure_logging(settings.log_level)
+    quiet_ray()
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        ws=TakeoverProtocol,
+        ws_max_size=settings.ingest.max_body_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=_WS_PING_S,
+        ws_ping_timeout=_WS_PING_S,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+        backlog=_BACKLOG,
+    )
+    # made from the descriptor here, because uvicorn's own `fd` takes every socket for a unix one
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+/** The base map: MapLibre on one PMTiles file that our own server gives. */
+import { addProtocol, AttributionControl, GeoJSONSource, Map as MapLibreMap, NavigationControl, ScaleControl, setWorkerUrl } from "maplibre-gl";
+import "maplibre-gl/dist/maplibre-gl.css";
+import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
+import { Protocol } from "pmtiles";
+
+import type { Position, Track } from "../live/rest.ts";
+import type { Box } from "../live/protocol.ts";
+import type { Theme } from "./palette.ts";
+import { baseStyle, STOPS_SOURCE, TRACK_SOURCE } from "./style.ts";
+
+const TILES = "/maps/porto.pmtiles";
+const HOME: [number, number] = [-8.615, 41.157]; // the middle of Porto, whose map is shipped
+const HOME_ZOOM = 12.6;
+
+export interface PlannedStop extends Position {
+  kind: "pickup" | "dropoff";
+}
+
+setWorkerUrl(workerUrl);
+addProtocol("pmtiles", new Protocol().tile);
+
+export function createMap(container: HTMLElement, theme: Theme): MapLibreMap {
+  const map = new MapLibreMap({
+    container,
+    style: styleFor(theme),
+    center: HOME,
+    zoom: HOME_ZOOM,
+    minZoom: 7,
+    maxZoom: 19,
+    maxPitch: 0, // the vehicles lie on a flat canvas
+    fadeDuration: 0, // a label that fades in repaints the whole map twenty times
+    attributionControl: false,
+  });
+  map.touchPitch.disable();
+  map.addControl(new AttributionControl({ compact: false }), "bottom-right");
+  map.addControl(new NavigationControl({ visualizePitch: false }), "bottom-right");
+  map.addControl(new ScaleControl({}), "bottom-left");
+  map.getCanvas().setAttribute("aria-label", "Map. Arrow keys move it, plus and minus change its scale.");
+  return map;
+}
+
+export function repaintMap(map: MapLibreMap, theme: Theme): void {
+  map.setStyle(styleFor(theme), { diff: true });
+}
+
+/** What is in view, with a margin around it. */
+export function boxOf(map: MapLibreMap, margin: number): Box {
+  const bounds = map.getBounds();
+  const high = (bounds.getNorth() - bounds.getSouth()) * margin;
+  const wide = (bounds.getEast() - bounds.getWest()) * margin;
+  return [
+    Math.max(bounds.getSouth() - high, -85),
+    Math.max(bounds.getWest() - wide, -180),
+    Math.min(bounds.getNorth() + high, 85),
+    Math.min(bounds.getEast() + wide, 180),
+  ];
+}
+
+/** Draw where a vehicle was; none takes the line away. */
+export function showTrack(map: MapLibreMap, track: Track | null): void {
+  const coordinates = track === null ? [] : track.points.map(({ longitude, latitude }) => [longitude, latitude]);
+  sourceOf(map, TRACK_SOURCE)?.setData({
+    type: "FeatureCollection",
+    features:
+      coordinates.length < 2
+        ? []
+        : [{ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates } }],
+  });
+}
+
+/** Draw where a vehicle has still to go. */
+export function showStops(map: MapLibreMap, stops: readonly PlannedStop[]): void {
+  sourceOf(map, STOPS_SOURCE)?.setData({
+    type: "FeatureCollection",
+    features: stops.map(({ kind, latitude, longitude }) => ({
+      type: "Feature",
+      properties: { kind },
+      geometry: { type: "Point", coordinates: [longitude, latitude] },
+    })),
+  });
+}
+
+function sourceOf(map: MapLibreMap, id: string): GeoJSONSource | undefined {
+  return map.getSource<GeoJSONSource>(id);
+}
+
+function styleFor(theme: Theme): ReturnType<typeof baseStyle> {
+  return baseStyle(theme, new URL(TILES, location.href).href);
+}

@@ -1,0 +1,253 @@
+"""Typed references to virtual actors: `engine.driver(tenant, id).live()`, wherever the driver's shard is.
+
+The owning shard is found through the partition; nobody keeps a handle. When the owner does not answer in time, live
+state comes from the partition's last snapshot and says so: a read never fails because one actor died.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import ray
+import structlog
+from numpy.typing import NDArray
+from ray.exceptions import RayError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from engine.motion.late import dedupe
+from engine.registry import DriverRef, DriverRegistry
+from engine.settings import Settings
+from engine.shards.actor import shard_name
+from engine.shards.drivers import DRIVER, live_records
+from engine.shards.memory import PartitionImage
+from engine.sinks.archive import archive_root
+from engine.sinks.archive_files import read_days
+from engine.sinks.history import read_track
+from models.documents.live import LiveDriver, live_driver
+from models.errors import NotFound, StoreUnavailable
+from models.geo import distances_m
+from models.messages.fixes import DEGREE, STORED
+from models.messages.live import LIVE, LiveFlag
+from models.store.connections import Database
+from models.store.motion import MotionRepository
+from models.store.scope import Scope
+from models.store.snapshots import SnapshotRepository
+
+__all__ = ["DriverActor", "Engine"]
+
+log = structlog.get_logger(__name__)
+
+_ANSWER_WITHIN_S = 1.0
+_SNAPSHOT_KEEP_S = 5.0
+_OWNERS_KEEP_S = 0.5
+_CONNECT_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DriverActor:
+    """One driver, as if it were an actor of its own."""
+
+    engine: "Engine"
+    tenant: str
+    driver: str
+
+    async def live(self) -> LiveDriver:
+        """Return where the driver is.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such driver, or it has sent no good fix yet.
+        """
+        ref = await self.engine.find(self.tenant, self.driver)
+        records = await self.engine.live_records([ref])
+        if not records.size:
+            raise NotFound("live position of driver", self.driver)
+        return live_driver(records[0], ref.id, ref.name)
+
+    async def track(self, from_ms: int, to_ms: int) -> NDArray[np.void]:
+        """Return the driver's `STORED` fixes of `[from_ms, to_ms]` by fix time, each ping once, the newest included."""
+        ref = await self.engine.find(self.tenant, self.driver)
+        return await self.engine.read_track(ref, from_ms, to_ms)
+
+    async def trips(self, from_ms: int, to_ms: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the driver's trips and visits that began in `[from_ms, to_ms]`, as stored."""
+        ref = await self.engine.find(self.tenant, self.driver)
+        scope = Scope(self.tenant, "engine")
+        motion = self.engine.motion
+        return await motion.trips(scope, ref.id, from_ms, to_ms), await motion.visits(scope, ref.id, from_ms, to_ms)
+
+    async def stops(self) -> list[dict[str, Any]]:
+        """Return the driver's open planned stops; none while its shard is away."""
+        ref = await self.engine.find(self.tenant, self.driver)
+        data = await self.engine.ask_owner(ref.partition, "stops", ref.number)
+        return [] if data is None else msgspec.json.decode(data, type=list[dict[str, Any]])
+
+
+class Engine:
+    """The running engine, from any process of the cluster."""
+
+    def __init__(self, settings: Settings, database: Database, redis: "Redis", registry: DriverRegistry) -> None:
+        self._settings, self._database, self._redis, self._registry = settings, database, redis, registry
+        self.motion = MotionRepository(database)
+        self._snapshots = SnapshotRepository(database)
+        self._handles: dict[int, Any] = {}
+        self._owners: dict[int, int] = {}
+        self._owners_until = 0.0
+        self._images: dict[int, tuple[float, NDArray[np.void]]] = {}
+
+    async def start(self) -> None:
+        """Join the Ray cluster, unless this process has."""
+        if not ray.is_initialized():
+            async with asyncio.timeout(_CONNECT_WITHIN_S):
+                await asyncio.to_thread(
+                    ray.init,
+                    address=self._settings.ray_address,
+                    namespace=f"outrider-{self._settings.prefix}",
+                    log_to_driver=False,
+                    configure_logging=False,
+                )
+
+    async def stop(self) -> None:
+        """Leave the cluster. May be called twice."""
+        if ray.is_initialized():
+            await asyncio.to_thread(ray.shutdown)
+
+    def driver(self, tenant: str, driver: str) -> DriverActor:
+        """Return the reference of a driver, by its id or external id. Nothing is asked yet."""
+        return DriverActor(self, tenant, driver)
+
+    async def find(self, tenant: str, driver: str) -> DriverRef:
+        """Return who a driver is.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such driver.
+        """
+        found = await self._registry.resolve(tenant, [driver])
+        if driver not in found:
+            raise NotFound("driver", driver)
+        return found[driver]
+
+    async def live_records(self, refs: Sequence[DriverRef]) -> NDArray[np.void]:
+        """Return the `LIVE` records of drivers that have a position; `LiveFlag.STALE` marks those from a snapshot."""
+        by_shard: dict[int | None, list[int]] = {}
+        owners = await self._read_owners()
+        for ref in refs:
+            by_shard.setdefault(owners.get(ref.partition), []).append(ref.number)
+        asked = [(shard, numbers) for shard, numbers in by_shard.items() if shard is not None]
+        answers = await asyncio.gather(*(self._ask(shard, "live", numbers) for shard, numbers in asked))
+        parts = [np.frombuffer(data, LIVE) for data in answers if data is not None]
+        held = {number for part in parts for number in part["driver"].tolist()}
+        absent = [ref for ref in refs if ref.number not in held]
+        return np.concatenate([np.empty(0, LIVE), *parts, *await self._absent(absent)])
+
+    async def nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> list[LiveDriver]:
+        """Return a tenant's drivers, nearest first; those of a shard that is away are left out."""
+        answers = await self._ask_all("nearest", tenant, latitude, longitude, limit)
+        records = np.concatenate([np.empty(0, LIVE), *(np.frombuffer(data, LIVE) for _, data in answers)])
+        away_m = distances_m(records["lat"] / DEGREE, records["lon"] / DEGREE, latitude, longitude)
+        records = records[np.argsort(away_m, kind="stable")[:limit]]
+        refs = await self._registry.by_number(records["driver"].tolist())
+        found = [(record, refs.get(int(record["driver"]))) for record in records]
+        return [live_driver(record, ref.id, ref.name) for record, ref in found if ref is not None]
+
+    async def watch(self, tenant: str, ttl_s: float) -> list[tuple[int, str, int, NDArray[np.void]]]:
+        """Turn a tenant's live messages on for `ttl_s` and return (shard, life, message number, `LIVE` records).
+
+        Raises
+        ------
+        StoreUnavailable
+            If a shard does not answer: its drivers would be missing, so ask again.
+        """
+        answers = await self._ask_all("watch", tenant, ttl_s)
+        if len(answers) < self._settings.shards.count:
+            raise StoreUnavailable("a shard does not answer", 0.5)
+        return [(shard, boot, n, np.frombuffer(data, LIVE)) for shard, (boot, n, data) in answers]
+
+    async def shards(self) -> list[dict[str, Any]]:
+        """Return the status of each shard that answers."""
+        return [status for _, status in await self._ask_all("status")]
+
+    async def read_track(self, ref: DriverRef, from_ms: int, to_ms: int) -> NDArray[np.void]:
+        """Return a driver's fixes from shard, history and archive, each ping once."""
+        # the shard first: what it writes to history meanwhile is then in both, and repeats drop out
+        waiting = await self.ask_owner(ref.partition, "pending", ref.number, from_ms, to_ms)
+        pending = np.frombuffer(waiting, STORED) if waiting else np.empty(0, STORED)
+        stored = await read_track(self._database, ref.number, from_ms, to_ms, [pending])
+        oldest_ms = (time.time() - self._settings.history.keep_days * 86_400) * 1000
+        if from_ms >= oldest_ms:
+            return stored
+        root: Path = archive_root(self._settings)
+        archived = await asyncio.to_thread(read_days, root, ref.tenant, ref.number, from_ms, to_ms)
+        return dedupe(np.concatenate([archived, stored]))
+
+    async def ask_owner(self, partition: int, method: str, *arguments: Any) -> Any:
+        """Call the shard that owns a partition; None when it is away."""
+        shard = (await self._read_owners()).get(partition)
+        return None if shard is None else await self._ask(shard, method, *arguments)
+
+    async def _ask_all(self, method: str, *arguments: Any) -> list[tuple[int, Any]]:
+        shards = range(self._settings.shards.count)
+        answers = await asyncio.gather(*(self._ask(shard, method, *arguments) for shard in shards))
+        return [(shard, answer) for shard, answer in zip(shards, answers, strict=True) if answer is not None]
+
+    async def _ask(self, shard: int, method: str, *arguments: Any) -> Any:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                handle = self._handles.get(shard) or await self._handle(shard)
+                return await getattr(handle, method).remote(*arguments)
+        except (RayError, ValueError, TimeoutError) as error:
+            self._handles.pop(shard, None)
+            self._owners_until = 0.0
+            log.warning("shard.unanswered", shard=shard, method=method, error=str(error).partition("\n")[0])
+            return None
+
+    async def _handle(self, shard: int) -> Any:
+        handle = await asyncio.to_thread(ray.get_actor, shard_name(shard))
+        self._handles[shard] = handle
+        return handle
+
+    async def _read_owners(self) -> dict[int, int]:
+        now = time.monotonic()
+        if now >= self._owners_until:
+            try:
+                raw = await self._redis.hgetall(f"{self._settings.prefix}:owners")  # type: ignore[misc]  # typed for both
+            except (RedisError, OSError) as error:
+                log.warning("owners.unknown", error=str(error))
+                return self._owners
+            self._owners = {int(partition): int(shard) for partition, shard in raw.items()}
+            self._owners_until = now + _OWNERS_KEEP_S
+        return self._owners
+
+    async def _absent(self, refs: Sequence[DriverRef]) -> list[NDArray[np.void]]:
+        """Return the records of drivers that no shard has in memory: put aside long ago, or on their way to a shard."""
+        parts: list[NDArray[np.void]] = []
+        numbers = {ref.number for ref in refs}
+        passive = await self.motion.passive(list(numbers)) if numbers else {}
+        if passive:
+            parts.append(live_records(np.frombuffer(b"".join(passive.values()), DRIVER)))
+        for partition in {ref.partition for ref in refs if ref.number not in passive}:
+            drivers = await self._snapshot(partition)
+            stale = live_records(drivers[np.isin(drivers["number"], list(numbers)) & (drivers["time"] > 0)])
+            stale["flags"] |= np.uint16(LiveFlag.STALE)
+            parts.append(stale)
+        return parts
+
+    async def _snapshot(self, partition: int) -> NDArray[np.void]:
+        until, drivers = self._images.get(partition, (0.0, np.empty(0, DRIVER)))
+        if time.monotonic() < until:
+            return drivers
+        stored = (await self._snapshots.load([partition])).get(partition)
+        if stored is not None and stored.data:
+            image = await asyncio.to_thread(PartitionImage.unpack, stored.data)
+            drivers = np.frombuffer(image.drivers, DRIVER)
+        self._images[partition] = (time.monotonic() + _SNAPSHOT_KEEP_S, drivers)
+        return drivers

@@ -1,0 +1,248 @@
+"""Changes of deliveries: load, decide (`engine.deliveries.lifecycle`), store with the events in one transaction."""
+
+import datetime
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Literal
+
+from pymongo.errors import BulkWriteError
+
+from engine.deliveries.lifecycle import FINAL, Assign, Command, Decision, Move, steps_after, transition
+from models.documents.delivery import Delivery, Position, Status
+from models.documents.document import now
+from models.documents.driver import Driver
+from models.documents.event import Event
+from models.errors import ForbiddenTransition, InvalidInput, NotFound, VersionConflict
+from models.ids import new_id
+from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
+from models.store.accounts import AccountRepository
+from models.store.connections import Database
+from models.store.deliveries import DeliveryRepository
+from models.store.drivers import DriverRepository
+from models.store.outbox import Announcement, Routed, is_repeat
+from models.store.scope import Scope
+
+__all__ = ["ENGINE", "DeliveryCommands", "Order", "StopEdge"]
+
+ENGINE = "engine"
+"""The actor of changes that nobody asked for."""
+
+_ATTEMPTS = 6  # lost races in a row before the caller hears of them; each means that somebody else got through
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A delivery to be created, and the driver who gets it at once."""
+
+    delivery: Delivery
+    driver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopEdge:
+    """A driver came to a planned stop, or went from it."""
+
+    event: str
+    """Id of the shard's event; the same after a replay."""
+    tenant: str
+    driver: str
+    delivery: str
+    stop: Literal["pickup", "dropoff"]
+    edge: Literal["arrived", "left"]
+    time_ms: int
+    """Fix time, epoch milliseconds."""
+    latitude: float
+    longitude: float
+
+
+class DeliveryCommands:
+    """What can be done to deliveries."""
+
+    def __init__(self, database: Database, partitions: int) -> None:
+        self._deliveries = DeliveryRepository(database)
+        self._drivers = DriverRepository(database, partitions)
+        self._accounts = AccountRepository(database)
+
+    async def create(self, scope: Scope, orders: Sequence[Order]) -> list[Delivery]:
+        """Store new deliveries, all or none, each given at once to its order's driver if there is one.
+
+        Raises
+        ------
+        InvalidInput
+            If a driver does not exist in the tenant; names the places of the orders at fault.
+        """
+        drivers = await self._drivers.get_many(scope, [order.driver for order in orders if order.driver is not None])
+        absent = [
+            (f"{place}.driverId", f"there is no driver {order.driver}")
+            for place, order in enumerate(orders)
+            if order.driver is not None and order.driver not in drivers
+        ]
+        if absent:
+            raise InvalidInput(absent[0][1], absent)
+        stored: list[Delivery] = []
+        announcements: list[Announcement] = []
+        for order in orders:
+            delivery = order.delivery
+            announcements.append(_created(scope, delivery))
+            if order.driver is not None:
+                decision = transition(delivery, Assign(order.driver, now(), scope.actor))
+                announcements.append(_announcement(decision, scope, drivers, new_id("evt")))
+                delivery = decision.delivery
+            stored.append(delivery)
+        await self._deliveries.create(stored, announcements)
+        return stored
+
+    async def assign(self, scope: Scope, delivery: str, driver: str, version: int | None) -> Delivery:
+        """Give a delivery to a driver.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such delivery or driver.
+        ForbiddenTransition
+            If its status does not allow it.
+        VersionConflict
+            If `version` is given and no longer current.
+        """
+        await self._drivers.get(scope, driver)
+        return await self._apply(scope, delivery, lambda _: [Assign(driver, now(), scope.actor)], version)
+
+    async def move(self, scope: Scope, delivery: str, move: Move, version: int | None) -> Delivery:
+        """Bring a delivery to another status; raises as `assign` does."""
+        return await self._apply(scope, delivery, lambda _: [move], version)
+
+    async def follow(self, edge: StopEdge) -> bool:
+        """Move a delivery's status after an arrival at or a departure from one of its stops, if its tenant wants that.
+
+        Returns whether anything changed. A repeat changes nothing, because the new events' ids are made from the
+        edge's. What is forbidden by now, because the driver was faster on the phone, is left alone.
+        """
+        scope = Scope(edge.tenant, ENGINE)
+        try:
+            if not (await self._accounts.tenant(scope)).settings.auto_status:
+                return False
+            before = await self._deliveries.get(scope, edge.delivery)
+            after = await self._apply(scope, edge.delivery, lambda delivery: _moves(delivery, edge), None, edge.event)
+        except (NotFound, ForbiddenTransition):
+            return False
+        except BulkWriteError as fault:
+            if not is_repeat(fault):
+                raise
+            return False
+        return after.version > before.version
+
+    async def _apply(
+        self,
+        scope: Scope,
+        identifier: str,
+        plan: Callable[[Delivery], Sequence[Command]],
+        version: int | None,
+        cause: str | None = None,
+    ) -> Delivery:
+        """Load, decide, store; again after a lost race, unless the caller said which version was meant."""
+        for attempt in range(_ATTEMPTS):
+            before = await self._deliveries.get(scope, identifier)
+            if version is not None and version != before.version:
+                raise VersionConflict(before.id, version, before.version)
+            decisions = _decide(before, plan(before))
+            try:
+                await self._store(scope, before, decisions, cause)
+            except VersionConflict:
+                if version is not None or attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            return decisions[-1].delivery if decisions else before
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _store(self, scope: Scope, before: Delivery, decisions: Sequence[Decision], cause: str | None) -> None:
+        if not decisions:
+            return
+        concerned = {driver for one in decisions for driver in (one.delivery.driver, one.left_driver) if driver}
+        drivers = await self._drivers.get_many(scope, sorted(concerned))
+        announcements = [_announcement(one, scope, drivers, _event_id(cause, one)) for one in decisions]
+        await self._deliveries.replace(decisions[-1].delivery, expected=before.version, announcements=announcements)
+
+
+def _decide(delivery: Delivery, commands: Sequence[Command]) -> list[Decision]:
+    decisions: list[Decision] = []
+    for command in commands:
+        decisions.append(transition(decisions[-1].delivery if decisions else delivery, command))
+    return decisions
+
+
+def _moves(delivery: Delivery, edge: StopEdge) -> list[Command]:
+    if delivery.driver != edge.driver:
+        return []  # given to another driver while the news was under way
+    at = datetime.datetime.fromtimestamp(edge.time_ms / 1000, tz=UTC)
+    place = Position(latitude=edge.latitude, longitude=edge.longitude)
+    return [Move(status, at, ENGINE, location=place) for status in steps_after(delivery, edge.stop, edge.edge)]
+
+
+def _event_id(cause: str | None, decision: Decision) -> str:
+    if cause is None:
+        return new_id("evt")
+    digest = hashlib.blake2b(f"{cause}/{decision.kind}".encode(), digest_size=13).hexdigest()
+    return f"evt_{digest}"
+
+
+def _created(scope: Scope, delivery: Delivery) -> Announcement:
+    data = {"deliveryId": delivery.id, "status": delivery.status.value, "driverId": None, "version": delivery.version}
+    event = Event(
+        id=new_id("evt"),
+        tenant=scope.tenant,
+        time=delivery.created_at,
+        type="delivery.created",
+        aggregate=delivery.id,
+        sequence=delivery.version,
+        actor=scope.actor,
+        data=data,
+    )
+    return Announcement(event)
+
+
+def _announcement(decision: Decision, scope: Scope, drivers: Mapping[str, Driver], event_id: str) -> Announcement:
+    delivery = decision.delivery
+    event = Event(
+        id=event_id,
+        tenant=scope.tenant,
+        time=delivery.history[-1].at,
+        type=decision.kind,
+        aggregate=delivery.id,
+        sequence=delivery.version,
+        actor=scope.actor,
+        data=decision.data,
+    )
+    messages: list[Routed] = []
+    if (left := drivers.get(decision.left_driver or "")) is not None:
+        messages.append(Routed(left.partition, _changed(event, delivery, left, assigned=False)))
+    if (driver := drivers.get(delivery.driver or "")) is not None:
+        is_new = delivery.status is Status.ASSIGNED
+        message = _assigned(event, delivery, driver) if is_new else _changed(event, delivery, driver, assigned=True)
+        messages.append(Routed(driver.partition, message))
+    return Announcement(event, tuple(messages))
+
+
+def _assigned(event: Event, delivery: Delivery, driver: Driver) -> DeliveryAssigned:
+    return DeliveryAssigned(
+        event=event.id,
+        tenant=event.tenant,
+        driver=driver.number,
+        delivery=delivery.id,
+        version=delivery.version,
+        status=delivery.status.value,
+        stops=tuple(StopPlan(stop.kind, stop.latitude, stop.longitude, stop.radius_m) for stop in delivery.stops),
+    )
+
+
+def _changed(event: Event, delivery: Delivery, driver: Driver, *, assigned: bool) -> DeliveryChanged:
+    return DeliveryChanged(
+        event=event.id,
+        tenant=event.tenant,
+        driver=driver.number,
+        delivery=delivery.id,
+        version=delivery.version,
+        status=delivery.status.value,
+        assigned=assigned and delivery.status not in FINAL,
+    )

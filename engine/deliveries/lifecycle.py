@@ -1,0 +1,158 @@
+"""Which status of a delivery may follow which, and what a change does to it.
+
+Pure: the clock comes with the command. `engine.deliveries.commands` loads, asks here, and stores.
+"""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models.documents.delivery import MAX_HISTORY, Delivery, Position, Status, StatusChange
+from models.errors import ForbiddenTransition
+
+__all__ = ["ALLOWED", "FINAL", "Assign", "Command", "Decision", "Move", "Wanted", "steps_after", "transition"]
+
+Wanted = Literal[
+    "pending",
+    "accepted",
+    "declined",
+    "picked_up",
+    "in_transit",
+    "arrived",
+    "delivered",
+    "failed",
+    "returned",
+    "cancelled",
+]
+"""What a `Move` may ask for; `declined` leads back to pending. Only `Assign` leads to assigned."""
+
+ALLOWED: Mapping[Status, tuple[str, ...]] = {
+    Status.PENDING: ("assigned", "cancelled"),
+    Status.ASSIGNED: ("accepted", "declined", "pending", "assigned", "cancelled"),
+    Status.ACCEPTED: ("picked_up", "pending", "assigned", "failed", "cancelled"),
+    Status.PICKED_UP: ("in_transit", "failed"),
+    Status.IN_TRANSIT: ("arrived", "failed"),
+    Status.ARRIVED: ("delivered", "failed"),
+    Status.DELIVERED: (),
+    Status.FAILED: ("returned", "assigned"),
+    Status.RETURNED: (),
+    Status.CANCELLED: (),
+}
+"""What may follow each status."""
+
+FINAL = frozenset(status for status, following in ALLOWED.items() if not following)
+"""Statuses that nothing follows."""
+
+_HELD = frozenset({Status.ASSIGNED, Status.ACCEPTED})  # giving it to the same driver again would mean nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Give a delivery to a driver, also one that another driver had."""
+
+    driver: str
+    at: datetime.datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Bring a delivery to another status."""
+
+    status: Wanted
+    at: datetime.datetime
+    by: str
+    notes: str | None = None
+    location: Position | None = None
+
+
+Command = Assign | Move
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of the delivery, and what is told about it."""
+
+    delivery: Delivery
+    """The delivery after the change, one version on."""
+    kind: str
+    """Type of the event, such as `delivery.assigned`."""
+    data: dict[str, Any]
+    """What the event says."""
+    left_driver: str | None
+    """The driver who no longer has it, if that changed."""
+
+
+def transition(delivery: Delivery, command: Command) -> Decision:
+    """Return what `command` makes of `delivery`.
+
+    Raises
+    ------
+    ForbiddenTransition
+        If it can't follow the present status, or the driver has it already.
+    """
+    wanted = "assigned" if isinstance(command, Assign) else command.status
+    same_driver = isinstance(command, Assign) and delivery.status in _HELD and command.driver == delivery.driver
+    if wanted not in ALLOWED[delivery.status] or same_driver:
+        allowed = [status for status in ALLOWED[delivery.status] if not (same_driver and status == "assigned")]
+        raise ForbiddenTransition(f"delivery {delivery.id}", delivery.status.value, wanted, allowed)
+    status = Status.PENDING if wanted == "declined" else Status(wanted)
+    driver = command.driver if isinstance(command, Assign) else _driver_after(delivery, status)
+    changed = delivery.model_copy(
+        update={
+            "status": status,
+            "driver": driver,
+            "version": delivery.version + 1,
+            "updated_at": max(delivery.updated_at, command.at),  # fix time may lie behind the last change
+            "history": (*delivery.history, _entry(status, command))[-MAX_HISTORY:],
+        }
+    )
+    left = delivery.driver if delivery.driver != driver else None
+    kind = "delivery.unassigned" if wanted == "pending" else f"delivery.{wanted}"
+    return Decision(changed, kind, _told(changed, delivery, command), left)
+
+
+def steps_after(
+    delivery: Delivery, stop: Literal["pickup", "dropoff"], moment: Literal["arrived", "left"]
+) -> tuple[Wanted, ...]:
+    """Return the statuses that a driver's coming to or going from a stop makes a delivery run through.
+
+    Leaving the pickup means the parcel is on its way; coming to the drop-off, with the parcel, means arrived. A
+    driver who comes by the drop-off before the pickup changes nothing.
+    """
+    return _STEPS.get((stop, moment, delivery.status), ())
+
+
+_STEPS: Mapping[tuple[str, str, Status], tuple[Wanted, ...]] = {
+    ("pickup", "left", Status.ACCEPTED): ("picked_up", "in_transit"),
+    ("pickup", "left", Status.PICKED_UP): ("in_transit",),
+    ("dropoff", "arrived", Status.PICKED_UP): ("in_transit", "arrived"),
+    ("dropoff", "arrived", Status.IN_TRANSIT): ("arrived",),
+}
+
+
+def _driver_after(delivery: Delivery, status: Status) -> str | None:
+    return None if status is Status.PENDING else delivery.driver
+
+
+def _entry(status: Status, command: Command) -> StatusChange:
+    if isinstance(command, Assign):
+        return StatusChange(status=status, at=command.at, by=command.by)
+    return StatusChange(status=status, at=command.at, by=command.by, notes=command.notes, location=command.location)
+
+
+def _told(changed: Delivery, before: Delivery, command: Command) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "deliveryId": changed.id,
+        "status": changed.status.value,
+        "previousStatus": before.status.value,
+        "driverId": changed.driver,
+        "version": changed.version,
+    }
+    if before.driver not in (None, changed.driver):
+        told["previousDriverId"] = before.driver
+    if isinstance(command, Move):
+        told |= {"notes": command.notes} if command.notes else {}
+        told |= {"location": command.location.model_dump()} if command.location else {}
+    return told

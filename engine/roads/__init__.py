@@ -1,0 +1,1 @@
+"""Roads: what an OpenStreetMap extract becomes, for eyes and, later, for routes."""

@@ -1,0 +1,90 @@
+"""Who is in a shard's memory: drivers come with their first ping, and go when they are silent, changed or deleted."""
+
+import time
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.registry import DriverRegistry
+from engine.shards.memory import ShardMemory
+from engine.telemetry.metrics import DRIVERS_LIVE
+from models.messages.commands import DeliveryAssigned, DeliveryChanged, LogMessage
+from models.store.motion import MotionRepository
+
+__all__ = ["Roster"]
+
+_GONE_S = 60.0  # how long a number without a document is not asked for again
+_MOST_GONE = 100_000
+_AT_ONCE = 2000  # drivers; questions are answered between two such batches
+
+
+class Roster:
+    """Brings drivers into memory and takes them out."""
+
+    def __init__(self, memory: ShardMemory, registry: DriverRegistry, motion: MotionRepository) -> None:
+        self._memory, self._registry, self._motion = memory, registry, motion
+        self._gone: dict[int, float] = {}
+        self._changed: set[int] = set()
+
+    def note_changed(self, number: int) -> None:
+        """Remember that a driver's document changed, came or went."""
+        self._gone.pop(number, None)
+        self._changed.add(number)
+
+    async def gather(
+        self, numbers: NDArray[np.uint32], messages: Sequence[LogMessage | None], partitions: Collection[int]
+    ) -> None:
+        """Bring every driver of a round into memory: its document says who it is, its passive state where it was.
+
+        Raises
+        ------
+        StoreUnavailable, pymongo.errors.PyMongoError
+            If MongoDB does not answer; the round can be tried again.
+        """
+        if self._changed:
+            await self._refresh()
+        unknown = set(self._memory.unknown(numbers))
+        named = (message.driver for message in messages if isinstance(message, DeliveryAssigned | DeliveryChanged))
+        unknown |= {number for number in named if number not in self._memory.refs}
+        now = time.monotonic()
+        unknown = {number for number in unknown if self._gone.get(number, 0.0) < now}
+        if not unknown:
+            return
+        ordered = sorted(unknown)
+        for start in range(0, len(ordered), _AT_ONCE):
+            await self._admit(ordered[start : start + _AT_ONCE], partitions)
+        DRIVERS_LIVE.set(self._memory.state.drivers.size)
+
+    async def passivate(self, before_ms: int) -> None:
+        """Put drivers aside that were last heard before `before_ms`. Stored first, in case a ping comes meanwhile."""
+        if idle := self._memory.idle(before_ms):
+            await self._motion.keep_passive(idle)
+            self._memory.passivate(idle)
+
+    async def _admit(self, numbers: Sequence[int], partitions: Collection[int]) -> None:
+        found = await self._registry.by_number(numbers)
+        states = await self._motion.passive(list(found))
+        # the partition may have gone while we asked
+        self._memory.activate([ref for ref in found.values() if ref.partition in partitions], states)
+        now = time.monotonic()
+        for number in numbers:
+            if number not in found:
+                self._note_gone(number, now)
+
+    async def _refresh(self) -> None:
+        changed = {number: self._memory.refs[number] for number in self._changed if number in self._memory.refs}
+        for ref in changed.values():
+            self._registry.forget(ref.tenant, ref.id)
+        found = await self._registry.by_number(changed) if changed else {}
+        for number in changed:
+            if number in found:
+                self._memory.rename(found[number])
+            else:
+                self._memory.forget(number)
+        self._changed.clear()
+
+    def _note_gone(self, number: int, now: float) -> None:
+        if len(self._gone) >= _MOST_GONE:
+            self._gone.clear()
+        self._gone[number] = now + _GONE_S

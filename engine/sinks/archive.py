@@ -1,0 +1,69 @@
+"""The archive: finished days of history as Parquet files, a file a tenant and day.
+
+A day is written some hours after its end, and again whenever a later fix of it has come. What is written is read back
+from history, so the file holds each ping once.
+"""
+
+import asyncio
+import datetime
+from datetime import UTC
+from pathlib import Path
+
+import structlog
+from numpy import void
+from numpy.typing import NDArray
+
+from engine.registry import DriverRegistry
+from engine.settings import Settings
+from engine.sinks.archive_files import DAY_MS, day_file, day_name, write_day
+from engine.sinks.history import read_track
+from models.store.archive import ArchiveRepository
+from models.store.connections import Database
+
+__all__ = ["ArchiveLoop", "archive_root"]
+
+log = structlog.get_logger(__name__)
+
+_SETTLE = datetime.timedelta(seconds=60)  # younger chunks may come with an `at` from before this look
+
+
+def archive_root(settings: Settings) -> Path:
+    """Return the folder of the archive."""
+    return settings.var / "archive"
+
+
+class ArchiveLoop:
+    """Looks for finished days and writes them."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database, self._settings = database, settings
+        self._days = ArchiveRepository(database)
+        self._registry = DriverRegistry(database, settings.log.partitions)
+
+    async def run(self) -> None:
+        """Look and write for ever."""
+        while True:
+            await self.write_due(datetime.datetime.now(tz=UTC))
+            await asyncio.sleep(self._settings.archive.interval_s)
+
+    async def write_due(self, now: datetime.datetime) -> list[Path]:
+        """Write every finished day that changed, and return the files."""
+        await self._days.note_changed_days(now - _SETTLE)
+        settled = now - datetime.timedelta(hours=self._settings.archive.settle_h)
+        written = []
+        for tenant, day in await self._days.due(int(settled.timestamp() * 1000) // DAY_MS):
+            written.append(await self._write(tenant, day))
+            await self._days.done(tenant, day)
+        return written
+
+    async def _write(self, tenant: str, day: int) -> Path:
+        numbers = await self._days.drivers(tenant, day)
+        names = await self._registry.by_number(numbers)
+        tracks: list[tuple[str, NDArray[void]]] = []
+        for number in numbers:
+            track = await read_track(self._database, number, day * DAY_MS, (day + 1) * DAY_MS - 1)
+            tracks.append((names[number].id if number in names else str(number), track))
+        path = day_file(archive_root(self._settings), tenant, day)
+        rows = await asyncio.to_thread(write_day, path, tracks)
+        log.info("day.archived", tenant=tenant, day=day_name(day), drivers=len(numbers), fixes=rows)
+        return path

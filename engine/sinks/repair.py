@@ -1,0 +1,106 @@
+"""Repair after late fixes: a driver's trips and visits are derived again, in order of fix time, from history."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from pymongo.errors import PyMongoError
+
+from engine.motion.late import REPAIR_WINDOW_MS, apply_derivation, derive, repair_start
+from engine.motion.trips import VISIT
+from engine.registry import DriverRef
+from engine.shards.effects import trip_document, visit_document
+from engine.shards.memory import PROFILES, ShardMemory
+from engine.sinks.history import read_track
+from models.store.connections import Database
+from models.store.motion import MotionRepository
+from models.store.scope import Scope
+
+__all__ = ["RepairDesk"]
+
+log = structlog.get_logger(__name__)
+
+_SETTLE_S = 2.0  # late fixes come in bursts: one repair for all of a dead zone
+_TRIES = 5
+_FAR_MS = 2**53
+
+
+class RepairDesk:
+    """Collects drivers with late fixes and repairs them a little later."""
+
+    def __init__(self, database: Database, memory: ShardMemory) -> None:
+        self._database, self._memory = database, memory
+        self._motion = MotionRepository(database)
+        self._due: dict[int, int] = {}
+        self._filled = asyncio.Event()
+
+    def note(self, late: Mapping[int, tuple[int, int]]) -> None:
+        """Remember rows of drivers and the span of fix time that came late, epoch ms."""
+        for row, (first, _) in late.items():
+            number = int(self._memory.state.drivers.records["number"][row])
+            self._due[number] = min(first, self._due.get(number, first))
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Repair for ever."""
+        while True:
+            await self._filled.wait()
+            await asyncio.sleep(_SETTLE_S)
+            due, self._due = self._due, {}
+            self._filled.clear()
+            for number, first_ms in due.items():
+                try:
+                    await self._repair(number, first_ms)
+                except (PyMongoError, OSError) as error:
+                    log.warning("repair.delayed", error=str(error))
+                    self._due[number] = min(first_ms, self._due.get(number, first_ms))
+                    self._filled.set()
+
+    async def _repair(self, number: int, first_ms: int) -> None:
+        ref = self._memory.refs.get(number)
+        if ref is None:
+            return
+        scope = Scope(ref.tenant, "engine")
+        for _ in range(_TRIES):
+            [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
+            if row < 0:
+                return
+            oldest_ms = int(self._memory.state.drivers.records["time"][row]) - REPAIR_WINDOW_MS
+            if first_ms < oldest_ms:
+                return  # history has it; trips and visits of so long ago stay as they were told
+            visits = _visits(await self._motion.visits(scope, ref.id, oldest_ms, first_ms))
+            start = repair_start(visits, first_ms)
+            from_ms = start.declared_time if start is not None else oldest_ms
+            waiting = self._memory.history.of_driver(ref.partition, number)
+            stored = await read_track(self._database, number, from_ms, _FAR_MS, [waiting])
+            derivation = derive(stored, PROFILES.get(ref.profile, PROFILES["default"]), start)
+            [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
+            if row >= 0 and apply_derivation(self._memory.state.drivers, row, derivation):
+                since = start.arrival if start is not None else from_ms
+                await self._store(scope, ref, since, derivation.trips, derivation.visits)
+                return
+
+    async def _store(
+        self, scope: Scope, ref: DriverRef, from_ms: int, trips: NDArray[np.void], visits: NDArray[np.void]
+    ) -> None:
+        made_trips = [trip_document(trip, ref.tenant, ref.id) for trip in trips]
+        made_visits = [visit_document(visit, ref.tenant, ref.id) for visit in visits]
+        await self._motion.replace_from(scope, ref.id, from_ms + 1, made_trips, made_visits)
+        log.debug("driver.repaired", trips=len(made_trips), visits=len(made_visits))
+
+
+def _visits(documents: list[dict[str, Any]]) -> NDArray[np.void]:
+    visits = np.zeros(len(documents), VISIT)
+    for visit, document in zip(visits, documents, strict=True):
+        visit["arrival"] = document["from"]
+        visit["departure"] = document.get("to", 0)
+        visit["lat"], visit["lon"] = document["place"]
+        visit["odometer_m"] = document.get("odometerM", 0.0)
+        if declared := document.get("declared"):
+            visit["declared_time"] = declared["time"]
+            visit["declared_lat"], visit["declared_lon"] = declared["place"]
+            visit["declared_accuracy"] = declared["accuracyM"]
+    return visits

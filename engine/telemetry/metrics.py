@@ -1,0 +1,67 @@
+"""Every metric of Outrider, declared in one place: `outrider_<room>_<thing>_<unit>`, base units, no entity ids.
+
+Several processes add up through prometheus-client's files (`engine.environment`), and whichever process is asked
+(`render`) reads them all.
+"""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from engine.environment import METRICS_VARIABLE
+
+__all__ = [
+    "BATCH_DURATION",
+    "COMMIT_DURATION",
+    "COMMIT_FIXES",
+    "DRIVERS_LIVE",
+    "EVENTS",
+    "FIXES_ADVANCED",
+    "FRAMES_SENT",
+    "HISTORY_FIXES",
+    "HISTORY_OLDEST",
+    "LOG_LAG",
+    "OUTBOX_RELAYED",
+    "PINGS",
+    "PROCESS_RESTARTS",
+    "SUBSCRIBERS",
+    "TASK_RESTARTS",
+    "forget_process",
+    "render",
+]
+
+_FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+PINGS = Counter("outrider_ingest_pings", "Pings at the door by outcome.", ["tenant", "outcome"])
+COMMIT_FIXES = Counter("outrider_log_commit_fixes", "Fixes that group commits put on the log.")
+COMMIT_DURATION = Histogram("outrider_log_commit_duration_seconds", "Time of one group commit.", buckets=_FAST_S)
+LOG_LAG = Gauge("outrider_log_lag_seconds", "How far the slowest partition is behind.", multiprocess_mode="livemax")
+FIXES_ADVANCED = Counter("outrider_shard_fixes", "Fixes that shards advanced, by outcome.", ["outcome"])
+BATCH_DURATION = Histogram("outrider_shard_batch_duration_seconds", "Time to advance one batch.", buckets=_FAST_S)
+DRIVERS_LIVE = Gauge("outrider_shard_drivers", "Drivers in memory.", multiprocess_mode="livesum")
+EVENTS = Counter("outrider_shard_events", "Events that shards raised, by kind.", ["kind"])
+HISTORY_FIXES = Counter("outrider_sink_history_fixes", "Fixes written to history.")
+HISTORY_OLDEST = Gauge(
+    "outrider_sink_oldest_unwritten_seconds", "Age of the oldest fix not in history.", multiprocess_mode="livemax"
+)
+OUTBOX_RELAYED = Counter("outrider_outbox_relayed", "Outbox events that reached the log.")
+SUBSCRIBERS = Gauge("outrider_gateway_subscribers", "Open live subscriptions.", multiprocess_mode="livesum")
+FRAMES_SENT = Counter("outrider_gateway_frames", "Live frames sent.")
+PROCESS_RESTARTS = Counter("outrider_host_process_restarts", "Child processes started again.", ["process"])
+TASK_RESTARTS = Counter("outrider_host_task_restarts", "Long-lived tasks started again after an error.", ["task"])
+
+
+def render() -> bytes:
+    """Return all metrics of this process and, where a folder is shared, of its siblings, as Prometheus text."""
+    if METRICS_VARIABLE not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it bare
+    return generate_latest(registry)
+
+
+def forget_process(pid: int) -> None:
+    """Take the live gauges of a dead process out of the sums."""
+    if METRICS_VARIABLE in os.environ:
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # as above

@@ -1,0 +1,160 @@
+"""A delivery: something to be fetched here and brought there, and how far it has come."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from models.documents.document import Document, Instant, Latitude, Line, Longitude, Shape, now
+
+__all__ = ["Customer", "Delivery", "Place", "Position", "Priority", "Status", "StatusChange", "Stop", "TimeWindow"]
+
+STOP_RADIUS_M = 60.0
+"""Radius of a planned stop's geofence where none is given: a city address with its kerb, metres."""
+
+MAX_HISTORY = 64
+"""Status changes kept in the document; the whole story is in `events`."""
+
+Priority = Literal["low", "normal", "high", "urgent"]
+
+
+class Status(StrEnum):
+    """How far a delivery has come."""
+
+    PENDING = "pending"
+    """Nobody has it."""
+    ASSIGNED = "assigned"
+    """A driver has it and has not answered."""
+    ACCEPTED = "accepted"
+    """The driver will do it."""
+    PICKED_UP = "picked_up"
+    """The driver holds the parcel."""
+    IN_TRANSIT = "in_transit"
+    """On the way to the drop-off."""
+    ARRIVED = "arrived"
+    """At the drop-off."""
+    DELIVERED = "delivered"
+    """Handed over. Final."""
+    FAILED = "failed"
+    """Could not be done; may be returned or assigned again."""
+    RETURNED = "returned"
+    """Back with the sender. Final."""
+    CANCELLED = "cancelled"
+    """Called off before pick-up. Final."""
+
+
+class Position(Shape):
+    """A point on the map."""
+
+    latitude: Latitude
+    longitude: Longitude
+
+
+class Place(Shape):
+    """An address, a point, or both."""
+
+    address: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    radius_m: float | None = Field(None, ge=10, le=5000)
+    """Radius of the stop's geofence, metres; none takes the usual one."""
+
+    @model_validator(mode="after")
+    def _has_something(self) -> Self:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude come together")
+        if self.address is None and self.latitude is None:
+            raise ValueError("an address or coordinates are needed")
+        return self
+
+    @property
+    def is_located(self) -> bool:
+        """Tell whether the place is known as a point."""
+        return self.latitude is not None
+
+
+class Customer(Shape):
+    """Who gets it."""
+
+    name: Line | None = None
+    phone: Annotated[str, StringConstraints(max_length=40, pattern=r"^\+?[0-9 ()./-]{3,40}$")] | None = None
+
+
+class TimeWindow(Shape):
+    """When the drop-off may happen."""
+
+    start: Instant
+    end: Instant
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("the window ends before it starts")
+        return self
+
+
+class Stop(Shape):
+    """A planned stop at a known point."""
+
+    kind: Literal["pickup", "dropoff"]
+    latitude: Latitude
+    longitude: Longitude
+    radius_m: float
+
+
+class StatusChange(Shape):
+    """One step of a delivery's life."""
+
+    status: Status
+    at: Instant
+    by: str
+    """User, key or `engine`."""
+    notes: str | None = None
+    location: Position | None = None
+
+
+class Delivery(Document):
+    """A delivery as MongoDB keeps it. `version` rises by one with every change."""
+
+    version: int = 1
+    status: Status = Status.PENDING
+    driver: str | None = None
+    """Who has it, `drv_…`."""
+    reference: Line | None = None
+    """What the customer's own systems call it."""
+    pickup: Place | None = None
+    dropoff: Place
+    customer: Customer = Customer()
+    weight_kg: float | None = Field(None, ge=0, le=100_000)
+    volume_m3: float | None = Field(None, ge=0, le=1_000)
+    priority: Priority = "normal"
+    time_window: TimeWindow | None = None
+    service_time_s: int = Field(0, ge=0, le=86_400)
+    """How long the drop-off takes, seconds."""
+    notes: str | None = Field(None, max_length=2000)
+    history: tuple[StatusChange, ...] = ()
+    """The latest changes of status, oldest first."""
+    created_at: Instant = Field(default_factory=now)
+    updated_at: Instant = Field(default_factory=now)
+
+    @property
+    def is_located(self) -> bool:
+        """Tell whether all its places are known as points."""
+        return self.dropoff.is_located and (self.pickup is None or self.pickup.is_located)
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """Return the planned stops: those of its places that are known as points."""
+        places = (("pickup", self.pickup), ("dropoff", self.dropoff))
+        return tuple(_stop(kind, place) for kind, place in places if place is not None and place.is_located)
+
+
+def _stop(kind: str, place: Place) -> Stop:
+    return Stop.model_validate(
+        {
+            "kind": kind,
+            "latitude": place.latitude,
+            "longitude": place.longitude,
+            "radius_m": place.radius_m or STOP_RADIUS_M,
+        }
+    )

@@ -1,0 +1,27 @@
+"""A driver: who moves. The engine knows a driver by number; people and devices know it by id."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from models.documents.document import Document, Instant, Line, now
+
+__all__ = ["Driver", "MotionProfileName"]
+
+MotionProfileName = Literal["default", "parcel"]
+
+
+class Driver(Document):
+    """A driver, courier or vehicle that sends positions."""
+
+    number: int
+    """Its row key in the engine: unique over all tenants, never given twice."""
+    partition: int
+    """The partition of the log that it belongs to, for good."""
+    name: Line
+    external_id: Line | None = None
+    """What the customer's own systems or the device call it; unique in the tenant."""
+    phone: Line | None = None
+    profile: MotionProfileName | None = None
+    """Motion profile; none takes the tenant's."""
+    created_at: Instant = Field(default_factory=now)

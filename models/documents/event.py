@@ -1,0 +1,32 @@
+"""An event: something that happened, told once and never changed."""
+
+from typing import Any
+
+from pydantic import Field
+
+from models.documents.document import Document, Instant
+
+__all__ = ["SCHEMA_VERSION", "Event"]
+
+SCHEMA_VERSION = 1
+
+
+class Event(Document):
+    """What happened to one thing (its aggregate)."""
+
+    time: Instant
+    type: str
+    """Such as `delivery.assigned`."""
+    aggregate: str
+    """Id of what it happened to."""
+    sequence: int
+    """Its number among the events of the aggregate, from 1."""
+    schema_version: int = Field(SCHEMA_VERSION, alias="schema")
+    actor: str
+    """User, key or `engine`."""
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    def announced(self) -> dict[str, Any]:
+        """Return the event for the wire: the same fields, times as epoch milliseconds."""
+        fields = self.model_dump(by_alias=True)
+        return {**fields, "time": int(self.time.timestamp() * 1000)}

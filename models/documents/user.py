@@ -1,0 +1,31 @@
+"""A user: a person who signs in with e-mail and password."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from models.documents.document import Document, Instant, Line, now
+
+__all__ = ["Email", "User", "UserRole"]
+
+UserRole = Literal["admin", "planner", "driver"]
+
+Email = Annotated[
+    str,
+    Field(max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"),
+    AfterValidator(str.lower),
+]
+"""An e-mail address in lower case. Its form is checked only roughly: whether mail arrives is another question."""
+
+
+class User(Document):
+    """A person of a tenant."""
+
+    email: Email
+    password_hash: str
+    """Argon2id, in PHC form."""
+    role: UserRole
+    name: Line | None = None
+    driver: str | None = None
+    """The driver that a user of role `driver` is, `drv_…`."""
+    created_at: Instant = Field(default_factory=now)

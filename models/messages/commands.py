@@ -1,0 +1,91 @@
+"""Business events that the outbox relay puts on a driver's partition of the log, for its shard to follow.
+
+At-least-once: a shard keeps the version of each delivery that it has seen and ignores what is not newer.
+"""
+
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "DeliveryAssigned",
+    "DeliveryChanged",
+    "DriverChanged",
+    "FencesChanged",
+    "LogMessage",
+    "StopPlan",
+    "decode",
+    "encode",
+]
+
+
+class StopPlan(msgspec.Struct, frozen=True, rename="camel"):
+    """One planned stop of a delivery."""
+
+    kind: Literal["pickup", "dropoff"]
+    latitude: float
+    longitude: float
+    radius_m: float
+
+
+class DeliveryAssigned(msgspec.Struct, frozen=True, tag="delivery_assigned", rename="camel"):
+    """A driver got a delivery: its open stops join the driver's live state."""
+
+    event: str
+    """Event id (`evt_…`)."""
+    tenant: str
+    driver: int
+    """The driver's number."""
+    delivery: str
+    """Delivery id (`dlv_…`)."""
+    version: int
+    status: str
+    stops: tuple[StopPlan, ...]
+
+
+class DeliveryChanged(msgspec.Struct, frozen=True, tag="delivery_changed", rename="camel"):
+    """A delivery took another status, or left its driver (`assigned` false): stops that are done or void close."""
+
+    event: str
+    tenant: str
+    driver: int
+    delivery: str
+    version: int
+    status: str
+    assigned: bool
+
+
+class DriverChanged(msgspec.Struct, frozen=True, tag="driver_changed", rename="camel"):
+    """A driver's document changed or went: the shard reads it again."""
+
+    event: str
+    tenant: str
+    driver: int
+
+
+class FencesChanged(msgspec.Struct, frozen=True, tag="fences_changed", rename="camel"):
+    """A tenant's geofences changed: every shard compiles them again. Sent to all partitions."""
+
+    event: str
+    tenant: str
+
+
+LogMessage = DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged
+
+_decoder: msgspec.msgpack.Decoder[LogMessage] = msgspec.msgpack.Decoder(LogMessage)
+
+
+def encode(message: LogMessage) -> bytes:
+    """Return a log message as msgpack."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode(data: bytes) -> LogMessage:
+    """Return the log message in `data`.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        If `data` is no such message.
+    """
+    return _decoder.decode(data)

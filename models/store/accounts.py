@@ -1,0 +1,108 @@
+"""Tenants, their users and their keys in MongoDB.
+
+Signing in happens before there is a scope, so the look-ups by e-mail and by digest are the two that take none.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from models.documents.key import ApiKey
+from models.documents.tenant import Tenant
+from models.documents.user import User
+from models.errors import Conflict, NotFound
+from models.store.connections import Database
+from models.store.scope import Scope
+from models.store.transactions import Session, in_transaction
+
+__all__ = ["AccountRepository", "KeyRepository"]
+
+
+class AccountRepository:
+    """Tenants and users."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, tenant: Tenant, user: User) -> None:
+        """Store a new tenant with its first user, both or none.
+
+        Raises
+        ------
+        Conflict
+            If somebody has signed up with this e-mail address.
+        """
+
+        async def insert(session: Session) -> None:
+            await self._database.users.insert_one(user.stored(), session=session)
+            await self._database.tenants.insert_one(tenant.stored(), session=session)
+
+        try:
+            await in_transaction(self._database, insert)
+        except DuplicateKeyError as fault:
+            raise Conflict("this e-mail address is registered already") from fault
+
+    async def user_by_email(self, email: str) -> User | None:
+        """Return the user who signs in with `email`."""
+        found = await self._database.users.find_one({"email": email.lower()})
+        return None if found is None else User.restored(found)
+
+    async def user(self, scope: Scope) -> User:
+        """Return the user who acts in `scope`.
+
+        Raises
+        ------
+        NotFound
+            If the actor is no user, or is gone.
+        """
+        found = await self._database.users.find_one({"_id": scope.actor, "tenant": scope.tenant})
+        if found is None:
+            raise NotFound("user", scope.actor)
+        return User.restored(found)
+
+    async def tenant(self, scope: Scope) -> Tenant:
+        """Return the tenant of `scope`.
+
+        Raises
+        ------
+        NotFound
+            If it is gone.
+        """
+        found = await self._database.tenants.find_one({"_id": scope.tenant})
+        if found is None:
+            raise NotFound("tenant", scope.tenant)
+        return Tenant.restored(found)
+
+
+class KeyRepository:
+    """API keys."""
+
+    def __init__(self, database: Database) -> None:
+        self._keys: Any = database["keys"]
+
+    async def create(self, key: ApiKey) -> None:
+        """Store a new key."""
+        await self._keys.insert_one(key.stored())
+
+    async def by_digest(self, identifier: str, digest: str) -> ApiKey | None:
+        """Return the key with this id and this SHA-256 of its token."""
+        found = await self._keys.find_one({"_id": identifier, "digest": digest})
+        return None if found is None else ApiKey.restored(found)
+
+    async def all(self, scope: Scope) -> Sequence[ApiKey]:
+        """Return the newest thousand keys of the tenant, newest first."""
+        found = await self._keys.find({"tenant": scope.tenant}).sort("_id", -1).to_list(1000)
+        return [ApiKey.restored(fields) for fields in found]
+
+    async def delete(self, scope: Scope, identifier: str) -> None:
+        """Delete a key for good.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such key.
+        """
+        gone = await self._keys.delete_one({"_id": identifier, "tenant": scope.tenant})
+        if gone.deleted_count == 0:
+            raise NotFound("key", identifier)

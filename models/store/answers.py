@@ -1,0 +1,59 @@
+"""First answers to requests with an `Idempotency-Key`. MongoDB drops them after a day."""
+
+import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from models.documents.document import now
+from models.errors import Conflict, IdempotencyMismatch
+from models.store.connections import Database
+
+__all__ = ["AnswerRepository"]
+
+_RUNNING_S = 60.0  # a first try that is older has died with its process
+
+
+class AnswerRepository:
+    """Who asked first, and what was answered."""
+
+    def __init__(self, database: Database) -> None:
+        self._answers: Any = database["idempotency"]
+
+    async def claim(self, identifier: str, fingerprint: str) -> bytes | None:
+        """Return the first answer to this request, or None if this is the first, which then owes one.
+
+        Raises
+        ------
+        IdempotencyMismatch
+            If the first request had another body.
+        Conflict
+            If it is still running.
+        """
+        begun = now()
+        try:
+            await self._answers.insert_one({"_id": identifier, "fingerprint": fingerprint, "at": begun})
+        except DuplicateKeyError:
+            return await self._first(identifier, fingerprint, begun)
+        return None
+
+    async def keep(self, identifier: str, body: bytes) -> None:
+        """Keep the answer."""
+        await self._answers.update_one({"_id": identifier}, {"$set": {"body": body}})
+
+    async def release(self, identifier: str) -> None:
+        """Forget a request that failed, so that it may be tried again."""
+        await self._answers.delete_one({"_id": identifier})
+
+    async def _first(self, identifier: str, fingerprint: str, begun: datetime.datetime) -> bytes | None:
+        first = await self._answers.find_one({"_id": identifier})
+        if first is not None and first["fingerprint"] != fingerprint:
+            raise IdempotencyMismatch("this Idempotency-Key came with another body before")
+        if first is not None and "body" in first:
+            return bytes(first["body"])
+        long_ago = begun - datetime.timedelta(seconds=_RUNNING_S)
+        dead = {"_id": identifier, "body": {"$exists": False}, "at": {"$lt": long_ago}}
+        taken_over = await self._answers.update_one(dead, {"$set": {"at": begun}})
+        if taken_over.matched_count == 0:
+            raise Conflict("the first request with this Idempotency-Key is still running")
+        return None

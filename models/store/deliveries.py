@@ -1,0 +1,74 @@
+"""Deliveries in MongoDB. Every change is stored with its events in one transaction."""
+
+from collections.abc import Sequence
+
+from models.documents.delivery import Delivery, Status
+from models.errors import NotFound, VersionConflict
+from models.store.connections import Database
+from models.store.outbox import Announcement, OutboxRepository
+from models.store.paging import Page, PageRequest, read_page
+from models.store.scope import Scope
+from models.store.transactions import Session, in_transaction
+
+__all__ = ["DeliveryRepository"]
+
+
+class DeliveryRepository:
+    """The deliveries of a tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._outbox = OutboxRepository(database)
+
+    async def create(self, deliveries: Sequence[Delivery], announcements: Sequence[Announcement]) -> None:
+        """Store new deliveries and their events, all or none."""
+
+        async def insert(session: Session) -> None:
+            await self._database.deliveries.insert_many([one.stored() for one in deliveries], session=session)
+            await self._outbox.put(session, announcements)
+
+        await in_transaction(self._database, insert)
+
+    async def replace(self, delivery: Delivery, *, expected: int, announcements: Sequence[Announcement]) -> None:
+        """Store a changed delivery and its events, if it still is at version `expected`.
+
+        Raises
+        ------
+        VersionConflict
+            If somebody was faster.
+        """
+
+        async def swap(session: Session) -> None:
+            query: dict[str, str | int] = {"_id": delivery.id, "tenant": delivery.tenant, "version": expected}
+            swapped = await self._database.deliveries.replace_one(query, delivery.stored(), session=session)
+            if swapped.matched_count == 0:
+                del query["version"]
+                current = await self._database.deliveries.find_one(query, {"version": 1}, session=session)
+                raise VersionConflict(delivery.id, expected, current["version"] if current else 0)
+            await self._outbox.put(session, announcements)
+
+        await in_transaction(self._database, swap)
+
+    async def get(self, scope: Scope, delivery: str) -> Delivery:
+        """Return one delivery.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such delivery.
+        """
+        found = await self._database.deliveries.find_one({"_id": delivery, "tenant": scope.tenant})
+        if found is None:
+            raise NotFound("delivery", delivery)
+        return Delivery.restored(found)
+
+    async def page(
+        self, scope: Scope, page: PageRequest, *, status: Status | None, driver: str | None
+    ) -> Page[Delivery]:
+        """Return one page of the tenant's deliveries, newest first, of one status or driver where asked."""
+        query: dict[str, str] = {"tenant": scope.tenant}
+        if status is not None:
+            query["status"] = status.value
+        if driver is not None:
+            query["driver"] = driver
+        return await read_page(self._database.deliveries, Delivery, query, page, newest_first=True)

@@ -1,0 +1,106 @@
+"""Drivers in MongoDB."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pymongo.errors import BulkWriteError
+
+from models.documents.driver import Driver, MotionProfileName
+from models.errors import Conflict, NotFound
+from models.ids import new_id
+from models.messages.log import partition_of
+from models.store.connections import Database
+from models.store.counters import take_numbers
+from models.store.paging import Page, PageRequest, read_page
+from models.store.scope import Scope
+from models.store.transactions import Session, in_transaction
+
+__all__ = ["DriverRepository", "NewDriver"]
+
+_DUPLICATE_KEY = 11000
+
+
+@dataclass(frozen=True, slots=True)
+class NewDriver:
+    """A driver to be created."""
+
+    name: str
+    external_id: str | None = None
+    phone: str | None = None
+    profile: MotionProfileName | None = None
+
+
+class DriverRepository:
+    """The drivers of a tenant."""
+
+    def __init__(self, database: Database, partitions: int) -> None:
+        self._database = database
+        self._partitions = partitions
+
+    async def create_many(self, scope: Scope, drivers: Sequence[NewDriver]) -> list[Driver]:
+        """Create drivers, all or none, and return them with their numbers and partitions.
+
+        Raises
+        ------
+        Conflict
+            If an external id is taken in the tenant, or comes twice.
+        """
+        if not drivers:
+            return []
+        numbers = await take_numbers(self._database, "drivers", len(drivers))
+        made = [self._made(scope, new, number) for new, number in zip(drivers, numbers, strict=True)]
+
+        async def insert(session: Session) -> None:
+            await self._database.drivers.insert_many([driver.stored() for driver in made], session=session)
+
+        try:
+            await in_transaction(self._database, insert)
+        except BulkWriteError as fault:
+            raise _taken(fault, made) from fault
+        return made
+
+    async def get(self, scope: Scope, driver: str) -> Driver:
+        """Return one driver.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such driver.
+        """
+        found = await self._database.drivers.find_one({"_id": driver, "tenant": scope.tenant})
+        if found is None:
+            raise NotFound("driver", driver)
+        return Driver.restored(found)
+
+    async def get_many(self, scope: Scope, drivers: Sequence[str]) -> dict[str, Driver]:
+        """Return those of `drivers` that the tenant has, by id."""
+        query = {"_id": {"$in": list(drivers)}, "tenant": scope.tenant}
+        found = await self._database.drivers.find(query).to_list(None)
+        return {fields["_id"]: Driver.restored(fields) for fields in found}
+
+    async def page(self, scope: Scope, page: PageRequest, *, external_id: str | None = None) -> Page[Driver]:
+        """Return one page of the tenant's drivers, oldest first."""
+        query: dict[str, str] = {"tenant": scope.tenant}
+        if external_id is not None:
+            query["externalId"] = external_id
+        return await read_page(self._database.drivers, Driver, query, page, newest_first=False)
+
+    def _made(self, scope: Scope, new: NewDriver, number: int) -> Driver:
+        identifier = new_id("drv")
+        return Driver(
+            id=identifier,
+            tenant=scope.tenant,
+            number=number,
+            partition=partition_of(scope.tenant, identifier, self._partitions),
+            name=new.name,
+            external_id=new.external_id,
+            phone=new.phone,
+            profile=new.profile,
+        )
+
+
+def _taken(fault: BulkWriteError, made: Sequence[Driver]) -> Exception:
+    first = fault.details["writeErrors"][0]
+    if first["code"] != _DUPLICATE_KEY:
+        return fault
+    return Conflict(f"the external id {made[first['index']].external_id} is taken")

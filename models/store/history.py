@@ -1,0 +1,58 @@
+"""Chunks of history in MongoDB: written over under the same id, found by driver and time."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from models.store.connections import Database
+
+__all__ = ["HOUR_MS", "HistoryRepository"]
+
+HOUR_MS = 3_600_000
+"""Fix time that a chunk spans at most, and never across a full hour."""
+
+_DUPLICATE_KEY = 11000
+_DOCUMENTS_A_WRITE = 4000  # about 20 MB at 60 fixes a chunk, under the server's 48 MB a message
+_WRITES_AT_ONCE = 2
+
+
+class HistoryRepository:
+    """The collection `history`. Drivers are known by number, which belongs to one tenant for good."""
+
+    def __init__(self, database: Database) -> None:
+        self._history: Any = database["history"]
+
+    async def write(self, chunks: Sequence[dict[str, Any]]) -> None:
+        """Store chunks; one that is there already is replaced, because a replay writes the same again."""
+        turns = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+        async def write_some(some: Sequence[dict[str, Any]]) -> None:
+            async with turns:
+                await self._write_batch(some)
+
+        async with asyncio.TaskGroup() as group:
+            for start in range(0, len(chunks), _DOCUMENTS_A_WRITE):
+                group.create_task(write_some(chunks[start : start + _DOCUMENTS_A_WRITE]), name="history-write")
+
+    async def blocks(self, number: int, from_ms: int, to_ms: int) -> list[bytes]:
+        """Return the packed fixes of a driver's chunks that touch `[from_ms, to_ms]`."""
+        # the end of the last hour bounds the walk along the index; without it every later chunk would be looked at
+        hour_end = to_ms // HOUR_MS * HOUR_MS + HOUR_MS
+        query = {"d": number, "to": {"$gte": from_ms, "$lt": hour_end}, "from": {"$lte": to_ms}}
+        found = await self._history.find(query, {"_id": 0, "b": 1}, batch_size=5000).to_list(None)
+        return [fields["b"] for fields in found]
+
+    async def _write_batch(self, chunks: Sequence[dict[str, Any]]) -> None:
+        try:
+            await self._history.insert_many(chunks, ordered=False)
+        except BulkWriteError as fault:
+            errors = fault.details["writeErrors"]
+            if any(error["code"] != _DUPLICATE_KEY for error in errors) or fault.details.get("writeConcernErrors"):
+                raise
+            again = [chunks[error["index"]] for error in errors]
+            await self._history.bulk_write(
+                [ReplaceOne({"_id": chunk["_id"]}, chunk, upsert=True) for chunk in again], ordered=False
+            )

@@ -1,0 +1,61 @@
+"""Indexes of all collections, and rules that MongoDB itself keeps. Making them again changes nothing."""
+
+from collections.abc import Mapping, Sequence
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from models.store.connections import Database
+
+__all__ = ["INDEXES", "ensure_indexes"]
+
+_DAY_S = 86_400
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    "users": [IndexModel([("email", ASCENDING)], unique=True), IndexModel([("tenant", ASCENDING)])],
+    "keys": [IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)])],
+    "drivers": [
+        IndexModel([("number", ASCENDING)], unique=True),
+        IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel(
+            [("tenant", ASCENDING), ("externalId", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"externalId": {"$type": "string"}},
+        ),
+    ],
+    "deliveries": [
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("_id", DESCENDING)]),
+    ],
+    "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
+    "events": [
+        IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("aggregate", ASCENDING), ("sequence", ASCENDING)]),
+    ],
+    "outbox": [
+        # Only what waits is in the first index, so the relay's scan costs nothing however much was relayed.
+        IndexModel([("waiting", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"waiting": True}),
+        IndexModel([("relayed", ASCENDING)], expireAfterSeconds=3 * _DAY_S),
+    ],
+    "trips": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
+    "visits": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
+    # A track is one range of the first; the second drops chunks after their days.
+    "history": [
+        IndexModel([("d", ASCENDING), ("to", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=30 * _DAY_S, name="expiry"),
+    ],
+    "snapshot_parts": [IndexModel([("partition", ASCENDING)])],
+    "quarantine": [
+        IndexModel([("tenant", ASCENDING), ("device", ASCENDING)], unique=True),
+        # What waits goes after its days; a claim stays.
+        IndexModel([("seen", ASCENDING)], expireAfterSeconds=30 * _DAY_S, partialFilterExpression={"waiting": True}),
+    ],
+    "idempotency": [IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)],
+}
+"""Indexes by collection."""
+
+
+async def ensure_indexes(database: Database) -> None:
+    """Create what is missing of `INDEXES`."""
+    for collection, indexes in INDEXES.items():
+        await database[collection].create_indexes(list(indexes))

@@ -1,0 +1,89 @@
+"""What shards find out: events, trips and visits. Ids come from the log, so writing twice changes nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from models.store.connections import Database
+from models.store.scope import Scope
+
+__all__ = ["MotionRepository"]
+
+_DUPLICATE_KEY = 11000
+_MOST = 5000  # trips or visits in one answer
+
+
+class MotionRepository:
+    """The collections `events`, `trips` and `visits`, and `passive` driver states."""
+
+    def __init__(self, database: Database) -> None:
+        self._events: Any = database["events"]
+        self._trips: Any = database["trips"]
+        self._visits: Any = database["visits"]
+        self._passive: Any = database["passive"]
+
+    async def add_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Store events; those that are there already stay as they are."""
+        if not events:
+            return
+        try:
+            await self._events.insert_many(events, ordered=False)
+        except BulkWriteError as fault:
+            if any(error["code"] != _DUPLICATE_KEY for error in fault.details["writeErrors"]):
+                raise
+
+    async def save_trips(self, trips: Sequence[dict[str, Any]]) -> None:
+        """Store finished trips, each in place of one with its id."""
+        if trips:
+            writes = [ReplaceOne({"_id": trip["_id"]}, trip, upsert=True) for trip in trips]
+            await self._trips.bulk_write(writes, ordered=False)
+
+    async def save_visits(self, visits: Sequence[dict[str, Any]]) -> None:
+        """Store visits; what a visit's departure does not know of its arrival stays."""
+        if visits:
+            writes = [UpdateOne({"_id": visit["_id"]}, {"$set": visit}, upsert=True) for visit in visits]
+            await self._visits.bulk_write(writes, ordered=True)
+
+    async def trips(self, scope: Scope, driver: str, from_ms: int, to_ms: int) -> list[dict[str, Any]]:
+        """Return a driver's trips that began in `[from_ms, to_ms]`, by time."""
+        return await self._between(self._trips, scope, driver, from_ms, to_ms)
+
+    async def visits(self, scope: Scope, driver: str, from_ms: int, to_ms: int) -> list[dict[str, Any]]:
+        """Return a driver's visits that began in `[from_ms, to_ms]`, by time."""
+        return await self._between(self._visits, scope, driver, from_ms, to_ms)
+
+    async def replace_from(
+        self, scope: Scope, driver: str, from_ms: int, trips: Sequence[dict[str, Any]], visits: Sequence[dict[str, Any]]
+    ) -> None:
+        """Make these the driver's trips and visits that began at `from_ms` or later."""
+        for collection, records in ((self._trips, trips), (self._visits, visits)):
+            kept = [record["_id"] for record in records]
+            writes = [ReplaceOne({"_id": record["_id"]}, record, upsert=True) for record in records]
+            if writes:
+                await collection.bulk_write(writes, ordered=False)
+            await collection.delete_many(
+                {"tenant": scope.tenant, "driver": driver, "from": {"$gte": from_ms}, "_id": {"$nin": kept}}
+            )
+
+    async def keep_passive(self, states: Mapping[int, bytes]) -> None:
+        """Keep the states of drivers that leave memory."""
+        if states:
+            writes = [
+                ReplaceOne({"_id": number}, {"_id": number, "b": state}, upsert=True)
+                for number, state in states.items()
+            ]
+            await self._passive.bulk_write(writes, ordered=False)
+
+    async def passive(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Return the kept states of those drivers that have one."""
+        found = await self._passive.find({"_id": {"$in": list(numbers)}}).to_list(None)
+        return {fields["_id"]: bytes(fields["b"]) for fields in found}
+
+    async def _between(
+        self, collection: Any, scope: Scope, driver: str, from_ms: int, to_ms: int
+    ) -> list[dict[str, Any]]:
+        query = {"tenant": scope.tenant, "driver": driver, "from": {"$gte": from_ms, "$lte": to_ms}}
+        found: list[dict[str, Any]] = await collection.find(query).sort("from", 1).to_list(_MOST)
+        return found

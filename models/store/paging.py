@@ -1,0 +1,38 @@
+"""One page of a collection in the order of its ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from models.documents.document import Document
+
+__all__ = ["Page", "PageRequest", "read_page"]
+
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page is wanted."""
+
+    limit: int
+    after: str | None = None
+    """The last id of the page before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[DocumentT]):
+    """Some documents and whether more follow."""
+
+    items: Sequence[DocumentT]
+    more: bool
+
+
+async def read_page(
+    collection: Any, kind: type[DocumentT], query: dict[str, Any], page: PageRequest, *, newest_first: bool
+) -> Page[DocumentT]:
+    """Return one page of `collection`; ids sort by time, so the order stays stable while documents come in."""
+    if page.after is not None:
+        query = {**query, "_id": {"$lt" if newest_first else "$gt": page.after}}
+    found = await collection.find(query).sort("_id", -1 if newest_first else 1).to_list(page.limit + 1)
+    return Page([kind.restored(fields) for fields in found[: page.limit]], len(found) > page.limit)

@@ -1,0 +1,82 @@
+"""The command line. Each command lives in a module of its own, loaded when it is called, so `--help` is quick."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import typer
+from pydantic import ValidationError
+
+from models.errors import BadSettings
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "up": ("outrider.cli.up:up", "Run a whole Outrider on this machine."),
+    "demo": ("outrider.cli.demo:demo", "Replay a real fleet on the live map."),
+    "replay": ("outrider.cli.replay:replay", "Stream a recorded trace into a running Outrider."),
+    "doctor": ("outrider.cli.doctor:doctor", "Check this machine, and say what to do."),
+    "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
+    "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
+    "docs": ("outrider.cli.docs:docs", "Write the reference pages from the code."),
+}
+"""Command → (module:function or module:typer app, what it does)."""
+
+
+class _LazyCommands(click.Group):
+    """Knows its commands by name, and loads one when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return _as_click(cmd_name, getattr(importlib.import_module(module), attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, meaning) for name, (_, meaning) in COMMANDS.items()])
+
+
+def _as_click(name: str, target: typer.Typer | Callable[..., Any]) -> click.Command:
+    """Return a command that hands all its arguments on: typer carries a click of its own, with exits of its own."""
+
+    def run(arguments: tuple[str, ...]) -> None:
+        application = target if isinstance(target, typer.Typer) else typer.Typer(add_completion=False)
+        if application is not target:
+            application.command(name)(target)
+        application(list(arguments), prog_name=f"outrider {name}")
+
+    return click.Command(
+        name,
+        callback=run,
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        context_settings={"ignore_unknown_options": True},
+        add_help_option=False,
+    )
+
+
+@click.group(cls=_LazyCommands)
+@click.version_option(package_name="outrider")
+def _outrider() -> None:
+    """Real-time tracking for delivery fleets."""
+
+
+def main() -> None:
+    """Run the command line; what can't work here ends with one line that says what to do."""
+    try:
+        _outrider()
+    except BadSettings as error:
+        print(f"outrider: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        for fault in error.errors():
+            variable = "OUTRIDER_" + "__".join(str(step).upper() for step in fault["loc"])
+            print(f"outrider: {variable} is {fault['input']!r}: {fault['msg']}", file=sys.stderr)
+        sys.exit(1)

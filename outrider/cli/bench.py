@@ -1,0 +1,151 @@
+"""`outrider bench …`: every figure that the documentation gives comes from one of these commands.
+
+Exit status: 0 when a run is valid, whatever its speed; 2 when its own checks fail; 1 on an error.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+__all__ = ["bench"]
+
+bench = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure the real thing on this machine.")
+
+CHECKS_FAILED = 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line that holds the result as JSON.")]
+
+
+@bench.command()
+def ingest(
+    transport: Annotated[Literal["ws", "http"], typer.Option(help="WebSocket stream, or POST /api/v1/pings.")] = "ws",
+    encoding: Annotated[
+        Literal["packed", "rows"], typer.Option(help="Packed records, or rows as msgpack (always over HTTP).")
+    ] = "packed",
+    batch: Annotated[int, typer.Option(min=1, max=5000, help="Pings in a frame or request.")] = 100,
+    drivers: Annotated[int, typer.Option(min=1, help="Drivers of the simulated fleet.")] = 5000,
+    connections: Annotated[int, typer.Option(min=1, help="Connections that they share.")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of one run.")] = 15.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs; figures are their medians.")] = 3,
+    rate: Annotated[float, typer.Option(min=0, help="Pings a second; 0 sends as fast as frames are answered.")] = 0.0,
+    window: Annotated[int, typer.Option(min=1, help="Unanswered frames of a connection.")] = 8,
+    generators: Annotated[int, typer.Option(min=1, help="Processes that make the load.")] = 1,
+    plain: Annotated[bool, typer.Option(help="Alternate with the plain alternative.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Measure pings a second, acknowledged, processed and durable; lag, cost, and whether one was lost.
+
+    acked_per_s: frames answered, so on the log's disk. processed_per_s: applied to live state. durable_per_s: in
+    history, from the first rise of the watermark to the last. lag: from the log to processed, as reported to the door.
+    lost: acknowledged pings that history lacks. double_counted: pings that history or the counters hold twice.
+    cpu_s_per_million: processor seconds of the whole stack. plain_per_s: FastAPI, pydantic and Motor, same mongod.
+    """
+    from bench.ingest import measure_ingest
+    from bench.traffic import TrafficOptions
+
+    options = TrafficOptions(
+        transport=transport,
+        encoding=encoding,
+        batch=batch,
+        connections=connections,
+        window=window,
+        generators=generators,
+        rate=rate,
+    )
+    result = asyncio.run(measure_ingest(options, drivers=drivers, seconds=seconds, repeats=repeats, plain=plain))
+    _tell(result, json=json, is_valid=not result["lost"] and not result["double_counted"])
+
+
+@bench.command()
+def latency(
+    rate: Annotated[float, typer.Option(min=1, help="Pings a second, sent when they are due.")] = 50_000.0,
+    subscribers: Annotated[int, typer.Option(min=1, help="Connections that watch: fleet and viewports by turns.")] = 10,
+    drivers: Annotated[int, typer.Option(min=1, help="Drivers of the simulated fleet.")] = 5000,
+    interval_ms: Annotated[int, typer.Option(min=5, help="Shortest time between frames that they ask for.")] = 20,
+    batch: Annotated[int, typer.Option(min=1, max=5000, help="Pings in a frame.")] = 100,
+    connections: Annotated[int, typer.Option(min=1, help="Connections that bring pings.")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the run, after a warm-up.")] = 15.0,
+    json: AsJson = False,
+) -> None:
+    """Measure how long a ping takes to a subscriber's frame, and whether every last state arrives.
+
+    p50_ms, p99_ms, p999_ms: from the moment a ping is due to the frame that shows it or a newer one. missed_last_state:
+    drivers in view whose last ping no frame has shown; it must be 0. gaps: frames whose number did not follow.
+    cpu_cores: cores that the whole stack used.
+    """
+    from bench.latency import measure_latency
+    from bench.traffic import TrafficOptions
+
+    if batch > drivers // min(connections, drivers):
+        raise typer.BadParameter("a frame would hold a driver twice: take fewer connections or a smaller batch")
+    options = TrafficOptions(batch=batch, connections=connections, rate=rate, window=10_000)
+    measuring = measure_latency(
+        options, drivers=drivers, subscribers=subscribers, interval_ms=interval_ms, seconds=seconds
+    )
+    result = asyncio.run(measuring)
+    _tell(result, json=json, is_valid=not result["missed_last_state"])
+
+
+@bench.command()
+def memory(
+    drivers: Annotated[int, typer.Option(min=1, help="Drivers in one shard.")] = 100_000, json: AsJson = False
+) -> None:
+    """Measure what live drivers cost in one shard, and how soon it is back after `kill -9`.
+
+    mib_per_100k_drivers: growth of the process, scaled; shard_mib is all of it. recover_s: until every driver of a
+    sample answers with its very last ping, not stale; stale_or_old counts those that never did.
+    """
+    from bench.memory import measure_memory
+
+    result = asyncio.run(measure_memory(drivers=drivers))
+    is_valid = not (result["lost"] or result["double_counted"] or result["stale_or_old"])
+    _tell(result, json=json, is_valid=is_valid)
+
+
+@bench.command()
+def chaos(
+    fault: Annotated[list[str] | None, typer.Option(help="shard, redis, mongod or api; all by default.")] = None,
+    drivers: Annotated[int, typer.Option(min=4, help="Drivers of the simulated fleet.")] = 400,
+    rate: Annotated[float, typer.Option(min=1, help="Pings a second.")] = 4000.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the load; the kill comes after a third.")] = 12.0,
+    json: AsJson = False,
+) -> None:
+    """Kill a part with `kill -9` under load, and count what is left.
+
+    lost: acknowledged pings that history lacks. double_counted: pings that history shows twice or that moved the live
+    state twice. live_wrong: drivers whose live state is not their last ping. recover_s: until a ping sent after the
+    kill is live; durable_s: until it is durable.
+    """
+    from bench.chaos import FAULTS, measure_chaos
+
+    unknown = [name for name in fault or () if name not in FAULTS]
+    if unknown:
+        raise typer.BadParameter(f"there is no fault {unknown[0]}; choose of {', '.join(FAULTS)}")
+    chosen = [name for name in FAULTS if not fault or name in fault]
+    result = asyncio.run(measure_chaos(chosen, drivers=drivers, rate=rate, seconds=seconds))
+    faults = result["faults"]
+    _tell(result, json=json, is_valid=not any(f["lost"] + f["double_counted"] + f["live_wrong"] for f in faults))
+
+
+@bench.command()
+def motion(
+    file: Annotated[Path, typer.Argument(exists=True, help="Trace with labels, Parquet.")], json: AsJson = False
+) -> None:
+    """Measure stops and filtered fixes against labels, beside Traccar's rule and thresholds."""
+    from bench.motion import run
+    from bench.report import heading
+
+    began = time.perf_counter()
+    figures = run(file)
+    _tell(heading("motion", seconds=time.perf_counter() - began, repeats=1) | figures, json=json, is_valid=True)
+
+
+def _tell(result: dict[str, Any], *, json: bool, is_valid: bool) -> None:
+    from bench.report import show
+
+    show(result, as_json=json)
+    if not is_valid:
+        raise typer.Exit(CHECKS_FAILED)

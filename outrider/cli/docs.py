@@ -1,0 +1,18 @@
+"""`outrider docs`: the reference pages, from the code."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from outrider.reference import problem_page, settings_page
+
+__all__ = ["docs"]
+
+
+def docs(folder: Annotated[Path, typer.Option(help="Where the pages go.")] = Path("docs/reference")) -> None:
+    """Write the reference pages of settings and problem types."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, page in (("settings.md", settings_page()), ("problems.md", problem_page())):
+        (folder / name).write_text(page)
+        typer.echo(f"wrote {folder / name}")

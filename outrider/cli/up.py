@@ -1,0 +1,73 @@
+"""`outrider up`: a whole Outrider on this machine, until Ctrl-C or SIGTERM."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from engine.environment import prepare_environment
+from engine.settings import Settings
+from engine.telemetry.logging import configure_logging
+
+if TYPE_CHECKING:
+    from engine.host import Host
+
+__all__ = ["up"]
+
+
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the front door; 0 takes a free one.")] = None,
+    var: Annotated[Path | None, typer.Option(help="Folder for data, logs and development secrets.")] = None,
+) -> None:
+    """Run a whole Outrider on this machine. Settings come from `OUTRIDER_…` variables and `.env`."""
+    settings = Settings()
+    if var is not None:
+        settings = settings.model_copy(update={"var": var})
+    if port is not None:
+        settings = settings.model_copy(update={"api": settings.api.model_copy(update={"port": port})})
+    configure_logging(settings.log_level)
+    prepare_environment(settings)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    from engine.host import Host  # only now: it imports what reads the environment
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    host = Host(settings)
+    starting = loop.create_task(host.start(), name="host-start")
+    interrupted = loop.create_task(stopping.wait(), name="host-interrupted")
+    try:
+        await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        await starting
+        if sys.stdout.isatty():
+            _greet(host)
+        await stopping.wait()
+    finally:
+        interrupted.cancel()
+        await host.stop()
+
+
+def _greet(host: "Host") -> None:
+    console = Console()
+    console.print(
+        f"\n[bold]Outrider[/bold] runs at [link={host.url}]{host.url}[/link], its data is in {host.settings.var}"
+    )
+    console.print("Register a company:")
+    console.print(
+        f"  curl -s {host.url}/api/v1/auth/register -H 'Content-Type: application/json' \\\n"
+        '       -d \'{"tenantName": "Blue Vans", "email": "ana@example.com", "password": "correct horse battery"}\'',
+        highlight=False,
+    )
+    console.print(f"The API describes itself at {host.url}/docs. Ctrl-C stops everything.\n")

@@ -1,0 +1,222 @@
+"""The REST API, typed."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+import msgspec
+
+from outrider.client.errors import ApiProblem
+from outrider.client.ingest import IngestStream
+from outrider.client.live import LiveStream
+from outrider.client.shapes import Delivery, Driver, LiveDriver, Place, Session
+
+__all__ = ["OutriderClient"]
+
+_T = TypeVar("_T")
+_MAX_BULK = 1000  # the API's own limit
+
+
+class OutriderClient:
+    """A tenant's access to a running Outrider.
+
+    Parameters
+    ----------
+    url
+        Address of the front door, such as `http://127.0.0.1:8000`.
+    token
+        An access token or API key; `register` and `login` get one.
+    timeout_s
+        Limit of each request, seconds.
+    """
+
+    def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self.token = token
+        self._http = httpx2.AsyncClient(base_url=self.url + "/api/v1", timeout=timeout_s, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Streams are closed on their own."""
+        await self._http.aclose()
+
+    async def register(self, tenant: str, email: str, password: str) -> Session:
+        """Create a tenant with its first admin, who is signed in from now on."""
+        body = {"tenant": tenant, "email": email, "password": password}
+        return self._sign_in(await self._ask("POST", "/auth/register", Session, body))
+
+    async def login(self, email: str, password: str) -> Session:
+        """Sign in."""
+        return self._sign_in(await self._ask("POST", "/auth/login", Session, {"email": email, "password": password}))
+
+    async def create_key(self, kind: str, name: str, *, driver: str | None = None) -> str:
+        """Create a `device` or `gateway` key and return its token, which can't be seen again."""
+        body = {"kind": kind, "name": name} | ({} if driver is None else {"driverId": driver})
+        answer = await self._ask("POST", "/keys", dict[str, Any], body)
+        return str(answer["key"])
+
+    async def create_driver(self, name: str, *, external_id: str | None = None) -> Driver:
+        """Create one driver."""
+        return await self._ask("POST", "/drivers", Driver, _driver(name, external_id))
+
+    async def create_drivers(self, drivers: Mapping[str, str]) -> list[Driver]:
+        """Create drivers from external ids and names; any number."""
+        bodies = [_driver(name, external) for external, name in drivers.items()]
+        created: list[Driver] = []
+        for start in range(0, len(bodies), _MAX_BULK):
+            created += await self._ask("POST", "/drivers/bulk", list[Driver], bodies[start : start + _MAX_BULK])
+        return created
+
+    async def drivers(self) -> AsyncIterator[Driver]:
+        """Yield all drivers."""
+        async for driver in self._pages("/drivers", Driver):
+            yield driver
+
+    async def create_delivery(
+        self,
+        dropoff: Place,
+        *,
+        pickup: Place | None = None,
+        driver: str | None = None,
+        reference: str | None = None,
+        **more: Any,
+    ) -> Delivery:
+        """Create a delivery, and assign it at once if a driver is given; `more` are the API's further fields."""
+        return await self._ask("POST", "/deliveries", Delivery, _delivery(dropoff, pickup, driver, reference, more))
+
+    async def create_deliveries(self, deliveries: Sequence[tuple[str, Place, Place]]) -> list[Delivery]:
+        """Create deliveries from (reference, pickup, dropoff); any number."""
+        bodies = [_delivery(dropoff, pickup, None, reference, {}) for reference, pickup, dropoff in deliveries]
+        created: list[Delivery] = []
+        for start in range(0, len(bodies), _MAX_BULK):
+            created += await self._ask("POST", "/deliveries/bulk", list[Delivery], bodies[start : start + _MAX_BULK])
+        return created
+
+    async def delivery(self, delivery: str) -> Delivery:
+        """Return one delivery."""
+        return await self._ask("GET", f"/deliveries/{_part(delivery)}", Delivery)
+
+    async def assign(self, delivery: str, driver: str, *, version: int | None = None) -> Delivery:
+        """Give a delivery to a driver."""
+        body = {"driverId": driver} | ({} if version is None else {"version": version})
+        return await self._ask("PUT", f"/deliveries/{_part(delivery)}/assignment", Delivery, body)
+
+    async def set_status(self, delivery: str, status: str, *, version: int | None = None) -> Delivery:
+        """Bring a delivery to another status."""
+        body = {"status": status} | ({} if version is None else {"version": version})
+        return await self._ask("PATCH", f"/deliveries/{_part(delivery)}/status", Delivery, body)
+
+    async def tracking(self, delivery: str) -> dict[str, Any]:
+        """Return status and live position of a delivery."""
+        return await self._ask("GET", f"/tracking/{_part(delivery)}", dict[str, Any])
+
+    async def live(self, driver: str) -> LiveDriver:
+        """Return where a driver is now."""
+        return await self._ask("GET", f"/drivers/{_part(driver)}/live", LiveDriver)
+
+    async def track(self, driver: str, from_ms: int, to_ms: int) -> dict[str, Any]:
+        """Return where a driver was, as columns."""
+        span = {"from": from_ms, "to": to_ms}
+        return await self._ask("GET", f"/drivers/{_part(driver)}/track", dict[str, Any], parameters=span)
+
+    async def trips(self, driver: str, from_ms: int, to_ms: int) -> dict[str, Any]:
+        """Return a driver's trips and visits."""
+        span = {"from": from_ms, "to": to_ms}
+        return await self._ask("GET", f"/drivers/{_part(driver)}/trips", dict[str, Any], parameters=span)
+
+    async def nearest(self, latitude: float, longitude: float, *, limit: int = 10) -> list[LiveDriver]:
+        """Return the drivers nearest to a point, nearest first."""
+        where = {"lat": latitude, "lon": longitude, "limit": limit}
+        found = await self._ask("GET", "/drivers/nearest", dict[str, list[LiveDriver]], parameters=where)
+        return found["items"]
+
+    async def create_geofence(self, **fields: Any) -> dict[str, Any]:
+        """Create a geofence; the fields are the API's."""
+        return await self._ask("POST", "/geofences", dict[str, Any], fields)
+
+    async def shards(self) -> list[dict[str, Any]]:
+        """Return the status of each shard; for admins."""
+        health = await self._ask("GET", "/health/detailed", dict[str, Any])
+        return list(health["parts"]["shards"]["shards"] or ())
+
+    def ingest(self, *, session: str | None = None, max_waiting_pings: int = 200_000) -> IngestStream:
+        """Return a stream that carries pings in; use it with `async with`."""
+        return IngestStream(self.url, self._required_token(), session=session, max_waiting_pings=max_waiting_pings)
+
+    def subscribe(self, topic: str, **options: Any) -> LiveStream:
+        """Return live frames of a topic, an async iterator; the options are those of `LiveStream.add`."""
+        stream = LiveStream(self.url, self._required_token())
+        stream.add(topic, **options)
+        return stream
+
+    def _required_token(self) -> str:
+        if self.token is None:
+            raise ApiProblem(401, "not-authenticated", "register, log in or give a token first")
+        return self.token
+
+    def _sign_in(self, session: Session) -> Session:
+        self.token = session.access_token
+        return session
+
+    async def _pages(self, path: str, kind: type[_T]) -> AsyncIterator[_T]:
+        cursor: str | None = None
+        while True:
+            parameters: dict[str, Any] = {"limit": 200} | ({} if cursor is None else {"cursor": cursor})
+            page = await self._ask("GET", path, dict[str, Any], parameters=parameters)
+            for item in page["items"]:
+                yield msgspec.convert(item, kind)
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    async def _ask(
+        self, method: str, path: str, kind: type[_T], body: Any = None, *, parameters: Mapping[str, Any] | None = None
+    ) -> _T:
+        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        answer = await self._http.request(method, path, content=content, headers=headers, params=parameters)
+        if answer.is_success:
+            return msgspec.json.decode(answer.content, type=kind)
+        raise _problem(answer)
+
+
+def _driver(name: str, external_id: str | None) -> dict[str, str]:
+    return {"name": name} | ({} if external_id is None else {"externalId": external_id})
+
+
+def _delivery(
+    dropoff: Place, pickup: Place | None, driver: str | None, reference: str | None, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    given = {"dropoff": dropoff, "pickup": pickup, "driverId": driver, "reference": reference, **more}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _part(identifier: str) -> str:
+    return quote(identifier, safe="")
+
+
+def _problem(answer: httpx2.Response) -> ApiProblem:
+    try:
+        said = msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        said = {}
+    wait = answer.headers.get("Retry-After", "")
+    return ApiProblem(
+        answer.status_code,
+        str(said.get("type", "unknown")).rpartition("/")[2],
+        str(said.get("detail") or said.get("title") or answer.reason_phrase),
+        said.get("errors", ()),
+        float(wait) if wait.isdigit() else None,
+    )

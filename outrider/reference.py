@@ -1,0 +1,92 @@
+"""Reference pages made from the code: every setting, every problem type.
+
+`outrider docs` writes them; a test compares the committed pages with what the code says today.
+"""
+
+from collections.abc import Iterator
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from api.problems import STATUSES
+from engine.settings import Settings
+from models import errors
+
+__all__ = ["problem_page", "settings_page"]
+
+_SIGNS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
+
+
+def settings_page() -> str:
+    """Return the settings reference as Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Set as environment variables or in a `.env` file in the working folder. Made by `outrider docs`.",
+        "",
+        "| variable | default | range | meaning |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| `{name}` | {_default(field)} | {_range(field)} | {_one_line(field.description)} |"
+            for name, field in _leaves(Settings, "OUTRIDER_")
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def problem_page() -> str:
+    """Return the problem types as Markdown."""
+    lines = [
+        "# Problem types",
+        "",
+        "Errors are `application/problem+json` (RFC 9457). The last part of `type` is stable. Made by `outrider docs`.",
+        "",
+        "| type ends in | status | when |",
+        "| --- | --- | --- |",
+        *(
+            f"| `{kind.code}` | {_status(kind)} | {_one_line(kind.__doc__).removeprefix('Raised ')} |"
+            for kind in sorted(_tree(errors.OutriderError), key=lambda kind: kind.code)
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _leaves(kind, f"{prefix}{name.upper()}__")
+        else:
+            yield prefix + name.upper(), field
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "by machine"
+    return "none" if field.default in (None, ()) else f"`{field.default}`"
+
+
+def _range(field: FieldInfo) -> str:
+    bounds = [
+        f"{sign} {getattr(bound, attribute)}"
+        for bound in field.metadata
+        for kind, attribute, sign in _SIGNS
+        if isinstance(bound, kind)
+    ]
+    return ", ".join(bounds)
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _tree(kind: type[errors.OutriderError]) -> Iterator[type[errors.OutriderError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:  # the client's own errors are no problems of the API
+            yield from _tree(child)
+
+
+def _status(kind: type[errors.OutriderError]) -> int:
+    return next(STATUSES[ancestor] for ancestor in kind.__mro__ if ancestor in STATUSES)

@@ -1,0 +1,16 @@
+"""Redis is killed: it reads its append-only file, and clients send again what was not durable."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bench.chaos import Fault, FaultReport
+from tests.chaos.conftest import assert_nothing_lost
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_a_killed_redis_loses_nothing_and_counts_nothing_twice(
+    endure: Callable[[Fault], Awaitable[FaultReport]],
+) -> None:
+    assert_nothing_lost(await endure("redis"))

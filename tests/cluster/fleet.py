@@ -1,0 +1,157 @@
+"""A small fleet for tests of the engine's inside: drivers in MongoDB, fixes on the log, shards over both."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import SecretStr
+from redis.exceptions import RedisError
+
+from engine.partitions.epochs import read_epochs
+from engine.settings import Settings
+from engine.shards.effects import StopMoment
+from engine.shards.shard import Shard, ShardPorts
+from models.documents.geofence import Geofence
+from models.messages.fixes import FIX
+from models.messages.log import FIXES_FIELD, entry_position, stream_key
+from models.store.connections import Database, connect_mongo, connect_redis
+from models.store.drivers import DriverRepository, NewDriver
+from models.store.indexes import ensure_indexes
+from models.store.scope import Scope
+from tests.builders import a_fix
+from tests.stack import Stores, eventually
+
+PARTITIONS = 4
+
+
+class Fleet:
+    """Drivers of one tenant and the log that their fixes go to."""
+
+    def __init__(self, settings: Settings, database: Database, redis: Any, tenant: str) -> None:
+        self.settings, self.database, self.redis, self.tenant = settings, database, redis, tenant
+        self.numbers: list[int] = []
+        self.ids: list[str] = []
+        self.partitions: dict[int, int] = {}
+        self.sent: list[NDArray[np.void]] = []
+        self.moments: list[StopMoment] = []
+
+    async def recruit(self, count: int) -> None:
+        """Make drivers."""
+        drivers = DriverRepository(self.database, PARTITIONS)
+        made = await drivers.create_many(
+            Scope(self.tenant, "test"), [NewDriver(f"driver {place}") for place in range(count)]
+        )
+        self.numbers += [driver.number for driver in made]
+        self.ids += [driver.id for driver in made]
+        self.partitions |= {driver.number: driver.partition for driver in made}
+
+    async def send(self, fixes: NDArray[np.void]) -> dict[int, int]:
+        """Put fixes on the log, an entry a partition, and return the positions."""
+        self.sent.append(fixes)
+        partitions = np.array([self.partitions[number] for number in fixes["driver"].tolist()])
+        positions = {}
+        for partition in np.unique(partitions).tolist():
+            data = fixes[partitions == partition].astype(FIX).tobytes()
+            entry = await self.redis.xadd(stream_key(self.settings.prefix, partition), {FIXES_FIELD: data})
+            positions[partition] = entry_position(entry)
+        return positions
+
+    async def drive(self, start: int, rounds: int) -> dict[int, int]:
+        """Send `rounds` fixes of every driver, 10 s and 50 m apart, an entry a round."""
+        positions: dict[int, int] = {}
+        for turn in range(start, start + rounds):
+            fixes = [a_fix(10.0 * turn, 50.0 * turn, driver=number) for number in self.numbers]
+            positions |= await self.send(np.stack(fixes))
+        return positions
+
+    async def answers(self) -> bool:
+        """Tell whether the log's server answers."""
+        try:
+            return bool(await self.redis.ping())
+        except (RedisError, OSError):
+            return False
+
+    def shard(self, index: int = 0) -> Shard:
+        """Return a shard over the fleet's stores, with connections of its own."""
+        mongo, redis = self.settings.mongo_url, self.settings.redis_url
+        assert mongo is not None
+        assert redis is not None
+        database = connect_mongo(mongo.get_secret_value(), self.settings.database)
+
+        async def no_fences() -> Sequence[Geofence]:
+            return []
+
+        async def on_stop(moment: StopMoment) -> None:
+            self.moments.append(moment)
+
+        ports = ShardPorts(no_fences, on_stop)
+        return Shard(index, self.settings, database, connect_redis(redis.get_secret_value()), ports)
+
+    @contextlib.asynccontextmanager
+    async def running(self, index: int = 0, partitions: Sequence[int] = range(PARTITIONS)) -> AsyncIterator[Shard]:
+        """Run a shard that holds partitions; stop it at the end."""
+        shard = self.shard(index)
+        await shard.start()
+        try:
+            await self.give(shard, partitions)
+            yield shard
+        finally:
+            await shard.stop()
+
+    async def give(self, shard: Shard, partitions: Sequence[int]) -> None:
+        """Let a shard hold these partitions; return when it does."""
+
+        async def is_held() -> bool:
+            epochs = await read_epochs(self.redis, self.settings.prefix)
+            status = shard.hold({partition: epochs.get(partition, 0) for partition in partitions})
+            held: bool = status["holding"] == sorted(partitions)
+            return held
+
+        await eventually(is_held, 20)
+
+    async def reached(self, positions: dict[int, int], what: str = "processed") -> None:
+        """Wait until the shards say that they are as far as these positions."""
+
+        async def is_reached() -> bool:
+            raw = await self.redis.hgetall(f"{self.settings.prefix}:{what}")
+            return all(int(raw.get(str(partition).encode(), 0)) >= at for partition, at in positions.items())
+
+        await eventually(is_reached, 20)
+
+
+@contextlib.asynccontextmanager
+async def a_fleet(stores: Stores, tenant: str, prefix: str, drivers: int, **settings: Any) -> AsyncIterator[Fleet]:
+    """Return a fleet with a database and a key prefix of its own; both go at the end."""
+    tree = Settings(
+        mongo_url=SecretStr(stores.mongo_url),
+        redis_url=SecretStr(stores.redis_url),
+        database=f"outrider_{prefix.replace('-', '_')}",
+        prefix=prefix,
+        log={"partitions": PARTITIONS},
+        history={"slot_s": 0.3},
+        shards={"snapshot_interval_s": 0.5, **settings},
+    )
+    database, redis = connect_mongo(stores.mongo_url, tree.database), connect_redis(stores.redis_url)
+    await ensure_indexes(database)
+    fleet = Fleet(tree, database, redis, tenant)
+    await fleet.recruit(drivers)
+    try:
+        yield fleet
+    finally:
+        await database.client.drop_database(tree.database)
+        database.client.close()
+        keys = [key async for key in redis.scan_iter(f"{prefix}:*")]
+        if keys:
+            await redis.delete(*keys)
+        await redis.aclose()
+
+
+async def kill(shard: Shard) -> None:
+    """End a shard's tasks where they are, as the end of its process would: nothing more is written."""
+    tasks = [task for task in asyncio.all_tasks() if (task.get_name() or "").startswith(f"shard-{shard.index}.")]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,83 @@
+"""Shards as Ray actors: they share the partitions, come back after `kill -9`, and callers always get an answer."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from engine.client import Engine
+from engine.partitions.supervisor import ShardSupervisor
+from engine.registry import DriverRegistry
+from models.errors import NotFound
+from tests.builders import LATITUDE, LONGITUDE, START_MS, a_fix
+from tests.cluster.fleet import PARTITIONS, Fleet, a_fleet
+from tests.stack import Stores, eventually
+
+pytestmark = pytest.mark.cluster
+
+
+@contextlib.asynccontextmanager
+async def supervised(fleet: Fleet) -> AsyncIterator[tuple[ShardSupervisor, Engine]]:
+    """Run the fleet's shards as actors, and an engine to ask them."""
+    supervisor = ShardSupervisor(fleet.settings, fleet.redis)
+    engine = Engine(fleet.settings, fleet.database, fleet.redis, DriverRegistry(fleet.database, PARTITIONS))
+    await supervisor.start()
+    beating = asyncio.get_running_loop().create_task(supervisor.run(), name="beat")
+    await engine.start()
+    try:
+        yield supervisor, engine
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await supervisor.stop()
+
+
+async def test_callers_reach_drivers_wherever_they_are(
+    stores: Stores, tenant: str, prefix: str, ray_session: str
+) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=6, count=2) as fleet, supervised(fleet) as (supervisor, engine):
+        assert sorted(len(status["holding"]) for status in supervisor.status.values()) == [2, 2]
+        await fleet.reached(await fleet.drive(0, 5))
+        live = await engine.driver(tenant, fleet.ids[0]).live()
+        assert (live.time, live.stale, live.motion != "", live.online) == (START_MS + 40_000, False, True, True)
+        track = await engine.driver(tenant, fleet.ids[0]).track(START_MS, START_MS + 60_000)
+        assert track["time"].tolist() == [START_MS + 10_000 * turn for turn in range(5)]
+        nearest = await engine.nearest(tenant, LATITUDE, LONGITUDE, 3)
+        assert len(nearest) == 3
+        watched = await engine.watch(tenant, 5.0)
+        assert sum(records.size for _, _, _, records in watched) == 6
+        with pytest.raises(NotFound):
+            await engine.driver("ten_other", fleet.ids[0]).live()
+
+
+async def test_shard_comes_back_after_kill_9(stores: Stores, tenant: str, prefix: str, ray_session: str) -> None:
+    async with (
+        a_fleet(stores, tenant, prefix, drivers=6, count=2, heartbeat_s=0.2) as fleet,
+        supervised(fleet) as (supervisor, engine),
+    ):
+        await fleet.reached(await fleet.drive(0, 10))
+        victim = supervisor.status[0]
+        os.kill(victim["pid"], signal.SIGKILL)
+        sent = await fleet.drive(10, 10)
+        await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], 20)
+        await fleet.reached(sent)
+        await fleet.reached(sent, "durable")
+        for driver in fleet.ids:
+            live = await engine.driver(tenant, driver).live()
+            assert (live.time, live.stale) == (START_MS + 190_000, False)
+            track = await engine.driver(tenant, driver).track(0, 2**45)
+            assert track["time"].tolist() == [START_MS + 10_000 * turn for turn in range(20)]
+
+
+async def test_live_answers_from_the_snapshot_while_its_shard_is_away(
+    stores: Stores, tenant: str, prefix: str, ray_session: str
+) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=3, count=1) as fleet:
+        async with supervised(fleet) as (_, engine):
+            await fleet.reached(await fleet.send(np.stack([a_fix(5.0, driver=number) for number in fleet.numbers])))
+        live = await engine.driver(tenant, fleet.ids[0]).live()
+        assert (live.time, live.stale) == (START_MS + 5_000, True)

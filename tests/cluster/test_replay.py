@@ -1,0 +1,107 @@
+"""What a shard holds is a function of its log: whoever takes it over has the same state."""
+
+import numpy as np
+import pytest
+
+from engine.sinks.history import read_track
+from tests.builders import a_fix
+from tests.cluster.fleet import PARTITIONS, Fleet, a_fleet, kill
+from tests.stack import Stores, eventually
+
+pytestmark = pytest.mark.cluster
+
+FAR_MS = 2**45
+
+
+def states(shard) -> dict[int, bytes]:
+    """Return the state of each driver without what belongs to the process: its row and its tenant's index."""
+    records = shard.memory.state.drivers.records[: shard.memory.state.drivers.size].copy()
+    records["tenant"] = 0
+    return {int(record["number"]): record.tobytes() for record in records}
+
+
+async def count_stored(fleet: Fleet) -> int:
+    tracks = [await read_track(fleet.database, number, 0, FAR_MS) for number in fleet.numbers]
+    return sum(track.size for track in tracks)
+
+
+async def test_shard_applies_what_the_log_holds(stores: Stores, tenant: str, prefix: str) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=5) as fleet, fleet.running() as shard:
+        await fleet.reached(await fleet.drive(0, 10))
+        records = shard.live(np.array(fleet.numbers, np.uint32))
+        assert sorted(records["driver"].tolist()) == sorted(fleet.numbers)
+        assert set(records["time"].tolist()) == {int(a_fix(90.0)["time"])}
+        assert shard.memory.counts()["live"] == 50
+
+
+async def test_replay_after_a_kill_equals_live(stores: Stores, tenant: str, prefix: str) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=7) as fleet:
+        first = fleet.shard()
+        await first.start()
+        await fleet.give(first, range(PARTITIONS))
+        await fleet.reached(await fleet.drive(0, 20))
+        await eventually(lambda: fleet.database.snapshots.count_documents({"offset": {"$gt": 0}}))
+        await fleet.reached(await fleet.drive(20, 20))
+        before = states(first)
+        await kill(first)
+        async with fleet.running(index=1) as second:
+            await eventually(lambda: second.memory.counts()["live"] == 7 * 40)
+            assert states(second) == before
+
+
+async def test_everything_is_durable_and_nothing_twice_after_a_kill(stores: Stores, tenant: str, prefix: str) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=6) as fleet:
+        first = fleet.shard()
+        await first.start()
+        await fleet.give(first, range(PARTITIONS))
+        await fleet.reached(await fleet.drive(0, 30))
+        await kill(first)
+        async with fleet.running(index=1):
+            await fleet.reached(await fleet.drive(30, 10), "durable")
+            assert await count_stored(fleet) == 6 * 40
+            counts = await fleet.database.history.aggregate([{"$group": {"_id": None, "n": {"$sum": "$n"}}}]).to_list(1)
+            assert counts[0]["n"] == 6 * 40
+
+
+async def test_graceful_stop_leaves_nothing_to_replay(stores: Stores, tenant: str, prefix: str) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=4) as fleet:
+        async with fleet.running():
+            await fleet.reached(await fleet.drive(0, 5))
+        async with fleet.running(index=1) as second:
+            assert second.memory.counts()["live"] == 20
+            await fleet.reached(await fleet.drive(5, 1), "durable")
+            assert await count_stored(fleet) == 4 * 6
+
+
+async def test_partitions_move_without_loss(stores: Stores, tenant: str, prefix: str) -> None:
+    async with (
+        a_fleet(stores, tenant, prefix, drivers=8) as fleet,
+        fleet.running(0) as first,
+        fleet.running(1, partitions=[]) as second,
+    ):
+        await fleet.reached(await fleet.drive(0, 10))
+        await fleet.give(first, [0, 1])
+        await fleet.give(second, [2, 3])
+        await fleet.reached(await fleet.drive(10, 10), "durable")
+        assert await count_stored(fleet) == 8 * 20
+        assert first.memory.counts()["live"] + second.memory.counts()["live"] == 8 * 20
+        assert {*states(first), *states(second)} == set(fleet.numbers)
+
+
+async def test_shard_that_lost_a_partition_notices_and_does_not_take_it_back(
+    stores: Stores, tenant: str, prefix: str
+) -> None:
+    async with (
+        a_fleet(stores, tenant, prefix, drivers=8) as fleet,
+        fleet.running(0) as first,
+        fleet.running(1, partitions=[]) as second,
+    ):
+        order = dict.fromkeys(range(PARTITIONS), 0)
+        await fleet.reached(await fleet.drive(0, 5))
+        await fleet.give(second, range(PARTITIONS))
+        await eventually(lambda: not first.owned)
+        first.hold(order)
+        await fleet.reached(await fleet.drive(5, 5), "durable")
+        assert not first.owned
+        assert second.memory.counts()["live"] == 8 * 10
+        assert await count_stored(fleet) == 8 * 10

@@ -1,0 +1,125 @@
+"""The relay against a real MongoDB and Redis."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from engine.deliveries.commands import DeliveryCommands, Order
+from engine.outbox.relay import OutboxRelay
+from engine.settings import LogSettings, Settings
+from models.documents.delivery import Delivery, Place
+from models.documents.geofence import FenceShape
+from models.ids import new_id
+from models.messages.commands import DeliveryAssigned, FencesChanged, decode
+from models.messages.log import EVENT_FIELD, stream_key
+from models.store.connections import connect_mongo
+from models.store.drivers import DriverRepository, NewDriver
+from models.store.geofences import GeofenceRepository
+from models.store.indexes import ensure_indexes
+from models.store.leases import Lease
+from models.store.scope import Scope
+from tests.stack import eventually
+
+PARTITIONS = 4
+
+
+@pytest.fixture
+async def database(stores, prefix):
+    """Return a database of this test alone: a relay serves all tenants of one."""
+    own = connect_mongo(stores.mongo_url, prefix)
+    await ensure_indexes(own)
+    yield own
+    await own.client.drop_database(prefix)
+    own.client.close()
+
+
+@pytest.fixture
+def scope(tenant):
+    return Scope(tenant, "usr_test")
+
+
+@pytest.fixture
+async def relay(database, redis, prefix):
+    relay = OutboxRelay(database, redis, Settings(prefix=prefix, log=LogSettings(partitions=PARTITIONS)))
+    yield relay
+    await relay.stop()
+
+
+async def an_assigned_delivery(database, scope):
+    driver = (await DriverRepository(database, PARTITIONS).create_many(scope, [NewDriver("Ana")]))[0]
+    place = Place(latitude=41.15, longitude=-8.61)
+    delivery = Delivery(id=new_id("dlv"), tenant=scope.tenant, dropoff=place)
+    await DeliveryCommands(database, PARTITIONS).create(scope, [Order(delivery, driver.id)])
+    return driver, delivery
+
+
+async def messages_in(redis, prefix, partition):
+    entries = await redis.xrange(stream_key(prefix, partition))
+    return [decode(fields[EVENT_FIELD]) for _, fields in entries]
+
+
+async def test_an_assignment_reaches_the_drivers_partition(database, redis, prefix, scope, relay):
+    await relay.start()
+    driver, delivery = await an_assigned_delivery(database, scope)
+    found = await eventually(lambda: messages_in(redis, prefix, driver.partition))
+    assert isinstance(found[0], DeliveryAssigned)
+    assert (found[0].driver, found[0].delivery, found[0].version) == (driver.number, delivery.id, 2)
+    assert [stop.kind for stop in found[0].stops] == ["dropoff"]
+
+
+async def test_what_was_stored_while_no_relay_ran_is_caught_up(database, redis, prefix, scope, relay):
+    driver, _ = await an_assigned_delivery(database, scope)
+    await relay.start()
+    await eventually(lambda: messages_in(redis, prefix, driver.partition))
+
+    async def all_done():
+        return await database.outbox.count_documents({"waiting": True}) == 0
+
+    await eventually(all_done)
+
+
+async def test_dashboards_hear_of_it(database, redis, prefix, scope, relay):
+    pubsub = redis.pubsub(ignore_subscribe_messages=True)
+    await pubsub.subscribe(f"{prefix}:live:{scope.tenant}")
+    await relay.start()
+    _, delivery = await an_assigned_delivery(database, scope)
+    said = await eventually(lambda: pubsub.get_message(timeout=0.1))
+    assert said["data"][:1] == b"E"
+    events = msgspec.msgpack.decode(said["data"][1:])
+    assert [event["type"] for event in events][:1] == ["delivery.created"]
+    assert {event["aggregate"] for event in events} == {delivery.id}
+    await pubsub.aclose()
+
+
+async def test_a_fence_reaches_all_partitions(database, redis, prefix, scope, relay):
+    await relay.start()
+    shape = FenceShape(name="depot", kind="circle", points=({"latitude": 41.1, "longitude": -8.6},), radius_m=100)
+    await GeofenceRepository(database).create(scope, shape)
+    for partition in range(PARTITIONS):
+        found = await eventually(lambda partition=partition: messages_in(redis, prefix, partition))
+        assert isinstance(found[0], FencesChanged)
+
+
+async def test_two_relays_tell_everything_once(database, redis, prefix, scope, relay):
+    second = OutboxRelay(database, redis, Settings(prefix=prefix, log=LogSettings(partitions=PARTITIONS)))
+    await asyncio.gather(relay.start(), second.start())
+    driver, _ = await an_assigned_delivery(database, scope)
+    found = await eventually(lambda: messages_in(redis, prefix, driver.partition))
+    await asyncio.gather(relay.stop(), second.stop())
+    assert len(found) == 1
+    assert len(await messages_in(redis, prefix, driver.partition)) == 1
+
+
+async def test_a_lease_has_one_holder_until_it_is_given_up(database):
+    one, two = Lease(database, "work", "one", 60), Lease(database, "work", "two", 60)
+    assert await one.acquire()
+    assert await one.acquire()
+    assert not await two.acquire()
+    await one.release()
+    assert await two.acquire()
+
+
+async def test_a_lease_runs_out(database):
+    assert await Lease(database, "work", "one", 0.05).acquire()
+    assert await eventually(Lease(database, "work", "two", 60).acquire)

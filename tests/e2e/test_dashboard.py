@@ -1,0 +1,209 @@
+"""The live map in a real browser, on a whole Outrider."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, WebSocket
+
+from api.dashboard import is_built
+from api.dashboard.build import build
+from outrider.client import OutriderClient, Ping
+from tests.browser import a_browser, ask_page
+from tests.stack import RunningOutrider
+
+pytestmark = [pytest.mark.browser, pytest.mark.cluster]
+
+PASSWORD = "a map that moves"
+HOME = (41.157, -8.615)  # the middle of the first view
+STEP = 0.0001  # degrees of longitude, some 8 m: what a van drives in a second
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A tenant with one van."""
+
+    url: str
+    email: str
+    client: OutriderClient
+    van: str
+    start_ms: int
+    """When the van sets off, epoch milliseconds."""
+
+    async def ping(self, latitude: float, longitude: float, *, after_s: float = 0.0) -> None:
+        """Send where the van was some seconds after it set off; return when the fix is in the log."""
+        fix = Ping(
+            driver_id=self.van,
+            latitude=latitude,
+            longitude=longitude,
+            time=self.start_ms + round(after_s * 1000),
+            speed=11.0,
+            heading=90.0,
+            accuracy=4.0,
+        )
+        async with self.client.ingest() as stream:
+            await stream.send([fix])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    if not is_built():
+        await asyncio.to_thread(build)
+    async with a_browser() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="light")
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
+    yield page
+    await context.close()
+    assert not faults
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fleet(outrider_running: RunningOutrider) -> AsyncIterator[Fleet]:
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    async with OutriderClient(outrider_running.url) as client:
+        await client.register("Ribeira Couriers", email, PASSWORD)
+        van = await client.create_driver("Van 7")
+        yield Fleet(outrider_running.url, email, client, van.id, time.time_ns() // 1_000_000 - 60_000)
+
+
+async def log_in(page: Page, fleet: Fleet, password: str = PASSWORD) -> None:
+    await page.goto(fleet.url)
+    await page.get_by_label("E-mail").fill(fleet.email)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def wait_until_live(page: Page) -> None:
+    await page.locator("[data-connection=live]").wait_for()
+
+
+async def seen_van(page: Page, fleet: Fleet) -> dict[str, object]:
+    question = f"window.outrider?.vehicles().find((vehicle) => vehicle.id === {json.dumps(fleet.van)}) ?? null"
+    found: dict[str, object] = await ask_page(page, question, until=lambda van: van is not None)
+    return found
+
+
+async def test_wrong_password_is_told(page: Page, fleet: Fleet) -> None:
+    await log_in(page, fleet, "not the password")
+
+    await page.get_by_role("alert").get_by_text("E-mail or password is wrong").wait_for()
+
+    assert await page.evaluate("window.outrider === undefined")
+
+
+async def test_vehicle_appears_and_moves(page: Page, fleet: Fleet) -> None:
+    latitude, longitude = HOME
+    await log_in(page, fleet)
+    await wait_until_live(page)
+    await fleet.ping(latitude, longitude)
+    assert (await seen_van(page, fleet))["name"] == "Van 7"
+
+    seen = [await drive_on(page, fleet, step) for step in range(1, 6)]
+
+    drawn = [place for places in seen for place in places]
+    assert drawn[-1] > drawn[0] + STEP
+    assert drawn == sorted(drawn), "a vehicle that drives east never jumps back"
+    assert len(set(drawn)) > len(seen) + 1, "it glides from fix to fix"
+
+
+async def test_vehicle_panel_tells_speed_and_fix(page: Page, fleet: Fleet) -> None:
+    await fleet.ping(*HOME)
+    await log_in(page, fleet)
+    await wait_until_live(page)
+    await seen_van(page, fleet)
+
+    await page.get_by_role("searchbox", name="Find a vehicle").fill("van 7")
+    await page.get_by_role("region", name="List of vehicles").get_by_role("button", name="Van 7").click()
+
+    panel = page.locator(f"[data-vehicle={fleet.van}]")
+    await panel.get_by_text("40 km/h").wait_for()  # 11 m/s
+    await panel.get_by_text("± 4.0 m").wait_for()
+    await page.keyboard.press("Escape")
+    await panel.wait_for(state="detached")
+
+
+async def test_panning_changes_the_subscription(page: Page, fleet: Fleet) -> None:
+    boxes = subscribed_boxes(page)
+    await log_in(page, fleet)
+    await wait_until_live(page)
+    before = await ask_page(page, "window.outrider?.subscription() ?? null", until=lambda box: box is not None)
+
+    await page.mouse.move(920, 400)
+    await page.mouse.down()
+    await page.mouse.move(600, 400, steps=2)
+    await page.mouse.move(330, 400, steps=2)  # beyond the margin that is subscribed around the view
+    await page.mouse.up()
+
+    after = await ask_page(page, "window.outrider.subscription()", until=lambda box: box[1] > before[1])
+    assert after[3] > before[3]
+    assert after in boxes, "the server was told"
+
+
+async def test_token_in_the_address_signs_in_and_leaves_it(page: Page, fleet: Fleet) -> None:
+    session = await fleet.client.login(fleet.email, PASSWORD)
+
+    await page.goto(f"{fleet.url}/#token={session.access_token}")
+    await wait_until_live(page)
+
+    assert "token" not in page.url
+
+
+async def test_refused_token_leads_back_to_the_log_in(page: Page, fleet: Fleet) -> None:
+    await page.goto(f"{fleet.url}/#token=nonsense")
+
+    await page.get_by_text("Your session has ended").wait_for()
+    await page.get_by_role("button", name="Sign in").wait_for()
+
+
+async def test_base_map_is_drawn_and_names_its_makers(page: Page, fleet: Fleet) -> None:
+    await log_in(page, fleet)
+    await wait_until_live(page)
+
+    await ask_page(page, "window.outrider?.view() ?? null", until=lambda view: view is not None)
+
+    link = page.get_by_role("link", name="© OpenStreetMap contributors")
+    assert await link.get_attribute("href") == "https://www.openstreetmap.org/copyright"
+
+
+def subscribed_boxes(page: Page) -> list[list[float]]:
+    """Return the list of boxes that the page subscribes to, which grows from now on."""
+    boxes: list[list[float]] = []
+
+    def note(payload: str | bytes) -> None:
+        said = json.loads(payload)
+        if said["type"] == "subscribe" and said["topic"] == "viewport":
+            boxes.append(said["bbox"])
+
+    def listen(websocket: WebSocket) -> None:
+        websocket.on("framesent", note)
+
+    page.on("websocket", listen)
+    return boxes
+
+
+async def drive_on(page: Page, fleet: Fleet, step: int) -> list[float]:
+    """Send the van's next fix; return the longitudes at which it was drawn until it had got there."""
+    latitude, longitude = HOME
+    target = longitude + step * STEP
+    await fleet.ping(latitude, target, after_s=step)
+    drawn: list[float] = []
+
+    def has_arrived(vehicles: list[dict[str, dict[str, float]]]) -> bool:
+        drawn.append(vehicles[0]["drawn"]["longitude"])
+        return abs(drawn[-1] - target) < STEP / 10
+
+    await ask_page(page, "window.outrider.vehicles()", until=has_arrived)
+    return drawn

@@ -1,0 +1,76 @@
+"""`outrider up` from start to stop, with the processes that it promises to keep running."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import httpx2
+import psutil
+import pytest
+
+from tests.stack import RunningOutrider, eventually, running_outrider
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningOutrider]:
+    with running_outrider(OUTRIDER_SHARDS__COUNT="1") as outrider:
+        yield outrider
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx2.AsyncClient(timeout=5) as client:
+            return (await client.get(f"{url}/api/v1/health")).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+@pytest.mark.parametrize("role", ["api", "redis", "mongod"])
+async def test_a_killed_process_is_back_at_the_same_address(running: RunningOutrider, role: str):
+    (before,) = running.pids()[role]
+    os.kill(before, signal.SIGKILL)
+    await eventually(lambda: running.pids().get(role, [before]) not in ([before], []), 60)
+    await eventually(lambda: _answers(running.url), 60)
+
+
+def test_secrets_and_data_are_for_this_user_alone(running: RunningOutrider):
+    assert running.var.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (running.var / "secrets").iterdir()} == {0o600}
+
+
+async def test_every_log_line_is_json_without_secrets(running: RunningOutrider):
+    text = (running.var / "host.log").read_text()
+    assert len(running.log_lines()) == len(text.splitlines())
+    assert (running.var / "secrets" / "jwt").read_text() not in text
+
+
+async def test_a_second_one_on_the_folder_is_refused_in_one_line(running: RunningOutrider):
+    with pytest.raises(AssertionError, match="another Outrider") as refused:
+        await asyncio.to_thread(_start_on, running)
+    assert "Traceback" not in str(refused.value)
+
+
+def _start_on(running: RunningOutrider) -> None:
+    with running_outrider(OUTRIDER_VAR=str(running.var)):
+        pass
+
+
+def test_sigterm_ends_everything_and_the_data_stays():
+    """Runs last: a stop and a second start of its own Outrider."""
+    with running_outrider(OUTRIDER_SHARDS__COUNT="1") as outrider:
+        children = [pid for pids in outrider.pids().values() for pid in pids]
+        everything = [process.pid for process in psutil.Process(outrider.process.pid).children(recursive=True)]
+        outrider.process.send_signal(signal.SIGTERM)
+        assert outrider.process.wait(60) == 0
+        assert [pid for pid in {*children, *everything} if _lives(pid)] == []
+        assert outrider.log_lines()[-1]["event"] != "task.failed"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

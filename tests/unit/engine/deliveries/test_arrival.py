@@ -1,0 +1,66 @@
+"""Arrival at planned stops: standing inside, or inside for half a minute; passing is not arriving."""
+
+import numpy as np
+
+from engine.shards.advance import EventKind
+from engine.shards.stops import PlannedStop, StopState
+from tests.builders import LATITUDE, LONGITUDE, a_fix, a_shard, fixes_of, play
+
+DOOR = PlannedStop("dropoff", LATITUDE, LONGITUDE, 60.0)
+
+
+def _shard_with_stop():
+    state = a_shard()
+    (key,) = state.stops.open(0, 77, [DOOR])
+    return state, key
+
+
+def _kinds(step):
+    stop_kinds = (EventKind.STOP_ARRIVED, EventKind.STOP_LEFT)
+    return [
+        (EventKind(event["kind"]).name, int(event["index"])) for event in step.events if event["kind"] in stop_kinds
+    ]
+
+
+def test_thirty_seconds_inside_arrive_once():
+    state, key = _shard_with_stop()
+    step = play(state, fixes_of(a_fix(0, 900), a_fix(40, 30), a_fix(55, 10), a_fix(70, 20), a_fix(100, 10)))
+    assert _kinds(step) == [("STOP_ARRIVED", 3)]
+    event = step.events[step.events["kind"] == EventKind.STOP_ARRIVED][0]
+    assert (event["subject"], event["value2"]) == (key, 77)
+    assert state.stops.of(0)["state"].tolist() == [StopState.ARRIVED]
+
+
+def test_driving_past_does_not_arrive():
+    state, _ = _shard_with_stop()
+    assert _kinds(play(state, fixes_of(a_fix(0, 300), a_fix(20, 40), a_fix(40, -250)))) == []
+    assert state.stops.of(0)["state"].tolist() == [StopState.OUTSIDE]
+
+
+def test_a_standing_driver_arrives_at_a_stop_opened_where_it_stands():
+    state = a_shard()
+    play(state, fixes_of(a_fix(0), a_fix(200, 3)))
+    state.stops.open(0, 77, [DOOR])
+    assert _kinds(play(state, fixes_of(a_fix(210, 4)), first_position=3)) == [("STOP_ARRIVED", 0)]
+
+
+def test_one_stray_fix_of_a_parked_van_does_not_leave():
+    state, _ = _shard_with_stop()
+    parked = [a_fix(t, 5) for t in range(0, 300, 30)]
+    step = play(state, fixes_of(*parked, a_fix(310, 130), a_fix(330, 5), a_fix(360, 900), a_fix(380, 1500)))
+    assert [kind for kind, _ in _kinds(step)] == ["STOP_ARRIVED", "STOP_LEFT"]
+    assert state.stops.of(0)["state"].tolist() == [StopState.LEFT]
+
+
+def test_a_return_after_leaving_arrives_again():
+    state, _ = _shard_with_stop()
+    there = [a_fix(t, 5) for t in (0, 40)]
+    back = [a_fix(t, 5) for t in (400, 440)]
+    step = play(state, fixes_of(*there, a_fix(100, 800), a_fix(120, 1000), *back))
+    assert [kind for kind, _ in _kinds(step)] == ["STOP_ARRIVED", "STOP_LEFT", "STOP_ARRIVED"]
+
+
+def test_late_fix_never_arrives():
+    state, _ = _shard_with_stop()
+    play(state, fixes_of(a_fix(0, 10), a_fix(200, 3000)))
+    assert np.all(play(state, fixes_of(a_fix(100, 5)), first_position=3).events["kind"] != EventKind.STOP_ARRIVED)

@@ -1,0 +1,32 @@
+"""Rules import without the machinery: import-linter does not see what a parent package pulls in, this does."""
+
+import subprocess
+import sys
+
+import pytest
+
+PURE = [
+    "models.errors",
+    "models.geo",
+    "models.ids",
+    "models.messages.fixes",
+    "models.messages.live",
+    "models.messages.log",
+    "models.messages.commands",
+    "engine.motion.noise",
+    "engine.motion.stops",
+    "engine.geofences.edges",
+    "engine.deliveries.arrival",
+    "engine.deliveries.lifecycle",
+    "engine.shards.advance",
+    "engine.shards.drivers",
+    "engine.partitions.assignment",
+]
+MACHINERY = ("ray", "redis", "motor", "pymongo", "fastapi", "httpx2")
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_pulls_in_no_machinery(module):
+    code = f"import sys, {module}; print(' '.join(m for m in {MACHINERY!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
