@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["end_task"]
 
-_AGAIN_S = 0.2
+_AGAIN_S = 2.0  # a task that is tidying up gets so long before it is asked again
 
 
 async def end_task(task: "asyncio.Task[Any]") -> None:

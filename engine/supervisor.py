@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from engine.ending import end_task
 from engine.telemetry.metrics import TASK_RESTARTS
 
 __all__ = ["Supervisor"]
@@ -53,8 +54,7 @@ class Supervisor:
             tasks = [group.create_task(self._keep(task), name=f"{self._name}.{task}") for task in self._work]
             self._running.set()
             await self._stopping.wait()
-            for task in tasks:
-                task.cancel()
+            await asyncio.gather(*map(end_task, tasks))
 
     async def _keep(self, task: str) -> None:
         delay_s = _FIRST_DELAY_S

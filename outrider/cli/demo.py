@@ -160,18 +160,15 @@ class _Demo:
                 task.cancel()
 
     async def _play_laps(self, client: OutriderClient, trace: Trace) -> None:
-        begun, lap = time.monotonic(), 0
-        while (left_s := self._left_s(begun)) > 0:
+        left_s, lap = self._seconds, 0
+        while left_s is None or left_s > 0:
             lap += 1
             drivers = await vehicle_ids(client, trace.vehicles, "taxi " if lap == 1 else f"lap {lap} taxi ")
             self._totals.drivers += len(drivers)
-            playback = Playback(trace, self._speed, seconds=None if self._seconds is None else left_s)
-            if lap == 1:
-                begun = time.monotonic()
+            playback = Playback(trace, self._speed, seconds=left_s)
             await self._play_lap(client, playback, drivers)
-
-    def _left_s(self, begun: float) -> float:
-        return 1.0 if self._seconds is None else self._seconds - (time.monotonic() - begun)
+            # the length of the lap counts, not the clock: the last fix is due a moment before the end
+            left_s = None if left_s is None else left_s - playback.seconds
 
     async def _play_lap(self, client: OutriderClient, playback: Playback, drivers: dict[int, str]) -> None:
         self._app = DriverApp(client, playback, drivers)
