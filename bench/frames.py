@@ -73,4 +73,5 @@ def clock_of(spec: LoadSpec, connection: ConnectionSpec, start_ms: float) -> Clo
     if not spec.rate:
         return Clock(start_ms, spec.step_ms / len(connection.drivers))
     period_ms = 1000.0 * len(spec.connections) / spec.rate
-    return Clock(start_ms - connection.frame * spec.batch * period_ms, period_ms, spec.batch)
+    frames_ahead = connection.frame - connection.phase
+    return Clock(start_ms - frames_ahead * spec.batch * period_ms, period_ms, spec.batch)

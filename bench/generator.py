@@ -5,6 +5,7 @@ and prints samples and in the end a report. `bench.load` is its other side.
 """
 
 import asyncio
+import math
 import sys
 import time
 from collections import Counter, deque
@@ -234,7 +235,7 @@ class Generator:
         """Return how many frames of a connection should be on their way by now, in open loop."""
         clock = self.frames(spec).clock
         elapsed = time.time() * 1000.0 - clock.start_ms
-        return int(elapsed / (clock.period_ms * self.spec.batch)) + 1
+        return math.floor(elapsed / (clock.period_ms * self.spec.batch)) + 1
 
     def fail(self, answer: str) -> None:
         """End the run: the server does not speak our language."""

@@ -98,8 +98,8 @@ class Traffic:
 
     def _groups(self) -> list[list[ConnectionSpec]]:
         connections = [
-            ConnectionSpec(first, list(self.account.drivers[first:end]), frame)
-            for (first, end), frame in zip(self.shares, self._next, strict=True)
+            ConnectionSpec(first, list(self.account.drivers[first:end]), frame, place / len(self.shares))
+            for place, ((first, end), frame) in enumerate(zip(self.shares, self._next, strict=True))
         ]
         edges = np.linspace(0, len(connections), self.options.generators + 1).astype(int).tolist()
         return [connections[start:end] for start, end in itertools.pairwise(edges)]
