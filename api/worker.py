@@ -2,6 +2,7 @@
 
 import argparse
 import socket
+import sys
 
 import uvicorn
 
@@ -13,6 +14,7 @@ from engine.telemetry.logging import configure_logging, quiet_ray
 __all__ = ["main"]
 
 _DRAIN_S = 5
+_SWITCH_S = 0.0005  # a shard's answer comes in by a thread of Ray's, which should not wait 5 ms for the interpreter
 _WS_PING_S = 20.0
 _BACKLOG = 2048
 
@@ -25,6 +27,7 @@ def main() -> None:
     settings = Settings()
     configure_logging(settings.log_level)
     quiet_ray()
+    sys.setswitchinterval(_SWITCH_S)
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",

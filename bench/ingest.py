@@ -21,6 +21,7 @@ from bench.load import LoadReport, Sample
 from bench.plain import BULK_PATH, EACH_PATH, running_plain
 from bench.report import console, heading
 from bench.stack import Stack, running_stack
+from bench.track_watch import TrackWatch
 from bench.traffic import Traffic, TrafficOptions
 from bench.verify import count_history
 from models.store.connections import connect_mongo, connect_redis
@@ -41,6 +42,8 @@ class _Run:
     durable_per_s: float
     lags_ms: tuple[float, float, float, float]
     """To processed: p50, p99; to durable: p50, p99."""
+    tracks_ms: tuple[float, float]
+    """Answers to the question for a driver's track: p50, p95."""
     cpu_s_per_million: float
     rss_mib: dict[str, float]
     reports: list[LoadReport]
@@ -83,12 +86,13 @@ async def measure_ingest(
         traffic = Traffic(options, stack.address, account)
         lag = LagWatch(redis, "outrider")
         await stores.enter_async_context(lag.listening())
+        tracks = TrackWatch(stack.url, account.token, account.drivers)
         simple = await stores.enter_async_context(running_plain(mongo_url))
         beside = {path: Traffic(_plain_options(options, path), simple, account) for path in plain_runs}
         console.print(f"warming up for {WARM_UP_S:g} s")
         await traffic.send(WARM_UP_S)
         for repeat in range(repeats):
-            runs.append(await _run(stack, traffic, lag, seconds))
+            runs.append(await _run(stack, traffic, lag, tracks, seconds))
             console.print(f"run {repeat + 1}: {_line(runs[-1])}")
             for path in plain_runs if plain else ():
                 plain_runs[path].append(_acked_per_s(await beside[path].send(seconds), seconds))
@@ -107,7 +111,7 @@ async def measure_ingest(
     return heading("ingest", seconds=seconds, repeats=repeats) | _result(options, drivers, runs, plain_runs) | verdict
 
 
-async def _run(stack: Stack, traffic: Traffic, lag: LagWatch, seconds: float) -> _Run:
+async def _run(stack: Stack, traffic: Traffic, lag: LagWatch, tracks: TrackWatch, seconds: float) -> _Run:
     load = traffic.load(seconds)
     before = traffic.acked
     try:
@@ -116,7 +120,8 @@ async def _run(stack: Stack, traffic: Traffic, lag: LagWatch, seconds: float) ->
         cpu = footprint.cpu_seconds(stack.pid)
         running = asyncio.create_task(load.run(), name="load")
         began = time.perf_counter()
-        received = await _watch_counts(stack, traffic.account.token, began + seconds)
+        async with tracks.asking():
+            received = await _watch_counts(stack, traffic.account.token, began + seconds)
         processed_lag, durable_lag = lag.take()
         rss = footprint.rss_mib(stack.pid)
         reports = await running
@@ -129,6 +134,7 @@ async def _run(stack: Stack, traffic: Traffic, lag: LagWatch, seconds: float) ->
         processed_per_s=_slope(received),
         durable_per_s=_durable_per_s(reports),
         lags_ms=(*np.nanpercentile(processed_lag, (50, 99)), *np.nanpercentile(durable_lag, (50, 99))),
+        tracks_ms=tuple(np.nanpercentile(tracks.take(), (50, 95)).tolist()),
         cpu_s_per_million=(footprint.cpu_seconds(stack.pid) - cpu) / max(1, pings) * 1e6,
         rss_mib=rss,
         reports=reports,
@@ -179,7 +185,8 @@ def _durable_per_s(reports: Sequence[LoadReport]) -> float:
 def _line(run: _Run) -> str:
     return (
         f"{run.acked_per_s:,.0f}/s accepted, {run.processed_per_s:,.0f} processed, {run.durable_per_s:,.0f} durable, "
-        f"lag p50 {run.lags_ms[0]:,.0f} p99 {run.lags_ms[1]:,.0f} ms, {run.cpu_s_per_million:.2f} CPU s a million"
+        f"lag p50 {run.lags_ms[0]:,.0f} p99 {run.lags_ms[1]:,.0f} ms, "
+        f"track p95 {run.tracks_ms[1]:,.0f} ms, {run.cpu_s_per_million:.2f} CPU s a million"
     )
 
 
@@ -207,6 +214,8 @@ def _result(
         "lag_p99_ms": lags[1],
         "durable_lag_p50_ms": lags[2],
         "durable_lag_p99_ms": lags[3],
+        "track_p50_ms": round(median(run.tracks_ms[0] for run in runs), 1),
+        "track_p95_ms": round(median(run.tracks_ms[1] for run in runs), 1),
         "ack_p50_ms": round(median(report.ack_p50_ms for report in reports), 1),
         "ack_p99_ms": round(median(report.ack_p99_ms for report in reports), 1),
         "cpu_s_per_million": round(median(run.cpu_s_per_million for run in runs), 2),

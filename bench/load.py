@@ -27,7 +27,7 @@ class ConnectionSpec(msgspec.Struct):
     frame: int = 0
     """Number of frames that earlier runs have sent: this run goes on from there."""
     phase: float = 0.0
-    """With a rate: part of the time between two of its frames by which it begins later. Vehicles do not speak in chorus."""
+    """With a rate: part of the time between two of its frames by which it begins later: no chorus."""
 
 
 class LoadSpec(msgspec.Struct):

@@ -34,6 +34,7 @@ from models.errors import NotFound, StoreUnavailable
 from models.geo import distances_m
 from models.messages.fixes import DEGREE, STORED
 from models.messages.live import LIVE, LiveFlag
+from models.messages.records import join_records
 from models.store.connections import Database
 from models.store.motion import MotionRepository
 from models.store.scope import Scope
@@ -147,12 +148,12 @@ class Engine:
         parts = [np.frombuffer(data, LIVE) for data in answers if data is not None]
         held = {number for part in parts for number in part["driver"].tolist()}
         absent = [ref for ref in refs if ref.number not in held]
-        return np.concatenate([np.empty(0, LIVE), *parts, *await self._absent(absent)])
+        return join_records([*parts, *await self._absent(absent)], LIVE)
 
     async def nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> list[LiveDriver]:
         """Return a tenant's drivers, nearest first; those of a shard that is away are left out."""
         answers = await self._ask_all("nearest", tenant, latitude, longitude, limit)
-        records = np.concatenate([np.empty(0, LIVE), *(np.frombuffer(data, LIVE) for _, data in answers)])
+        records = join_records([np.frombuffer(data, LIVE) for _, data in answers], LIVE)
         away_m = distances_m(records["lat"] / DEGREE, records["lon"] / DEGREE, latitude, longitude)
         records = records[np.argsort(away_m, kind="stable")[:limit]]
         refs = await self._registry.by_number(records["driver"].tolist())
@@ -187,7 +188,7 @@ class Engine:
             return stored
         root: Path = archive_root(self._settings)
         archived = await asyncio.to_thread(read_days, root, ref.tenant, ref.number, from_ms, to_ms)
-        return dedupe(np.concatenate([archived, stored]))
+        return dedupe(join_records([archived, stored], STORED))
 
     async def ask_owner(self, partition: int, method: str, *arguments: Any) -> Any:
         """Call the shard that owns a partition; None when it is away."""

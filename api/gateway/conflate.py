@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.messages.live import LIVE
+from models.messages.records import put_records, take_records
 
 __all__ = ["FleetState"]
 
@@ -66,7 +67,7 @@ class FleetState:
         if not len(records):
             return []
         rows, fresh = self._rows_of(records["driver"])
-        stored = self.records[rows]
+        stored = take_records(self.records, rows)
         newer = (self._owner[rows] == shard) | (records["time"] >= stored["time"])
         differs = (_words(records) != _words(stored)).any(axis=1)
         self._owner[rows[newer]] = shard
@@ -74,7 +75,7 @@ class FleetState:
         if keep.any():
             self.version += 1
             taken = rows[keep]
-            self.records[taken] = records[keep]
+            put_records(self.records, taken, take_records(records, keep))
             self.versions[taken] = self.version
         return fresh
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from api.gateway.conflate import FleetState
 from api.gateway.frames import encode_drivers, encode_gone
 from api.gateway.viewport import Delta, Selection, look
+from models.messages.records import take_records
 
 __all__ = ["DeliveryState", "TenantFeed", "View"]
 
@@ -46,7 +47,9 @@ class View:
         """Encode the change, unless it is already."""
         if self._is_encoded:
             return
-        self.drivers = state.records[self.delta.rows].tobytes() if packed else encode_drivers(state, self.delta.rows)
+        self.drivers = (
+            take_records(state.records, self.delta.rows).tobytes() if packed else encode_drivers(state, self.delta.rows)
+        )
         self.gone = encode_gone(state, self.delta.gone)
         self._is_encoded = True
 

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from models.messages.fixes import FIX
 from models.messages.log import EVENT_FIELD, FIXES_FIELD, entry_id, stream_key
+from models.messages.records import take_records
 
 __all__ = ["Block", "Entry", "FixBatch", "LogReader", "Turn", "assemble", "split_rounds"]
 
@@ -71,7 +72,7 @@ class FixBatch:
         blocks = tuple(
             Block(block.partition, int(before[block.start]), int(before[block.stop])) for block in self.blocks
         )
-        return FixBatch(self.fixes[kept], self.positions[kept], self.received[kept], blocks)
+        return FixBatch(take_records(self.fixes, kept), self.positions[kept], self.received[kept], blocks)
 
 
 class LogReader:

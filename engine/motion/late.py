@@ -20,6 +20,7 @@ from engine.shards.events import EVENT
 from engine.shards.identity import CELL
 from models.messages.fixes import DEGREE, FIX, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE
 from models.messages.live import Motion
+from models.messages.records import take_records
 
 __all__ = [
     "REPAIR_WINDOW_MS",
@@ -101,9 +102,8 @@ def dedupe(stored: NDArray[np.void]) -> NDArray[np.void]:
     order = np.lexsort((stored["position"], *columns))
     is_first = np.ones(stored.size, bool)
     is_first[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
-    kept = stored[np.sort(order[is_first])]
-    by_time: NDArray[np.void] = kept[np.lexsort((kept["lon"], kept["lat"], kept["seq"], kept["time"]))]
-    return by_time
+    kept = take_records(stored, np.sort(order[is_first]))
+    return take_records(kept, np.lexsort((kept["lon"], kept["lat"], kept["seq"], kept["time"])))
 
 
 def repair_start(visits: NDArray[np.void], first_late_ms: int) -> MotionCheckpoint | None:

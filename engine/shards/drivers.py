@@ -13,6 +13,7 @@ from engine.shards.identity import REMEMBERED
 from engine.shards.stops import StopTable
 from models.messages.fixes import DEGREE, UNKNOWN_BATTERY
 from models.messages.live import LIVE, LiveFlag
+from models.messages.records import take_records
 
 __all__ = ["ABSENT", "DRIVER", "FENCE_SLOTS", "NO_STOP", "DriverTable", "fresh_records", "live_records"]
 
@@ -179,7 +180,7 @@ class DriverTable:
 
     def extract(self, partition: int) -> bytes:
         """Return the records of a partition, for a snapshot or another shard: equal states give equal bytes."""
-        drivers = self.records[self.of_partition(partition)]
+        drivers = take_records(self.records, self.of_partition(partition))
         drivers["stop_head"], drivers["open_stops"], drivers["mark"] = NO_STOP, 0, 0
         return drivers.tobytes()
 
@@ -216,7 +217,7 @@ class DriverTable:
 
     def live(self, rows: NDArray[np.int32]) -> NDArray[np.void]:
         """Return the `LIVE` records of rows."""
-        return live_records(self.records[rows])
+        return live_records(take_records(self.records, rows))
 
     def _append(self, record: NDArray[np.void]) -> int:
         number = int(record["number"][0])

@@ -22,6 +22,7 @@ from models.documents.geofence import Geofence
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
 from models.messages.fixes import STORED, Outcome
 from models.messages.log import PartitionId
+from models.messages.records import take_records
 
 __all__ = ["PROFILES", "DeliveryState", "PartitionImage", "ShardMemory"]
 
@@ -135,7 +136,7 @@ class ShardMemory:
         repeats = step.outcomes == Outcome.DUPLICATE
         kept = batch
         if repeats.any():
-            kept, stored = batch.where(~repeats), stored[~repeats]
+            kept, stored = batch.where(~repeats), take_records(stored, ~repeats)
         for block in kept.blocks:
             self.history.add(block.partition, stored[block.start : block.stop])
         return step, batch

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from models.messages.fixes import DEGREE, STORED, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE, Outcome, Reason
+from models.messages.records import join_records
 
 __all__ = ["DAY_MS", "SCHEMA", "day_file", "day_name", "read_days", "write_day"]
 
@@ -97,7 +98,7 @@ def read_days(root: Path, tenant: str, number: int, from_ms: int, to_ms: int) ->
         for day in _days_there(root, tenant)
         if from_ms // DAY_MS <= day <= to_ms // DAY_MS
     ]
-    return np.concatenate(parts) if parts else np.empty(0, STORED)
+    return join_records(parts, STORED)
 
 
 def _days_there(root: Path, tenant: str) -> list[int]:

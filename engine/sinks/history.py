@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engine.motion.late import dedupe
 from models.messages.fixes import FIX, STORED, Outcome
+from models.messages.records import join_records, take_records
 from models.store.connections import Database
 from models.store.history import HOUR_MS, HistoryRepository
 
@@ -146,15 +147,14 @@ class HistoryBuffer:
     def of_partition(self, partition: int) -> NDArray[np.void]:
         """Return all that waits of a partition, in log order."""
         buffer = self._partitions[partition]
-        return _joined([*(slot.stored for slot in buffer.sealed), *buffer.parts])
+        return join_records([*(slot.stored for slot in buffer.sealed), *buffer.parts], STORED)
 
     def of_driver(self, partition: int, number: int) -> NDArray[np.void]:
         """Return what waits of a driver."""
         if partition not in self._partitions:
             return np.empty(0, STORED)
         waiting = self.of_partition(partition)
-        mine: NDArray[np.void] = waiting[waiting["driver"] == number]
-        return mine
+        return take_records(waiting, waiting["driver"] == number)
 
     def drop(self, partition: int) -> None:
         """Forget a partition: another shard owns it now."""
@@ -172,7 +172,7 @@ class HistoryBuffer:
 
     def _seal(self, partition: int, buffer: _PartitionBuffer, upto: int) -> None:
         if buffer.parts:
-            slot = SealedSlot(partition, buffer.slot, _joined(buffer.parts), upto)
+            slot = SealedSlot(partition, buffer.slot, join_records(buffer.parts, STORED), upto)
             buffer.parts = []
             buffer.sealed.append(slot)
             self._unwritten.append(slot)
@@ -194,7 +194,7 @@ def cut_chunks(
     """
     keys = slot.stored["driver"].astype(np.int64) << _HOUR_BITS | slot.stored["time"] // HOUR_MS
     order = np.argsort(keys, kind="stable")
-    keys, stored = keys[order], slot.stored[order]
+    keys, stored = keys[order], take_records(slot.stored, order)
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     first_ms, last_ms = np.minimum.reduceat(stored["time"], starts), np.maximum.reduceat(stored["time"], starts)
     ends = [*starts[1:].tolist(), stored.size]
@@ -239,12 +239,6 @@ async def read_track(
         in between is then in both, and its repeats drop out; the other way round it would be in neither.
     """
     blocks = await HistoryRepository(database).blocks(number, from_ms, to_ms)
-    stored = _joined([part for part in (np.frombuffer(b"".join(blocks), STORED), *pending) if part.size])
+    stored = join_records([np.frombuffer(b"".join(blocks), STORED), *pending], STORED)
     inside = (stored["time"] >= from_ms) & (stored["time"] <= to_ms) & (stored["outcome"] != Outcome.DUPLICATE)
-    return dedupe(stored[inside])
-
-
-def _joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.empty(0, STORED)
+    return dedupe(take_records(stored, inside))

@@ -41,6 +41,7 @@ def ingest(
     acked_per_s: frames answered, so on the log's disk. processed_per_s: applied to live state. durable_per_s: in
     history, from the first rise of the watermark to the last. lag: from the log to processed, as reported to the door.
     lost: acknowledged pings that history lacks. double_counted: pings that history or the counters hold twice.
+    track_p95_ms: answers to the question for a driver's last hour, asked ten times a second meanwhile.
     cpu_s_per_million: processor seconds of the whole stack. plain_per_s: FastAPI, pydantic and Motor, same mongod.
     """
     from bench.ingest import measure_ingest
