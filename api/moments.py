@@ -20,7 +20,7 @@ _EPOCH_MS = re.compile(r"^\d{1,15}$")
 _DESCRIPTION = "RFC 3339 or epoch milliseconds"
 
 
-def _between(
+async def _between(
     start: Annotated[str | None, Query(alias="from", max_length=40, description=_DESCRIPTION)] = None,
     end: Annotated[str | None, Query(alias="to", max_length=40, description=_DESCRIPTION)] = None,
 ) -> TimeRange:

@@ -29,7 +29,7 @@ class PageOf(Shape, Generic[ItemT]):
     """Cursor of the next page, if there is one."""
 
 
-def _paging(
+async def _paging(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
 ) -> PageRequest:

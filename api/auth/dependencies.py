@@ -1,4 +1,7 @@
-"""Who calls, for routers: a dependency per set of roles."""
+"""Who calls, for routers: a dependency per set of roles.
+
+Every dependency is a coroutine function even where it awaits nothing: FastAPI sends plain functions to a thread.
+"""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -15,7 +18,7 @@ __all__ = ["ServicesOf", "admin", "anyone", "only", "people", "planners", "servi
 _bearer = HTTPBearer(auto_error=False, description="An access token or an API key")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Return the parts of this process."""
     services: Services = request.app.state.services
     return services

@@ -15,7 +15,7 @@ HOUR_MS = 3_600_000
 """Fix time that a chunk spans at most, and never across a full hour."""
 
 _DUPLICATE_KEY = 11000
-_DOCUMENTS_A_WRITE = 4000  # about 20 MB at 60 fixes a chunk, under the server's 48 MB a message
+_DOCUMENTS_A_WRITE = 400  # one is encoded in 3 ms, in which its process does nothing else
 _WRITES_AT_ONCE = 2
 
 
