@@ -252,10 +252,8 @@ class Hub:
             feed.changed_deliveries.add(subject)
             feed.to_follow.set()
         elif kind in ("driver.changed", "driver.deleted"):
-            known = self._services.registry.known(feed.tenant, subject)
-            if known is not None:
-                self._services.registry.forget(feed.tenant, subject)
-                self._take_driver_change(feed, kind, known.number)
+            self._services.registry.forget(feed.tenant, subject)
+            self._take_driver_change(feed, kind, int(event["data"]["number"]))
 
     def _take_driver_change(self, feed: TenantFeed, kind: str, number: int) -> None:
         if kind == "driver.deleted":

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from fastapi.responses import Response
+from pydantic import Field, field_validator
 
 from api.auth.dependencies import ServicesOf, only, planners
 from api.auth.principal import Principal
@@ -13,6 +14,7 @@ from api.live_view import JsonResponse, geojson_of, live_of, track_of
 from api.moments import Between
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
+from engine.drivers.commands import DriverCommands
 from models.documents.document import Instant, Latitude, Line, Longitude, Shape
 from models.documents.driver import Driver, MotionProfileName
 from models.errors import NotFound
@@ -39,10 +41,29 @@ class DriverBody(Shape):
     """Motion profile; none takes the tenant's."""
 
 
+class DriverChanges(Shape):
+    """Fields of a driver to be changed; those left out stay."""
+
+    name: Line | None = None
+    external_id: Line | None = None
+    phone: Line | None = None
+    profile: MotionProfileName | None = None
+    version: int | None = Field(None, ge=1)
+    """The version that the caller has seen; if it is no longer current, the answer is 409."""
+
+    @field_validator("name")
+    @classmethod
+    def _has_name(cls, name: str | None) -> str:
+        if name is None:
+            raise ValueError("a driver has a name")
+        return name
+
+
 class DriverView(DriverBody):
     """A driver."""
 
     id: str
+    version: int
     number: int
     """What packed frames call it."""
     created_at: Instant
@@ -106,6 +127,26 @@ async def get_driver(services: ServicesOf, principal: Watcher, driver_id: str) -
     return _view(await _drivers(services).get(principal.scope, await _visible(services, principal, driver_id)))
 
 
+@router.patch("/{driver_id}")
+async def change_driver(services: ServicesOf, principal: Planner, driver_id: str, body: DriverChanges) -> DriverView:
+    """Change a driver's name, external id, phone or motion profile."""
+    driver = await _visible(services, principal, driver_id)
+    changes = body.model_dump(exclude_unset=True, exclude={"version"})
+    changed = await _commands(services).change(principal.scope, driver, changes, body.version)
+    services.registry.forget(principal.tenant, driver)
+    return _view(changed)
+
+
+@router.delete("/{driver_id}", status_code=204)
+async def delete_driver(
+    services: ServicesOf, principal: Planner, driver_id: str, version: Annotated[int | None, Query(ge=1)] = None
+) -> None:
+    """Delete a driver that has no open deliveries, with its device keys; its history is kept as all history is."""
+    driver = await _visible(services, principal, driver_id)
+    await _commands(services).delete(principal.scope, driver, version)
+    services.registry.forget(principal.tenant, driver)
+
+
 @router.get("/{driver_id}/live")
 async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: str) -> Response:
     """Return a driver's live state, from memory; `stale` says that its shard was away."""
@@ -154,6 +195,10 @@ async def _visible(services: Services, principal: Principal, driver: str) -> str
 
 def _drivers(services: Services) -> DriverRepository:
     return DriverRepository(services.database, services.settings.log.partitions)
+
+
+def _commands(services: Services) -> DriverCommands:
+    return DriverCommands(services.database, services.settings.log.partitions)
 
 
 def _view(driver: Driver) -> DriverView:

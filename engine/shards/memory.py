@@ -18,6 +18,7 @@ from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
 from engine.shards.stops import PlannedStop
 from engine.sinks.history import HistoryBuffer, to_stored
+from models.documents.delivery import CLOSED
 from models.documents.geofence import Geofence
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
 from models.messages.fixes import STORED, Outcome
@@ -30,7 +31,6 @@ PROFILES = {"default": DEFAULT, "parcel": PARCEL}
 """Motion profiles by name; their order gives the index in a driver's record."""
 _PROFILE_NAMES = tuple(PROFILES)
 _PICKED_UP = frozenset({"picked_up", "in_transit", "arrived"})
-_FINAL = frozenset({"delivered", "returned", "cancelled", "failed"})
 _LEVEL = 3
 
 
@@ -168,7 +168,7 @@ class ShardMemory:
             return False
         delivery = self.deliveries[key]
         delivery.version, delivery.status = message.version, message.status
-        if not message.assigned or message.status in _FINAL:
+        if not message.assigned or message.status in CLOSED:
             self._forget_delivery(key)
         else:
             self._close_done(key)

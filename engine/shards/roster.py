@@ -43,7 +43,7 @@ class Roster:
             If MongoDB does not answer; the round can be tried again.
         """
         if self._changed:
-            await self._refresh()
+            await self.refresh()
         unknown = set(self._memory.unknown(numbers))
         named = (message.driver for message in messages if isinstance(message, DeliveryAssigned | DeliveryChanged))
         unknown |= {number for number in named if number not in self._memory.refs}
@@ -72,7 +72,14 @@ class Roster:
             if number not in found:
                 self._note_gone(number, now)
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Read again the drivers that were noted as changed; those that are gone leave memory.
+
+        Raises
+        ------
+        StoreUnavailable
+            If MongoDB does not answer; they stay noted.
+        """
         changed = {number: self._memory.refs[number] for number in self._changed if number in self._memory.refs}
         for ref in changed.values():
             self._registry.forget(ref.tenant, ref.id)

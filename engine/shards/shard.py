@@ -239,6 +239,7 @@ class Shard:
         for partition, entry, message in decoded:
             self._follow(message)
             self.owned[partition].offset = entry.position
+        await self._roster.refresh()
         await self._outlet.room()
 
     def _follow(self, message: commands.LogMessage | None) -> None:

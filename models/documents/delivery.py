@@ -7,7 +7,18 @@ from pydantic import Field, StringConstraints, model_validator
 
 from models.documents.document import Document, Instant, Latitude, Line, Longitude, Shape, now
 
-__all__ = ["Customer", "Delivery", "Place", "Position", "Priority", "Status", "StatusChange", "Stop", "TimeWindow"]
+__all__ = [
+    "CLOSED",
+    "Customer",
+    "Delivery",
+    "Place",
+    "Position",
+    "Priority",
+    "Status",
+    "StatusChange",
+    "Stop",
+    "TimeWindow",
+]
 
 STOP_RADIUS_M = 60.0
 """Radius of a planned stop's geofence where none is given: a city address with its kerb, metres."""
@@ -41,6 +52,10 @@ class Status(StrEnum):
     """Back with the sender. Final."""
     CANCELLED = "cancelled"
     """Called off before pick-up. Final."""
+
+
+CLOSED = frozenset({Status.DELIVERED, Status.FAILED, Status.RETURNED, Status.CANCELLED})
+"""Statuses in which nobody is under way with a delivery any more."""
 
 
 class Position(Shape):

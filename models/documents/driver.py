@@ -14,6 +14,8 @@ MotionProfileName = Literal["default", "parcel"]
 class Driver(Document):
     """A driver, courier or vehicle that sends positions."""
 
+    version: int = 1
+    """Rises with every change."""
     number: int
     """Its row key in the engine: unique over all tenants, never given twice."""
     partition: int

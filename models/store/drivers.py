@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from models.documents.delivery import CLOSED
 from models.documents.driver import Driver, MotionProfileName
-from models.errors import Conflict, NotFound
+from models.errors import Conflict, NotFound, VersionConflict
 from models.ids import new_id
 from models.messages.log import partition_of
 from models.store.connections import Database
 from models.store.counters import take_numbers
+from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
@@ -36,6 +39,7 @@ class DriverRepository:
     def __init__(self, database: Database, partitions: int) -> None:
         self._database = database
         self._partitions = partitions
+        self._outbox = OutboxRepository(database)
 
     async def create_many(self, scope: Scope, drivers: Sequence[NewDriver]) -> list[Driver]:
         """Create drivers, all or none, and return them with their numbers and partitions.
@@ -85,6 +89,59 @@ class DriverRepository:
             query["externalId"] = external_id
         return await read_page(self._database.drivers, Driver, query, page, newest_first=False)
 
+    async def replace(self, driver: Driver, expected: int, announcement: Announcement) -> None:
+        """Store a changed driver and its event, if it still is at version `expected`.
+
+        Raises
+        ------
+        Conflict
+            If its external id is taken.
+        VersionConflict
+            If somebody was faster.
+        """
+
+        async def swap(session: Session) -> None:
+            swapped = await self._database.drivers.replace_one(
+                _at_version(driver, expected), driver.stored(), session=session
+            )
+            if swapped.matched_count == 0:
+                raise VersionConflict(driver.id, expected, await self._version(driver, session))
+            await self._outbox.put(session, [announcement])
+
+        try:
+            await in_transaction(self._database, swap)
+        except DuplicateKeyError as fault:
+            raise Conflict(f"the external id {driver.external_id} is taken") from fault
+
+    async def delete(self, driver: Driver, announcement: Announcement) -> None:
+        """Delete a driver and its device keys, with the event of it.
+
+        Raises
+        ------
+        Conflict
+            If it has open deliveries.
+        VersionConflict
+            If somebody has changed or deleted it meanwhile.
+        """
+
+        async def remove(session: Session) -> None:
+            open_ones = {"tenant": driver.tenant, "driver": driver.id, "status": {"$nin": [*CLOSED]}}
+            if found := await self._database.deliveries.find_one(open_ones, {"_id": 1}, session=session):
+                raise Conflict(f"{driver.name} still has deliveries that are open, such as {found['_id']}")
+            gone = await self._database.drivers.delete_one(_at_version(driver, driver.version), session=session)
+            if gone.deleted_count == 0:
+                raise VersionConflict(driver.id, driver.version, await self._version(driver, session))
+            await self._database.keys.delete_many({"tenant": driver.tenant, "driver": driver.id}, session=session)
+            await self._outbox.put(session, [announcement])
+
+        await in_transaction(self._database, remove)
+
+    async def _version(self, driver: Driver, session: Session) -> int:
+        """Return the version that is stored, 0 for a driver that is gone."""
+        query = {"_id": driver.id, "tenant": driver.tenant}
+        found = await self._database.drivers.find_one(query, {"version": 1}, session=session)
+        return int(found.get("version", 1)) if found else 0
+
     def _made(self, scope: Scope, new: NewDriver, number: int) -> Driver:
         identifier = new_id("drv")
         return Driver(
@@ -97,6 +154,13 @@ class DriverRepository:
             phone=new.phone,
             profile=new.profile,
         )
+
+
+def _at_version(driver: Driver, version: int) -> dict[str, Any]:
+    query: dict[str, Any] = {"_id": driver.id, "tenant": driver.tenant, "version": version}
+    if version == 1:  # drivers of earlier releases have none
+        query["version"] = {"$in": [1, None]}
+    return query
 
 
 def _taken(fault: BulkWriteError, made: Sequence[Driver]) -> Exception:

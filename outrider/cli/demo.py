@@ -169,6 +169,8 @@ class _Demo:
             await self._play_lap(client, playback, drivers)
             # the length of the lap counts, not the clock: the last fix is due a moment before the end
             left_s = None if left_s is None else left_s - playback.seconds
+            if left_s is None or left_s > 0:
+                await self._clear(client, drivers)
 
     async def _play_lap(self, client: OutriderClient, playback: Playback, drivers: dict[int, str]) -> None:
         self._app = DriverApp(client, playback, drivers)
@@ -185,6 +187,12 @@ class _Demo:
             deliveries=self._totals.deliveries, stops_done=self._totals.stops_done, refused=self._totals.refused
         )
         self._app = None
+
+    async def _clear(self, client: OutriderClient, drivers: dict[int, str]) -> None:
+        """Take a lap's taxis off the map before the next one; the run's last lap stays to be looked at."""
+        for driver in drivers.values():
+            with contextlib.suppress(ApiProblem):  # one whose last trip is still open stays
+                await client.delete_driver(driver)
 
     async def _finish(self, stream: IngestStream, app: asyncio.Task[None]) -> None:
         """Let the last fixes arrive and the last drop-offs be reported; a run cut short leaves trips open."""

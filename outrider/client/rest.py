@@ -81,6 +81,15 @@ class OutriderClient:
         async for driver in self._pages("/drivers", Driver):
             yield driver
 
+    async def change_driver(self, driver: str, *, version: int | None = None, **changes: Any) -> Driver:
+        """Change fields of a driver, named as in the API."""
+        body = changes | ({} if version is None else {"version": version})
+        return await self._ask("PATCH", f"/drivers/{_part(driver)}", Driver, body)
+
+    async def delete_driver(self, driver: str) -> None:
+        """Delete a driver that has no open deliveries."""
+        await self._ask("DELETE", f"/drivers/{_part(driver)}", type(None))
+
     async def create_delivery(
         self,
         dropoff: Place,
@@ -188,7 +197,7 @@ class OutriderClient:
             content = msgspec.json.encode(body)
         answer = await self._http.request(method, path, content=content, headers=headers, params=parameters)
         if answer.is_success:
-            return msgspec.json.decode(answer.content, type=kind)
+            return msgspec.json.decode(answer.content or b"null", type=kind)
         raise _problem(answer)
 
 

@@ -98,6 +98,28 @@ async def test_snake_case_comes_in_and_camel_case_goes_out(admin):
     assert (await admin.ask("GET", "drivers/van-7")).json()["id"] == driver["id"]
 
 
+async def test_a_driver_changes_by_version_and_goes_when_nothing_is_open(admin):
+    driver, taken = await a_driver(admin, externalId="van-8"), await a_driver(admin, externalId="van-9")
+    path = f"drivers/{driver['id']}"
+    changed = (await admin.ask("PATCH", path, json={"name": "Bia", "phone": None, "version": 1})).json()
+    assert (changed["name"], changed["externalId"], changed["version"]) == ("Bia", "van-8", 2)
+    assert (await admin.ask("PATCH", path, json={"name": "Cia", "version": 1})).status_code == 409
+    assert (await admin.ask("PATCH", path, json={"externalId": taken["externalId"]})).status_code == 409
+    unnamed = await admin.ask("PATCH", path, json={"name": None})
+    assert (unnamed.status_code, unnamed.json()["errors"][0]["field"]) == (422, "name")
+
+    key = await admin.make("keys", {"kind": "device", "driverId": driver["id"], "name": "phone"})
+    delivery = await a_delivery(admin, driverId=driver["id"])
+    refused = await admin.ask("DELETE", path)
+    assert refused.status_code == 409
+    assert delivery["id"] in refused.json()["detail"]
+    await admin.ask("DELETE", f"deliveries/{delivery['id']}")
+    assert (await admin.ask("DELETE", path)).status_code == 204
+    assert (await admin.ask("GET", path)).status_code == 404
+    assert (await Caller(admin.http, key["key"]).ask("GET", path)).status_code == 401
+    assert (await admin.ask("DELETE", path)).status_code == 404
+
+
 async def test_a_device_moves_its_own_delivery_and_no_other(admin):
     mine, other = await admin.make("drivers/bulk", [{"name": "mine"}, {"name": "other"}])
     key = await admin.make("keys", {"kind": "device", "driverId": mine["id"], "name": "phone"})

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from models.messages.live import LIVE
-from outrider.client import Frame, OutriderClient, Ping, Place
+from outrider.client import ApiProblem, Frame, OutriderClient, Ping, Place
 from tests.stack import RunningOutrider
 
 PASSWORD = "correct horse battery"
@@ -268,3 +268,20 @@ async def can_say(websocket, **message) -> bool:
     except ConnectionClosed:
         return False
     return True
+
+
+async def test_a_driver_who_is_renamed_or_deleted_is_so_on_every_map(client):
+    van = await client.create_driver("Van 9", external_id="van-9")
+    async with client.subscribe("fleet", interval_ms=20) as stream:
+        await put(client, "van-9", 41.15, -8.61)
+        await frame_with(stream, van.id)
+        await client.change_driver(van.id, name="Van nine")
+        await frame_with(stream, van.id, lambda each: each.name == "Van nine")
+        await client.delete_driver(van.id)
+        async for frame in stream:
+            if van.id in frame.gone:
+                break
+    async with client.subscribe("fleet", interval_ms=20) as stream:
+        assert van.id not in {each.id for each in (await anext(stream)).drivers}
+    with pytest.raises(ApiProblem, match=r"404|no driver"):
+        await client.live(van.id)
