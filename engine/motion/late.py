@@ -138,7 +138,8 @@ def derive(stored: NDArray[np.void], profile: MotionProfile, start: MotionCheckp
     profile
         The driver's thresholds.
     start
-        Where to start from; None: nothing is known before the first fix.
+        Where to start from; None: nothing is known before the first fix. Speed and heading that devices do not report
+        come from the last two fixes: they stay unknown until a good fix follows the checkpoint's.
     """
     state = _starting_state(start)
     if stored.size:
