@@ -48,6 +48,16 @@ def _agrees_with_suspect(driver: np.void, profile: np.void, time: int, lat: floa
 
 
 @rule
+def _forget_suspects(driver: np.void) -> None:
+    if driver["suspects"] == 0:
+        return
+    driver["suspects"] = 0
+    driver["suspect_time"] = 0
+    driver["suspect_lat"] = driver["suspect_lon"] = 0.0
+    driver["suspect_accuracy"] = np.nan
+
+
+@rule
 def judge(driver: np.void, profile: np.void, time: int, lat: float, lon: float, accuracy: float, leg_m: float) -> int:
     """Return ACCEPTED, JUMPED, POOR or SUSPECT for a fix newer than the driver's last good one.
 
@@ -61,13 +71,13 @@ def judge(driver: np.void, profile: np.void, time: int, lat: float, lon: float, 
     elapsed_ms = time - driver["time"]
     slack_m = _known(accuracy) + _known(driver["accuracy"])
     if not _is_too_fast(leg_m, slack_m, elapsed_ms, profile["max_speed_mps"]):
-        driver["suspects"] = 0
+        _forget_suspects(driver)
         return ACCEPTED
     suspects = 1
     if _agrees_with_suspect(driver, profile, time, lat, lon, accuracy):
         suspects = driver["suspects"] + 1
     if suspects >= AGREEING_SUSPECTS or elapsed_ms > profile["reanchor_gap_s"] * 1000.0:
-        driver["suspects"] = 0
+        _forget_suspects(driver)
         return JUMPED
     driver["suspects"] = suspects
     driver["suspect_time"] = time

@@ -95,6 +95,7 @@ def _stop(driver: np.void, time: int, lat: float, lon: float, events: NDArray[np
     driver["anchor_path_m"] = 0.0
     driver["settled"] = 0
     driver["trip_time"] = 0
+    driver["trip_lat"] = driver["trip_lon"] = driver["trip_odometer_m"] = 0.0
     _rest_at(driver, time, lat, lon)
     return note(
         events,
