@@ -12,7 +12,9 @@ from pydantic.alias_generators import to_camel
 from models.documents.live import LiveDriver
 from models.messages.fixes import DEGREE, UNKNOWN_BATTERY, Outcome
 
-__all__ = ["JsonResponse", "geojson_of", "live_of", "track_of"]
+__all__ = ["JsonResponse", "geojson_of", "live_of", "track_of", "track_response"]
+
+GEOJSON = "application/geo+json"
 
 _COLUMNS = ("time", "speed", "heading", "accuracy", "altitude")
 _DECIMALS = 2  # of speeds and metres: finer than any receiver
@@ -34,13 +36,16 @@ def live_of(live: LiveDriver) -> dict[str, Any]:
     return {to_camel(field.name): getattr(live, field.name) for field in dataclasses.fields(live)}
 
 
-def track_of(driver: str, track: NDArray[np.void]) -> dict[str, Any]:
-    """Return a track as columns of equal length; `filtered` marks noise, `late` what came after newer fixes."""
+def track_of(whose: dict[str, str], track: NDArray[np.void]) -> dict[str, Any]:
+    """Return a track as columns of equal length, with the ids that say `whose` it is.
+
+    `filtered` marks noise, `late` what came after newer fixes.
+    """
     columns = {name: _numbers(track[name]) for name in _COLUMNS}
     battery = track["battery"].astype(object)
     battery[track["battery"] == UNKNOWN_BATTERY] = None
     return {
-        "driverId": driver,
+        **whose,
         "count": len(track),
         **columns,
         "latitude": _degrees(track["lat"]),
@@ -52,7 +57,7 @@ def track_of(driver: str, track: NDArray[np.void]) -> dict[str, Any]:
     }
 
 
-def geojson_of(driver: str, track: NDArray[np.void]) -> dict[str, Any]:
+def geojson_of(whose: dict[str, str], track: NDArray[np.void]) -> dict[str, Any]:
     """Return a track as a GeoJSON feature (RFC 7946): a line of what is no noise, with the times of its points."""
     kept = track[track["outcome"] != Outcome.FILTERED]
     points = [list(point) for point in zip(_degrees(kept["lon"]), _degrees(kept["lat"]), strict=True)]
@@ -60,8 +65,15 @@ def geojson_of(driver: str, track: NDArray[np.void]) -> dict[str, Any]:
     return {
         "type": "Feature",
         "geometry": geometry,
-        "properties": {"driverId": driver, "time": kept["time"].tolist(), "speed": _numbers(kept["speed"])},
+        "properties": {**whose, "time": kept["time"].tolist(), "speed": _numbers(kept["speed"])},
     }
+
+
+def track_response(whose: dict[str, str], track: NDArray[np.void], accept: str) -> Response:
+    """Answer with a track, as GeoJSON where the `Accept` header names it, else as columns."""
+    if GEOJSON in accept:
+        return JsonResponse(geojson_of(whose, track), media_type=GEOJSON)
+    return JsonResponse(track_of(whose, track))
 
 
 def _numbers(column: NDArray[Any]) -> list[Any]:

@@ -7,11 +7,9 @@ state comes from the partition's last snapshot and says so: a read never fails b
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import ray
 import structlog
@@ -21,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from engine.motion.late import dedupe
+from engine.references import DeliveryActor, DriverActor
 from engine.registry import DriverRef, DriverRegistry
 from engine.settings import Settings
 from engine.shards.actor import shard_name
@@ -28,7 +27,7 @@ from engine.shards.drivers import DRIVER, live_records
 from engine.shards.memory import PartitionImage
 from engine.sinks.archive import archive_root
 from engine.sinks.archive_files import read_days
-from engine.sinks.history import read_track
+from engine.sinks.history import Waiting, read_track
 from models.documents.live import LiveDriver, live_driver
 from models.errors import NotFound, StoreUnavailable
 from models.geo import distances_m
@@ -36,11 +35,11 @@ from models.messages.fixes import DEGREE, STORED
 from models.messages.live import LIVE, LiveFlag
 from models.messages.records import join_records
 from models.store.connections import Database
+from models.store.deliveries import DeliveryRepository
 from models.store.motion import MotionRepository
-from models.store.scope import Scope
 from models.store.snapshots import SnapshotRepository
 
-__all__ = ["DriverActor", "Engine"]
+__all__ = ["Engine"]
 
 log = structlog.get_logger(__name__)
 
@@ -50,53 +49,12 @@ _OWNERS_KEEP_S = 0.5
 _CONNECT_WITHIN_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class DriverActor:
-    """One driver, as if it were an actor of its own."""
-
-    engine: "Engine"
-    tenant: str
-    driver: str
-
-    async def live(self) -> LiveDriver:
-        """Return where the driver is.
-
-        Raises
-        ------
-        NotFound
-            If the tenant has no such driver, or it has sent no good fix yet.
-        """
-        ref = await self.engine.find(self.tenant, self.driver)
-        records = await self.engine.live_records([ref])
-        if not records.size:
-            raise NotFound("live position of driver", self.driver)
-        return live_driver(records[0], ref.id, ref.name)
-
-    async def track(self, from_ms: int, to_ms: int) -> NDArray[np.void]:
-        """Return the driver's `STORED` fixes of `[from_ms, to_ms]` by fix time, each ping once, the newest included."""
-        ref = await self.engine.find(self.tenant, self.driver)
-        return await self.engine.read_track(ref, from_ms, to_ms)
-
-    async def trips(self, from_ms: int, to_ms: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the driver's trips and visits that began in `[from_ms, to_ms]`, as stored."""
-        ref = await self.engine.find(self.tenant, self.driver)
-        scope = Scope(self.tenant, "engine")
-        motion = self.engine.motion
-        return await motion.trips(scope, ref.id, from_ms, to_ms), await motion.visits(scope, ref.id, from_ms, to_ms)
-
-    async def stops(self) -> list[dict[str, Any]]:
-        """Return the driver's open planned stops; none while its shard is away."""
-        ref = await self.engine.find(self.tenant, self.driver)
-        data = await self.engine.ask_owner(ref.partition, "stops", ref.number)
-        return [] if data is None else msgspec.json.decode(data, type=list[dict[str, Any]])
-
-
 class Engine:
     """The running engine, from any process of the cluster."""
 
     def __init__(self, settings: Settings, database: Database, redis: "Redis", registry: DriverRegistry) -> None:
         self._settings, self._database, self._redis, self._registry = settings, database, redis, registry
-        self.motion = MotionRepository(database)
+        self.motion, self.deliveries = MotionRepository(database), DeliveryRepository(database)
         self._snapshots = SnapshotRepository(database)
         self._handles: dict[int, Any] = {}
         self._owners: dict[int, int] = {}
@@ -123,6 +81,10 @@ class Engine:
     def driver(self, tenant: str, driver: str) -> DriverActor:
         """Return the reference of a driver, by its id or external id. Nothing is asked yet."""
         return DriverActor(self, tenant, driver)
+
+    def delivery(self, tenant: str, delivery: str) -> DeliveryActor:
+        """Return the reference of a delivery. Nothing is asked yet."""
+        return DeliveryActor(self, tenant, delivery)
 
     async def find(self, tenant: str, driver: str) -> DriverRef:
         """Return who a driver is.
@@ -179,10 +141,12 @@ class Engine:
 
     async def read_track(self, ref: DriverRef, from_ms: int, to_ms: int) -> NDArray[np.void]:
         """Return a driver's fixes from shard, history and archive, each ping once."""
-        # the shard first: what it writes to history meanwhile is then in both, and repeats drop out
-        waiting = await self.ask_owner(ref.partition, "pending", ref.number, from_ms, to_ms)
-        pending = np.frombuffer(waiting, STORED) if waiting else np.empty(0, STORED)
-        stored = await read_track(self._database, ref.number, from_ms, to_ms, [pending])
+
+        async def ask() -> Waiting | None:
+            answer = await self.ask_owner(ref.partition, "waiting", ref.number, from_ms, to_ms)
+            return None if answer is None else Waiting(np.frombuffer(answer[0], STORED), answer[1])
+
+        stored = await read_track(self._database, ref.number, from_ms, to_ms, ask)
         oldest_ms = (time.time() - self._settings.history.keep_days * 86_400) * 1000
         if from_ms >= oldest_ms:
             return stored

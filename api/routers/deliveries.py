@@ -30,7 +30,7 @@ from models.errors import NotAllowed, NotFound
 from models.ids import new_id
 from models.store.deliveries import DeliveryRepository
 
-__all__ = ["router", "visible_delivery"]
+__all__ = ["require_visible", "router", "view_of", "visible_delivery"]
 
 router = APIRouter(prefix="/deliveries", tags=["deliveries"])
 carriers = only("admin", "planner", "driver", "device")
@@ -188,9 +188,20 @@ async def visible_delivery(services: Services, principal: Principal, delivery_id
         If there is none, or it is another tenant's or, for drivers and devices, another driver's.
     """
     delivery = await DeliveryRepository(services.database).get(principal.scope, delivery_id)
-    if principal.role in ("driver", "device") and delivery.driver != principal.driver:
-        raise NotFound("delivery", delivery_id)
+    require_visible(principal, delivery)
     return delivery
+
+
+def require_visible(principal: Principal, delivery: Delivery) -> None:
+    """Refuse a delivery that the caller may not see.
+
+    Raises
+    ------
+    NotFound
+        If the caller is a driver or a device, and the delivery another driver's.
+    """
+    if principal.role in ("driver", "device") and delivery.driver != principal.driver:
+        raise NotFound("delivery", delivery.id)
 
 
 def view_of(delivery: Delivery) -> DeliveryView:

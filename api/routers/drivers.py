@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from api.auth.dependencies import ServicesOf, only, planners
 from api.auth.principal import Principal
 from api.idempotency import IdempotencyKey, create_once
-from api.live_view import JsonResponse, geojson_of, live_of, track_of
+from api.live_view import JsonResponse, live_of, track_response
 from api.moments import Between
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
@@ -27,7 +27,6 @@ router = APIRouter(prefix="/drivers", tags=["drivers"])
 Planner = Annotated[Principal, Depends(planners)]
 Watcher = Annotated[Principal, Depends(only("admin", "planner", "driver", "device"))]
 _MAX_BULK = 1000
-_GEOJSON = "application/geo+json"
 
 
 class DriverBody(Shape):
@@ -165,9 +164,7 @@ async def get_track(
     """Return a driver's fixes by fix time, as columns; as GeoJSON with `Accept: application/geo+json`."""
     driver = await _visible(services, principal, driver_id)
     track = await services.engine.driver(principal.tenant, driver).track(*between)
-    if _GEOJSON in accept:
-        return JsonResponse(geojson_of(driver, track), media_type=_GEOJSON)
-    return JsonResponse(track_of(driver, track))
+    return track_response({"driverId": driver}, track, accept)
 
 
 @router.get("/{driver_id}/trips")

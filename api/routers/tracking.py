@@ -1,23 +1,22 @@
 """Tracking of one delivery: its status with its driver's live position, and the one-ping way in."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Header, Response
 from pydantic import Field
 
 from api.auth.dependencies import ServicesOf, only
 from api.auth.principal import Principal
 from api.ingest.pings import count_pings
 from api.ingest.validate import Refusal, check_record, pack_record
-from api.live_view import JsonResponse, live_of
-from api.routers.deliveries import view_of, visible_delivery
-from api.services import Services
+from api.live_view import JsonResponse, live_of, track_response
+from api.moments import Between
+from api.routers.deliveries import require_visible, view_of, visible_delivery
 from engine.log.append import PARTITION
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
 from models.errors import Conflict, InvalidInput, NotFound
 from models.messages.fixes import FIX, Source
-from models.store.deliveries import DeliveryRepository
 
 __all__ = ["router"]
 
@@ -45,8 +44,9 @@ class LocationUpdate(Shape):
 @router.get("/{delivery_id}")
 async def track_delivery(services: ServicesOf, principal: Watcher, delivery_id: str) -> Response:
     """Return a delivery's status and where its driver is; `stale` says that the position is an older snapshot."""
-    delivery = await visible_delivery(services, principal, delivery_id)
-    live = None if delivery.driver is None else await _live(services, principal, delivery.driver)
+    snapshot = await services.engine.delivery(principal.tenant, delivery_id).snapshot()
+    delivery, live = snapshot.delivery, snapshot.driver
+    require_visible(principal, delivery)
     shown = view_of(delivery).model_dump(mode="json", by_alias=True)
     return JsonResponse(
         {
@@ -57,10 +57,24 @@ async def track_delivery(services: ServicesOf, principal: Watcher, delivery_id: 
             "stops": shown["stops"],
             "timeWindow": shown["timeWindow"],
             "updatedAt": shown["updatedAt"],
-            "driver": live,
-            "stale": bool(live and live["stale"]),
+            "driver": live_of(live) if live else None,
+            "stale": live is not None and live.stale,
         }
     )
+
+
+@router.get("/{delivery_id}/track")
+async def get_delivery_track(
+    services: ServicesOf,
+    principal: Watcher,
+    delivery_id: str,
+    between: Between,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Return the fixes of whoever had the delivery, while they had it, as a driver's track is answered."""
+    await visible_delivery(services, principal, delivery_id)
+    track = await services.engine.delivery(principal.tenant, delivery_id).track(*between)
+    return track_response({"deliveryId": delivery_id}, track, accept)
 
 
 @router.post("/{delivery_id}")
@@ -68,9 +82,7 @@ async def update_location(
     services: ServicesOf, principal: Sender, delivery_id: str, body: LocationUpdate
 ) -> dict[str, str | bool]:
     """Take one position of the delivery's driver; the answer comes when the log holds it."""
-    delivery = await DeliveryRepository(services.database).get(principal.scope, delivery_id)
-    if principal.role in ("driver", "device") and delivery.driver != principal.driver:
-        raise NotFound("delivery", delivery_id)
+    delivery = await visible_delivery(services, principal, delivery_id)
     if delivery.driver is None:
         raise Conflict("nobody has this delivery, so there is no driver whose position this could be")
     driver = (await services.registry.resolve(principal.tenant, [delivery.driver])).get(delivery.driver)
@@ -102,10 +114,3 @@ def _packed(body: LocationUpdate, driver: int) -> bytes:
         sequence=body.sequence,
         source=Source.TRACKING,
     )
-
-
-async def _live(services: Services, principal: Principal, driver: str) -> dict[str, Any] | None:
-    try:
-        return live_of(await services.engine.driver(principal.tenant, driver).live())
-    except NotFound:
-        return None  # it has sent nothing yet

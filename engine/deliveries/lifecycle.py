@@ -105,7 +105,7 @@ def transition(delivery: Delivery, command: Command) -> Decision:
             "driver": driver,
             "version": delivery.version + 1,
             "updated_at": max(delivery.updated_at, command.at),  # fix time may lie behind the last change
-            "history": (*delivery.history, _entry(status, command))[-MAX_HISTORY:],
+            "history": (*delivery.history, _entry(status, driver, command))[-MAX_HISTORY:],
         }
     )
     left = delivery.driver if delivery.driver != driver else None
@@ -136,10 +136,9 @@ def _driver_after(delivery: Delivery, status: Status) -> str | None:
     return None if status is Status.PENDING else delivery.driver
 
 
-def _entry(status: Status, command: Command) -> StatusChange:
-    if isinstance(command, Assign):
-        return StatusChange(status=status, at=command.at, by=command.by)
-    return StatusChange(status=status, at=command.at, by=command.by, notes=command.notes, location=command.location)
+def _entry(status: Status, driver: str | None, command: Command) -> StatusChange:
+    said = {} if isinstance(command, Assign) else {"notes": command.notes, "location": command.location}
+    return StatusChange.model_validate({"status": status, "at": command.at, "by": command.by, "driver": driver, **said})
 
 
 def _told(changed: Delivery, before: Delivery, command: Command) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from engine.settings import Settings
 from engine.shards.effects import StopMoment
 from engine.shards.shard import Shard, ShardPorts
 from engine.telemetry.logging import configure_logging
-from models.messages.fixes import STORED
+from models.messages.records import take_records
 from models.store.connections import Database, connect_mongo, connect_redis
 from models.store.geofences import GeofenceRepository
 
@@ -69,11 +69,11 @@ class ShardActor:
         """Return `LIVE` records of a tenant's drivers, nearest first."""
         return (await self._ready()).nearest(tenant, latitude, longitude, limit).tobytes()
 
-    async def pending(self, number: int, from_ms: int, to_ms: int) -> bytes:
-        """Return a driver's `STORED` records of `[from_ms, to_ms]` that history does not hold yet."""
-        waiting = (await self._ready()).pending(number)
-        inside = (waiting["time"] >= from_ms) & (waiting["time"] <= to_ms)
-        return np.ascontiguousarray(waiting[inside], STORED).tobytes()
+    async def waiting(self, number: int, from_ms: int, to_ms: int) -> tuple[bytes, float]:
+        """Return a driver's `STORED` records of `[from_ms, to_ms]` that history lacks, as `Waiting` has them."""
+        waiting = (await self._ready()).waiting(number)
+        inside = (waiting.stored["time"] >= from_ms) & (waiting.stored["time"] <= to_ms)
+        return take_records(waiting.stored, inside).tobytes(), waiting.since_written_s
 
     async def stops(self, number: int) -> bytes:
         """Return a driver's open stops as JSON."""

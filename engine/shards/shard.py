@@ -31,7 +31,7 @@ from engine.shards.outlet import EffectOutlet
 from engine.shards.publish import Publisher
 from engine.shards.recovery import take_over
 from engine.shards.roster import Roster
-from engine.sinks.history import HistoryBuffer
+from engine.sinks.history import HistoryBuffer, Waiting
 from engine.sinks.repair import RepairDesk
 from engine.sinks.sealing import HistorySink, Owned, SnapshotSink
 from engine.supervisor import Supervisor
@@ -41,7 +41,7 @@ from models.errors import Fenced, OutriderError
 from models.geo import distances_m
 from models.ids import new_id
 from models.messages import commands
-from models.messages.fixes import STORED, Outcome
+from models.messages.fixes import Outcome
 from models.store.connections import Database
 from models.store.motion import MotionRepository
 from models.store.snapshots import SnapshotRepository
@@ -168,10 +168,11 @@ class Shard:
         away_m = distances_m(records["lat"], records["lon"], latitude, longitude)
         return drivers.live(rows[np.argsort(away_m, kind="stable")[:limit]])
 
-    def pending(self, number: int) -> NDArray[np.void]:
-        """Return a driver's `STORED` records that history does not hold yet."""
+    def waiting(self, number: int) -> Waiting:
+        """Return what history does not hold yet of a driver."""
         ref = self.memory.refs.get(number)
-        return np.empty(0, STORED) if ref is None else self.memory.history.of_driver(ref.partition, number)
+        partition = -1 if ref is None else ref.partition
+        return self.memory.history.of_driver(partition, number)
 
     async def _read_for_ever(self) -> None:
         while not self._stopping:

@@ -5,9 +5,12 @@ clock: a shard that replays after a crash cuts the same chunks under the same `_
 what is left of a repeat is dropped by ping identity when a track is read.
 """
 
+import asyncio
 import datetime
+import math
 import struct
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -22,7 +25,7 @@ from models.messages.records import join_records, take_records
 from models.store.connections import Database
 from models.store.history import HOUR_MS, HistoryRepository
 
-__all__ = ["HistoryBuffer", "SealedSlot", "cut_chunks", "read_track", "to_stored"]
+__all__ = ["HistoryBuffer", "SealedSlot", "Waiting", "cut_chunks", "read_track", "to_stored"]
 
 _CHUNK_ID = struct.Struct(">IIIQ")  # driver number, slot, hour of fix time, first log position
 _HOUR_BITS = 24
@@ -59,6 +62,16 @@ class SealedSlot:
     """Log position up to which history is complete once this slot and those before it are written."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """What history does not hold yet of a driver."""
+
+    stored: NDArray[np.void]
+    """`STORED` records, in log order."""
+    since_written_s: float
+    """How long ago history last took something of the driver's partition over; infinite if never."""
+
+
 @dataclass(slots=True)
 class _PartitionBuffer:
     phase_ms: int
@@ -67,6 +80,8 @@ class _PartitionBuffer:
     sealed: list[SealedSlot] = field(default_factory=list)
     processed: int = 0
     durable: int = 0
+    written_at: float = -math.inf
+    """`time.monotonic()` of the last release."""
 
 
 class HistoryBuffer:
@@ -140,6 +155,7 @@ class HistoryBuffer:
             if buffer is None or slot not in buffer.sealed:
                 continue  # another shard owns the partition by now and writes the slot again
             buffer.sealed.remove(slot)
+            buffer.written_at = time.monotonic()
             self.size -= slot.stored.size
             if not buffer.sealed:
                 buffer.durable = max(buffer.durable, slot.upto if buffer.parts else buffer.processed)
@@ -149,12 +165,13 @@ class HistoryBuffer:
         buffer = self._partitions[partition]
         return join_records([*(slot.stored for slot in buffer.sealed), *buffer.parts], STORED)
 
-    def of_driver(self, partition: int, number: int) -> NDArray[np.void]:
+    def of_driver(self, partition: int, number: int) -> Waiting:
         """Return what waits of a driver."""
         if partition not in self._partitions:
-            return np.empty(0, STORED)
+            return Waiting(np.empty(0, STORED), math.inf)
         waiting = self.of_partition(partition)
-        return take_records(waiting, waiting["driver"] == number)
+        since_s = time.monotonic() - self._partitions[partition].written_at
+        return Waiting(take_records(waiting, waiting["driver"] == number), since_s)
 
     def drop(self, partition: int) -> None:
         """Forget a partition: another shard owns it now."""
@@ -228,17 +245,30 @@ def cut_chunks(
 
 
 async def read_track(
-    database: Database, number: int, from_ms: int, to_ms: int, pending: Sequence[NDArray[np.void]] = ()
+    database: Database,
+    number: int,
+    from_ms: int,
+    to_ms: int,
+    ask: Callable[[], Awaitable[Waiting | None]] | None = None,
 ) -> NDArray[np.void]:
     """Return a driver's fixes of `[from_ms, to_ms]` in order of fix time, each ping once.
 
     Parameters
     ----------
-    pending
-        `STORED` records that history does not hold yet. Ask for them before this is called: a chunk that is written
-        in between is then in both, and its repeats drop out; the other way round it would be in neither.
+    ask
+        Asks the driver's shard for what history does not hold yet; it says None if it is away. History is read
+        meanwhile. What the shard released in that time could be in neither answer: then history is read again.
     """
-    blocks = await HistoryRepository(database).blocks(number, from_ms, to_ms)
-    stored = join_records([np.frombuffer(b"".join(blocks), STORED), *pending], STORED)
+    history = HistoryRepository(database)
+    began = time.monotonic()
+    blocks, waiting = await asyncio.gather(history.blocks(number, from_ms, to_ms), ask() if ask else _nobody())
+    pending = np.empty(0, STORED) if waiting is None else waiting.stored
+    if waiting is not None and waiting.since_written_s <= time.monotonic() - began:
+        blocks = await history.blocks(number, from_ms, to_ms)
+    stored = join_records([np.frombuffer(b"".join(blocks), STORED), pending], STORED)
     inside = (stored["time"] >= from_ms) & (stored["time"] <= to_ms) & (stored["outcome"] != Outcome.DUPLICATE)
     return dedupe(take_records(stored, inside))
+
+
+async def _nobody() -> None:
+    """Answer for a shard that is not asked."""

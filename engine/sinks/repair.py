@@ -1,6 +1,7 @@
 """Repair after late fixes: a driver's trips and visits are derived again, in order of fix time, from history."""
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.motion.trips import VISIT
 from engine.registry import DriverRef
 from engine.shards.effects import trip_document, visit_document
 from engine.shards.memory import PROFILES, ShardMemory
-from engine.sinks.history import read_track
+from engine.sinks.history import Waiting, read_track
 from models.store.connections import Database
 from models.store.motion import MotionRepository
 from models.store.scope import Scope
@@ -74,14 +75,17 @@ class RepairDesk:
             visits = _visits(await self._motion.visits(scope, ref.id, oldest_ms, first_ms))
             start = repair_start(visits, first_ms)
             from_ms = start.declared_time if start is not None else oldest_ms
-            waiting = self._memory.history.of_driver(ref.partition, number)
-            stored = await read_track(self._database, number, from_ms, _FAR_MS, [waiting])
+            ask = functools.partial(self._waiting, ref.partition, number)
+            stored = await read_track(self._database, number, from_ms, _FAR_MS, ask)
             derivation = derive(stored, PROFILES.get(ref.profile, PROFILES["default"]), start)
             [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
             if row >= 0 and apply_derivation(self._memory.state.drivers, row, derivation):
                 since = start.arrival if start is not None else from_ms
                 await self._store(scope, ref, since, derivation.trips, derivation.visits)
                 return
+
+    async def _waiting(self, partition: int, number: int) -> Waiting:
+        return self._memory.history.of_driver(partition, number)
 
     async def _store(
         self, scope: Scope, ref: DriverRef, from_ms: int, trips: NDArray[np.void], visits: NDArray[np.void]

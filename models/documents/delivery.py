@@ -124,6 +124,8 @@ class StatusChange(Shape):
     at: Instant
     by: str
     """User, key or `engine`."""
+    driver: str | None = None
+    """Who has the delivery since."""
     notes: str | None = None
     location: Position | None = None
 

@@ -128,6 +128,11 @@ class OutriderClient:
         """Return status and live position of a delivery."""
         return await self._ask("GET", f"/tracking/{_part(delivery)}", dict[str, Any])
 
+    async def delivery_track(self, delivery: str, from_ms: int, to_ms: int) -> dict[str, Any]:
+        """Return where a delivery was, as columns: the fixes of whoever had it."""
+        span = {"from": from_ms, "to": to_ms}
+        return await self._ask("GET", f"/tracking/{_part(delivery)}/track", dict[str, Any], parameters=span)
+
     async def live(self, driver: str) -> LiveDriver:
         """Return where a driver is now."""
         return await self._ask("GET", f"/drivers/{_part(driver)}/live", LiveDriver)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.sinks.history import HistoryBuffer, cut_chunks, read_track
+from engine.sinks.history import HistoryBuffer, Waiting, cut_chunks, read_track
 from models.messages.fixes import STORED
 from models.store.connections import Database
 from models.store.history import HOUR_MS, HistoryRepository
@@ -70,7 +70,7 @@ async def test_durable_rises_with_what_is_written(database: Database, driver: in
     assert 0 < held.size < 10
     assert int(held["position"].max()) <= buffer.durable(0) < int(track["position"][held.size])
     waiting = buffer.of_driver(0, driver)
-    assert held.size + waiting.size == 10
+    assert held.size + waiting.stored.size == 10
     buffer.read_to(0, int(track["position"][-1]), int(track["received"][-1]) + 2 * SLOT_MS)
     assert buffer.durable(0) < int(track["position"][-1])
     await flush(database, buffer)
@@ -81,9 +81,28 @@ async def test_durable_rises_with_what_is_written(database: Database, driver: in
 async def test_track_includes_what_waits_and_nothing_twice(database: Database, driver: int) -> None:
     track = a_track(driver, 10)
     buffer = await write(database, track)
-    whole = [buffer.of_driver(0, driver), track[:3]]
-    read = await read_track(database, driver, START_MS + 2000, START_MS + 8000, whole)
+
+    async def ask() -> Waiting:
+        waiting = buffer.of_driver(0, driver)
+        return Waiting(np.concatenate([waiting.stored, track[:3]]), waiting.since_written_s)
+
+    read = await read_track(database, driver, START_MS + 2000, START_MS + 8000, ask)
     assert read["time"].tolist() == track["time"][2:9].tolist()
+
+
+async def test_what_is_written_between_the_two_answers_is_not_missed(database: Database, driver: int) -> None:
+    """History answers before a chunk is written, the shard after it: neither has it, so history is read again."""
+    track = a_track(driver, 10)
+    buffer = await write(database, track)
+    buffer.read_to(0, int(track["position"][-1]), int(track["received"][-1]) + 2 * SLOT_MS)
+
+    async def ask() -> Waiting:
+        await HistoryRepository(database).blocks(driver, 0, 2**45)  # in turn: the question before has its answer
+        await flush(database, buffer)
+        return buffer.of_driver(0, driver)
+
+    read = await read_track(database, driver, 0, 2**45, ask)
+    assert read["time"].tolist() == track["time"].tolist()
 
 
 async def test_late_upload_of_many_hours_is_found_by_the_hour(database: Database, driver: int) -> None:

@@ -134,6 +134,20 @@ async def test_a_delivery_is_followed_with_its_driver(client):
             drivers |= {each.id for each in frame.drivers}
 
 
+async def test_a_delivery_has_the_track_of_those_who_had_it(client):
+    first, second = await client.create_driver("Van 20"), await client.create_driver("Van 21")
+    delivery = await client.create_delivery(Place(latitude=41.2, longitude=-8.2), driver=first.id)
+    await put(client, first.id, 41.11, -8.1)
+    await put(client, second.id, 41.12, -8.1)  # not its driver yet
+    await client.assign(delivery.id, second.id)
+    await put(client, first.id, 41.13, -8.1)  # no more its driver
+    await put(client, second.id, 41.14, -8.1)
+    track = {"count": 0}
+    while track["count"] < 2:
+        track = await client.delivery_track(delivery.id, now_ms() - 60_000, now_ms())
+    assert (track["deliveryId"], track["latitude"]) == (delivery.id, [41.11, 41.14])
+
+
 async def test_alerts_bring_events(client):
     van = await client.create_driver("Van 6")
     delivery = await client.create_delivery(Place(latitude=41.2, longitude=-8.2))
