@@ -18,6 +18,7 @@ _RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",  # tells nobody on the internet that it runs
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else its handler takes SIGTERM away from the host's orderly stop
     "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_worker_niceness": "0",  # it would start shards at 15, behind every other process of a busy machine
     "RAY_agent_register_timeout_ms": "120000",  # its agents take half a minute to import on a machine that is busy
 }
 
