@@ -12,17 +12,14 @@ from typing import Any
 
 import numpy as np
 import ray
-import structlog
 from numpy.typing import NDArray
-from ray.exceptions import RayError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from engine.asking import ShardDirectory
 from engine.motion.late import dedupe
 from engine.references import DeliveryActor, DriverActor
 from engine.registry import DriverRef, DriverRegistry
 from engine.settings import Settings
-from engine.shards.actor import shard_name
 from engine.shards.drivers import DRIVER, live_records
 from engine.shards.memory import PartitionImage
 from engine.sinks.archive import archive_root
@@ -41,11 +38,7 @@ from models.store.snapshots import SnapshotRepository
 
 __all__ = ["Engine"]
 
-log = structlog.get_logger(__name__)
-
-_ANSWER_WITHIN_S = 1.0
 _SNAPSHOT_KEEP_S = 5.0
-_OWNERS_KEEP_S = 0.5
 _CONNECT_WITHIN_S = 30.0
 
 
@@ -53,12 +46,11 @@ class Engine:
     """The running engine, from any process of the cluster."""
 
     def __init__(self, settings: Settings, database: Database, redis: "Redis", registry: DriverRegistry) -> None:
-        self._settings, self._database, self._redis, self._registry = settings, database, redis, registry
+        self._settings, self._database, self._registry = settings, database, registry
+        self.shards = ShardDirectory(redis, settings)
+        """Asks shards."""
         self.motion, self.deliveries = MotionRepository(database), DeliveryRepository(database)
         self._snapshots = SnapshotRepository(database)
-        self._handles: dict[int, Any] = {}
-        self._owners: dict[int, int] = {}
-        self._owners_until = 0.0
         self._images: dict[int, tuple[float, NDArray[np.void]]] = {}
 
     async def start(self) -> None:
@@ -75,6 +67,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Leave the cluster. May be called twice."""
+        self.shards.close()
         if ray.is_initialized():
             await asyncio.to_thread(ray.shutdown)
 
@@ -102,11 +95,11 @@ class Engine:
     async def live_records(self, refs: Sequence[DriverRef]) -> NDArray[np.void]:
         """Return the `LIVE` records of drivers that have a position; `LiveFlag.STALE` marks those from a snapshot."""
         by_shard: dict[int | None, list[int]] = {}
-        owners = await self._read_owners()
+        owners = await self.shards.owners()
         for ref in refs:
             by_shard.setdefault(owners.get(ref.partition), []).append(ref.number)
         asked = [(shard, numbers) for shard, numbers in by_shard.items() if shard is not None]
-        answers = await asyncio.gather(*(self._ask(shard, "live", numbers) for shard, numbers in asked))
+        answers = await asyncio.gather(*(self.shards.ask(shard, "live", numbers) for shard, numbers in asked))
         parts = [np.frombuffer(data, LIVE) for data in answers if data is not None]
         held = {number for part in parts for number in part["driver"].tolist()}
         absent = [ref for ref in refs if ref.number not in held]
@@ -114,7 +107,7 @@ class Engine:
 
     async def nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> list[LiveDriver]:
         """Return a tenant's drivers, nearest first; those of a shard that is away are left out."""
-        answers = await self._ask_all("nearest", tenant, latitude, longitude, limit)
+        answers = await self.shards.ask_all("nearest", tenant, latitude, longitude, limit)
         records = join_records([np.frombuffer(data, LIVE) for _, data in answers], LIVE)
         away_m = distances_m(records["lat"] / DEGREE, records["lon"] / DEGREE, latitude, longitude)
         records = records[np.argsort(away_m, kind="stable")[:limit]]
@@ -130,20 +123,20 @@ class Engine:
         StoreUnavailable
             If a shard does not answer: its drivers would be missing, so ask again.
         """
-        answers = await self._ask_all("watch", tenant, ttl_s)
+        answers = await self.shards.ask_all("watch", tenant, ttl_s)
         if len(answers) < self._settings.shards.count:
             raise StoreUnavailable("a shard does not answer", 0.5)
         return [(shard, boot, n, np.frombuffer(data, LIVE)) for shard, (boot, n, data) in answers]
 
-    async def shards(self) -> list[dict[str, Any]]:
+    async def shard_statuses(self) -> list[dict[str, Any]]:
         """Return the status of each shard that answers."""
-        return [status for _, status in await self._ask_all("status")]
+        return [status for _, status in await self.shards.ask_all("status")]
 
     async def read_track(self, ref: DriverRef, from_ms: int, to_ms: int) -> NDArray[np.void]:
         """Return a driver's fixes from shard, history and archive, each ping once."""
 
         async def ask() -> Waiting | None:
-            answer = await self.ask_owner(ref.partition, "waiting", ref.number, from_ms, to_ms)
+            answer = await self.shards.ask_owner(ref.partition, "waiting", ref.number, from_ms, to_ms)
             return None if answer is None else Waiting(np.frombuffer(answer[0], STORED), answer[1])
 
         stored = await read_track(self._database, ref.number, from_ms, to_ms, ask)
@@ -153,44 +146,6 @@ class Engine:
         root: Path = archive_root(self._settings)
         archived = await asyncio.to_thread(read_days, root, ref.tenant, ref.number, from_ms, to_ms)
         return dedupe(join_records([archived, stored], STORED))
-
-    async def ask_owner(self, partition: int, method: str, *arguments: Any) -> Any:
-        """Call the shard that owns a partition; None when it is away."""
-        shard = (await self._read_owners()).get(partition)
-        return None if shard is None else await self._ask(shard, method, *arguments)
-
-    async def _ask_all(self, method: str, *arguments: Any) -> list[tuple[int, Any]]:
-        shards = range(self._settings.shards.count)
-        answers = await asyncio.gather(*(self._ask(shard, method, *arguments) for shard in shards))
-        return [(shard, answer) for shard, answer in zip(shards, answers, strict=True) if answer is not None]
-
-    async def _ask(self, shard: int, method: str, *arguments: Any) -> Any:
-        try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
-                handle = self._handles.get(shard) or await self._handle(shard)
-                return await getattr(handle, method).remote(*arguments)
-        except (RayError, ValueError, TimeoutError) as error:
-            self._handles.pop(shard, None)
-            self._owners_until = 0.0
-            log.warning("shard.unanswered", shard=shard, method=method, error=str(error).partition("\n")[0])
-            return None
-
-    async def _handle(self, shard: int) -> Any:
-        handle = await asyncio.to_thread(ray.get_actor, shard_name(shard))
-        self._handles[shard] = handle
-        return handle
-
-    async def _read_owners(self) -> dict[int, int]:
-        now = time.monotonic()
-        if now >= self._owners_until:
-            try:
-                raw = await self._redis.hgetall(f"{self._settings.prefix}:owners")  # type: ignore[misc]  # typed for both
-            except (RedisError, OSError) as error:
-                log.warning("owners.unknown", error=str(error))
-                return self._owners
-            self._owners = {int(partition): int(shard) for partition, shard in raw.items()}
-            self._owners_until = now + _OWNERS_KEEP_S
-        return self._owners
 
     async def _absent(self, refs: Sequence[DriverRef]) -> list[NDArray[np.void]]:
         """Return the records of drivers that no shard has in memory: put aside long ago, or on their way to a shard."""

@@ -8,7 +8,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,8 +64,8 @@ class DriverActor:
     async def stops(self) -> list[dict[str, Any]]:
         """Return the driver's open planned stops; none while its shard is away."""
         ref = await self.engine.find(self.tenant, self.driver)
-        data = await self.engine.ask_owner(ref.partition, "stops", ref.number)
-        return [] if data is None else msgspec.json.decode(data, type=list[dict[str, Any]])
+        stops: list[dict[str, Any]] | None = await self.engine.shards.ask_owner(ref.partition, "stops", ref.number)
+        return stops or []
 
 
 @dataclass(frozen=True, slots=True)

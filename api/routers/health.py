@@ -34,7 +34,7 @@ async def detailed_health(services: ServicesOf, _: Annotated[Principal, Depends(
     parts = {
         "mongo": services.database.command("ping"),
         "redis": services.redis.ping(),
-        "shards": services.engine.shards(),
+        "shards": services.engine.shard_statuses(),
     }
     answers = await asyncio.gather(*(_ask(part) for part in parts.values()))
     found = dict(zip(parts, answers, strict=True))

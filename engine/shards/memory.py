@@ -99,6 +99,11 @@ class ShardMemory:
         """Return the tenant of an index."""
         return self._tenants[index]
 
+    def tenant_of_driver(self, number: int) -> str | None:
+        """Return whose a driver is, None if it is not in memory. May be called from another thread."""
+        ref = self.refs.get(number)
+        return None if ref is None else ref.tenant
+
     def unknown(self, numbers: NDArray[np.uint32]) -> list[int]:
         """Return those driver numbers that the table does not hold, each once."""
         absent = self.state.drivers.rows(numbers) == ABSENT

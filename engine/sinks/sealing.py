@@ -6,7 +6,7 @@ trims the log to what image and history both hold.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,8 +81,7 @@ class HistorySink:
 
     async def _until_written(self, slots: Sequence[SealedSlot]) -> None:
         delay_s = _FIRST_RETRY_S
-        tenants = {number: ref.tenant for number, ref in self._memory.refs.items()}
-        chunks = await asyncio.to_thread(_cut_all, slots, tenants)
+        chunks = await asyncio.to_thread(_cut_all, slots, self._memory.tenant_of_driver)
         while True:
             try:
                 await self._history.write(chunks)
@@ -150,5 +149,5 @@ class SnapshotSink:
             await trim(self._redis, self._settings.prefix, partition, epoch=owned.epoch, before=before)
 
 
-def _cut_all(slots: Sequence[SealedSlot], tenants: dict[int, str]) -> list[dict[str, Any]]:
-    return [chunk for slot in slots for chunk in cut_chunks(slot, tenants.get)]
+def _cut_all(slots: Sequence[SealedSlot], tenant_of: Callable[[int], str | None]) -> list[dict[str, Any]]:
+    return [chunk for slot in slots for chunk in cut_chunks(slot, tenant_of)]

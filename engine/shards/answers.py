@@ -1,0 +1,57 @@
+"""What a shard answers to questions about its drivers: bytes of packed records, from memory, at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from engine.shards.shard import Shard
+from models.messages.records import take_records
+
+__all__ = ["ShardAnswers"]
+
+
+class ShardAnswers:
+    """The questions that may be put to a shard, by name, whichever way they come in."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+        self._methods: dict[str, Callable[..., Any]] = {
+            "status": shard.status,
+            "live": self._live,
+            "watch": shard.watch,
+            "nearest": self._nearest,
+            "waiting": self._waiting,
+            "stops": shard.memory.open_stops,
+        }
+
+    def answer(self, method: str, *arguments: Any) -> Any:
+        """Answer one question.
+
+        - `status()`: how the shard is
+        - `live(numbers)`: `LIVE` records of those drivers that it holds
+        - `watch(tenant, ttl_s)`: publishes a tenant's changes for `ttl_s`; life, message number, `LIVE` records
+        - `nearest(tenant, latitude, longitude, limit)`: `LIVE` records of the tenant's drivers, nearest first
+        - `waiting(number, from_ms, to_ms)`: a driver's `STORED` records that history lacks; `since_written_s`
+        - `stops(number)`: a driver's open stops
+
+        Raises
+        ------
+        ValueError
+            If there is no such question.
+        """
+        method_of = self._methods.get(method)
+        if method_of is None:
+            raise ValueError(f"a shard knows no question {method!r}")
+        return method_of(*arguments)
+
+    def _live(self, numbers: list[int]) -> bytes:
+        return self._shard.live(np.array(numbers, np.uint32)).tobytes()
+
+    def _nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> bytes:
+        return self._shard.nearest(tenant, latitude, longitude, limit).tobytes()
+
+    def _waiting(self, number: int, from_ms: int, to_ms: int) -> tuple[bytes, float]:
+        waiting = self._shard.waiting(number)
+        inside = (waiting.stored["time"] >= from_ms) & (waiting.stored["time"] <= to_ms)
+        return take_records(waiting.stored, inside).tobytes(), waiting.since_written_s
