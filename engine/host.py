@@ -105,7 +105,7 @@ class Host:
         self._stack.callback(listener.close)
         await _timed("stores.started", self._start_stores())
         database, redis = self._connect()
-        await ensure_indexes(database)
+        await ensure_indexes(database, keep_days=self.settings.history.keep_days)
         await _timed("ray.started", asyncio.to_thread(self._start_ray))
         self._stack.push_async_callback(asyncio.to_thread, ray.shutdown)
         await self._start_processes(ShardSupervisor(self.settings, redis), listener)

@@ -20,6 +20,7 @@ __all__ = ["DriverRef", "DriverRegistry"]
 KEEP_S = 300.0  # another process may rename or delete a driver; after this long we look again
 KEEP_ABSENT_S = 2.0  # a driver made just now is let in soon, yet a flood of wrong ids costs one query each 2 s
 MAX_ENTRIES = 1_000_000  # about 500 B each; past it the cache starts anew instead of growing
+_DEFAULT_PROFILE = "default"
 _FIELDS = {"number": 1, "tenant": 1, "name": 1, "externalId": 1, "profile": 1}
 
 
@@ -33,6 +34,7 @@ class DriverRef:
     tenant: str
     name: str
     profile: str
+    """Motion profile: its own, else its tenant's."""
 
 
 class DriverRegistry:
@@ -50,11 +52,13 @@ class DriverRegistry:
 
     def __init__(self, database: Database, partitions: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._drivers = database["drivers"]
+        self._tenants = database["tenants"]
         self._partitions = partitions
         self._clock = clock
         self._by_id: dict[tuple[str, str], tuple[DriverRef, float]] = {}
         self._by_number: dict[int, tuple[DriverRef, float]] = {}
         self._absent: dict[tuple[str, str], float] = {}
+        self._profiles: dict[str, tuple[str, float]] = {}
         self.generation = 0
         """Rises whenever something is forgotten: whoever copied references looks again."""
 
@@ -120,6 +124,14 @@ class DriverRegistry:
         for key in [key for key, (ref, _) in self._by_id.items() if ref.number == number]:
             del self._by_id[key]
 
+    def forget_tenant(self, tenant: str) -> None:
+        """Drop what is cached about a tenant's drivers: its settings have changed."""
+        self.generation += 1
+        self._profiles.pop(tenant, None)
+        for key in [key for key in self._by_id if key[0] == tenant]:
+            ref, _ = self._by_id.pop(key)
+            self._by_number.pop(ref.number, None)
+
     async def _look_up(self, tenant: str, drivers: list[str]) -> dict[str, DriverRef]:
         wanted = set(drivers)
         found: dict[str, DriverRef] = {}
@@ -143,9 +155,20 @@ class DriverRegistry:
 
     async def _find(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         try:
-            return await self._drivers.find(query, _FIELDS).to_list(None)
+            found: list[dict[str, Any]] = await self._drivers.find(query, _FIELDS).to_list(None)
+            await self._learn_profiles({fields["tenant"] for fields in found if not fields.get("profile")})
         except PyMongoError as error:
             raise StoreUnavailable("the store of drivers does not answer", 2.0) from error
+        return found
+
+    async def _learn_profiles(self, tenants: set[str]) -> None:
+        """Read which profile drivers of these tenants have that name none."""
+        now = self._clock()
+        unknown = [tenant for tenant in tenants if self._profiles.get(tenant, ("", 0.0))[1] < now]
+        if unknown:
+            found = await self._tenants.find({"_id": {"$in": unknown}}, {"settings.motionProfile": 1}).to_list(None)
+            chosen = {fields["_id"]: fields.get("settings", {}).get("motionProfile") for fields in found}
+            self._profiles |= {tenant: (chosen.get(tenant) or _DEFAULT_PROFILE, now + KEEP_S) for tenant in unknown}
 
     def _remember(self, document: Mapping[str, Any]) -> DriverRef:
         tenant, driver = document["tenant"], document["_id"]
@@ -155,7 +178,7 @@ class DriverRegistry:
             id=driver,
             tenant=tenant,
             name=document.get("name") or driver,
-            profile=document.get("profile") or "default",
+            profile=document.get("profile") or self._profiles[tenant][0],
         )
         if len(self._by_id) >= MAX_ENTRIES:
             self._by_id.clear()

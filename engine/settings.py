@@ -88,7 +88,7 @@ class ShardSettings(_Branch):
 
 
 class MotionSettings(_Branch):
-    """Thresholds of the default motion profile; tenants may choose the parcel profile."""
+    """When a fix is noise, in every motion profile; radius and quiet time of a stop are each profile's own."""
 
     max_accuracy_m: float = Field(200.0, gt=0)
     """A fix whose accuracy is worse is filtered, metres."""

@@ -3,13 +3,13 @@
 Pure.
 """
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEFAULT", "PARCEL", "PROFILE", "MotionProfile", "pack_profiles"]
+__all__ = ["DEFAULT", "PARCEL", "PROFILE", "PROFILES", "MotionProfile", "limited_profiles", "pack_profiles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,22 @@ class MotionProfile:
 
 DEFAULT = MotionProfile()
 """Vehicles between places."""
-PARCEL = MotionProfile(radius_m=60.0, quiet_s=90.0)
-"""Delivery rounds, door to door."""
+PARCEL = MotionProfile(radius_m=40.0, quiet_s=30.0)
+"""Delivery rounds, door to door: chosen by `outrider bench motion` on one half of the labelled rounds of real couriers,
+where it finds 78 % of the stops at 78 % precision on the other half; 60 m and 90 s find 44 %."""
+PROFILES: Mapping[str, MotionProfile] = {"default": DEFAULT, "parcel": PARCEL}
+"""Profiles by name; their order gives the index in a driver's record."""
 
 PROFILE = np.dtype([(name, "<f8") for name in MotionProfile.__slots__])
 """A profile for the compiled rules."""
+
+
+def limited_profiles(max_accuracy_m: float, max_speed_mps: float) -> dict[str, MotionProfile]:
+    """Return `PROFILES` with an installation's own limits of noise."""
+    return {
+        name: replace(profile, max_accuracy_m=max_accuracy_m, max_speed_mps=max_speed_mps)
+        for name, profile in PROFILES.items()
+    }
 
 
 def pack_profiles(profiles: Sequence[MotionProfile]) -> NDArray[np.void]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.geofences.index import FenceIndex
 from engine.geofences.shapes import Fence
 from engine.log.read import FixBatch
-from engine.motion.profiles import DEFAULT, PARCEL, pack_profiles
+from engine.motion.profiles import PROFILES, MotionProfile, pack_profiles
 from engine.registry import DriverRef
 from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
@@ -25,10 +25,8 @@ from models.messages.fixes import STORED, Outcome
 from models.messages.log import PartitionId
 from models.messages.records import take_records
 
-__all__ = ["PROFILES", "DeliveryState", "PartitionImage", "ShardMemory"]
+__all__ = ["DeliveryState", "PartitionImage", "ShardMemory"]
 
-PROFILES = {"default": DEFAULT, "parcel": PARCEL}
-"""Motion profiles by name; their order gives the index in a driver's record."""
 _PROFILE_NAMES = tuple(PROFILES)
 _PICKED_UP = frozenset({"picked_up", "in_transit", "arrived"})
 _LEVEL = 3
@@ -74,7 +72,9 @@ class PartitionImage(msgspec.Struct, frozen=True):
 class ShardMemory:
     """Drivers, their names and deliveries, geofences, and fixes on their way to history."""
 
-    state: ShardState = field(default_factory=lambda: ShardState(profiles=pack_profiles(tuple(PROFILES.values()))))
+    profiles: Mapping[str, MotionProfile] = field(default_factory=lambda: PROFILES)
+    """Motion profiles by name, in the order of `PROFILES`."""
+    state: ShardState = field(default_factory=ShardState)
     refs: dict[int, DriverRef] = field(default_factory=dict)
     """Who a driver number is, for every driver in the table."""
     history: HistoryBuffer = field(default_factory=lambda: HistoryBuffer(3000))
@@ -86,6 +86,9 @@ class ShardMemory:
     _tenant_index: dict[str, int] = field(default_factory=dict)
     _keys: dict[str, int] = field(default_factory=dict)
     _next_key: int = 1
+
+    def __post_init__(self) -> None:
+        self.state.profiles = pack_profiles(tuple(self.profiles.values()))
 
     def tenant_index(self, tenant: str) -> int:
         """Return the shard's index of a tenant; a new tenant gets the next."""

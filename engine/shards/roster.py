@@ -1,5 +1,6 @@
 """Who is in a shard's memory: drivers come with their first ping, and go when they are silent, changed or deleted."""
 
+import itertools
 import time
 from collections.abc import Collection, Sequence
 
@@ -26,11 +27,20 @@ class Roster:
         self._memory, self._registry, self._motion = memory, registry, motion
         self._gone: dict[int, float] = {}
         self._changed: set[int] = set()
+        self._tenant_events: dict[str, str] = {}
 
     def note_changed(self, number: int) -> None:
         """Remember that a driver's document changed, came or went."""
         self._gone.pop(number, None)
         self._changed.add(number)
+
+    def note_tenant_changed(self, tenant: str, event: str) -> None:
+        """Remember that a tenant's settings changed. The event comes once a partition and counts once."""
+        if self._tenant_events.get(tenant) == event:
+            return
+        self._tenant_events[tenant] = event
+        self._registry.forget_tenant(tenant)
+        self._changed |= {number for number, ref in self._memory.refs.items() if ref.tenant == tenant}
 
     async def gather(
         self, numbers: NDArray[np.uint32], messages: Sequence[LogMessage | None], partitions: Collection[int]
@@ -80,16 +90,18 @@ class Roster:
         StoreUnavailable
             If MongoDB does not answer; they stay noted.
         """
-        changed = {number: self._memory.refs[number] for number in self._changed if number in self._memory.refs}
-        for ref in changed.values():
-            self._registry.forget(ref.tenant, ref.id)
-        found = await self._registry.by_number(changed) if changed else {}
-        for number in changed:
-            if number in found:
-                self._memory.rename(found[number])
-            else:
-                self._memory.forget(number)
-        self._changed.clear()
+        while self._changed:
+            some = list(itertools.islice(self._changed, _AT_ONCE))
+            known = [self._memory.refs[number] for number in some if number in self._memory.refs]
+            for ref in known:
+                self._registry.forget(ref.tenant, ref.id)
+            found = await self._registry.by_number([ref.number for ref in known]) if known else {}
+            for ref in known:
+                if ref.number in found:
+                    self._memory.rename(found[ref.number])
+                else:
+                    self._memory.forget(ref.number)
+            self._changed.difference_update(some)
 
     def _note_gone(self, number: int, now: float) -> None:
         if len(self._gone) >= _MOST_GONE:

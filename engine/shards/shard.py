@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from engine.log.read import Entry, LogReader, Turn, assemble, split_rounds
+from engine.motion.profiles import limited_profiles
 from engine.partitions.epochs import Progress, commit_progress
 from engine.registry import DriverRegistry
 from engine.settings import Settings
@@ -81,7 +82,10 @@ class Shard:
         self.index, self.boot = index, new_id("bot")
         self._settings, self._database, self._redis = settings, database, redis
         self._ports = ports
-        self.memory = ShardMemory(history=HistoryBuffer(round(settings.history.slot_s * 1000)))
+        self.memory = ShardMemory(
+            profiles=limited_profiles(settings.motion.max_accuracy_m, settings.motion.max_speed_mps),
+            history=HistoryBuffer(round(settings.history.slot_s * 1000)),
+        )
         self.memory.state.offline_after_ms = round(settings.shards.offline_after_s * 1000)
         self.owned: dict[int, Owned] = {}
         self.publisher = Publisher(redis, settings.prefix, index, self.boot, self.memory)
@@ -253,6 +257,8 @@ class Shard:
                     self._note_driver(message.driver)
             case commands.FencesChanged():
                 self._fences_stale = True
+            case commands.TenantChanged():
+                self._roster.note_tenant_changed(message.tenant, message.event)
             case commands.DriverChanged():
                 self._roster.note_changed(message.driver)
             case None:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pymongo.errors import PyMongoError
 
 from engine.motion.late import REPAIR_WINDOW_MS, apply_derivation, derive, repair_start
+from engine.motion.profiles import MotionProfile
 from engine.motion.trips import VISIT
 from engine.registry import DriverRef
 from engine.shards.effects import trip_document, visit_document
-from engine.shards.memory import PROFILES, ShardMemory
+from engine.shards.memory import ShardMemory
 from engine.sinks.history import Waiting, read_track
 from models.store.connections import Database
 from models.store.motion import MotionRepository
@@ -77,12 +78,16 @@ class RepairDesk:
             from_ms = start.declared_time if start is not None else oldest_ms
             ask = functools.partial(self._waiting, ref.partition, number)
             stored = await read_track(self._database, number, from_ms, _FAR_MS, ask)
-            derivation = derive(stored, PROFILES.get(ref.profile, PROFILES["default"]), start)
+            derivation = derive(stored, self._profile(ref), start)
             [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
             if row >= 0 and apply_derivation(self._memory.state.drivers, row, derivation):
                 since = start.arrival if start is not None else from_ms
                 await self._store(scope, ref, since, derivation.trips, derivation.visits)
                 return
+
+    def _profile(self, ref: DriverRef) -> MotionProfile:
+        profiles = self._memory.profiles
+        return profiles.get(ref.profile, profiles["default"])
 
     async def _waiting(self, partition: int, number: int) -> Waiting:
         return self._memory.history.of_driver(partition, number)

@@ -14,6 +14,7 @@ __all__ = [
     "FencesChanged",
     "LogMessage",
     "StopPlan",
+    "TenantChanged",
     "decode",
     "encode",
 ]
@@ -70,7 +71,14 @@ class FencesChanged(msgspec.Struct, frozen=True, tag="fences_changed", rename="c
     tenant: str
 
 
-LogMessage = DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged
+class TenantChanged(msgspec.Struct, frozen=True, tag="tenant_changed", rename="camel"):
+    """A tenant's settings changed: every shard reads them again. Sent to all partitions."""
+
+    event: str
+    tenant: str
+
+
+LogMessage = DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged | TenantChanged
 
 _decoder: msgspec.msgpack.Decoder[LogMessage] = msgspec.msgpack.Decoder(LogMessage)
 

@@ -11,8 +11,9 @@ from pymongo.errors import DuplicateKeyError
 from models.documents.key import ApiKey
 from models.documents.tenant import Tenant
 from models.documents.user import User
-from models.errors import Conflict, NotFound
+from models.errors import Conflict, NotFound, VersionConflict
 from models.store.connections import Database
+from models.store.outbox import Announcement, OutboxRepository
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 
@@ -24,6 +25,7 @@ class AccountRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._outbox = OutboxRepository(database)
 
     async def register(self, tenant: Tenant, user: User) -> None:
         """Store a new tenant with its first user, both or none.
@@ -73,6 +75,26 @@ class AccountRepository:
         if found is None:
             raise NotFound("tenant", scope.tenant)
         return Tenant.restored(found)
+
+    async def replace_tenant(self, tenant: Tenant, expected: int, announcement: Announcement) -> None:
+        """Store a changed tenant and its event, if it still is at version `expected`.
+
+        Raises
+        ------
+        VersionConflict
+            If somebody was faster.
+        """
+
+        async def swap(session: Session) -> None:
+            # tenants of earlier releases have no version
+            query = {"_id": tenant.id, "version": {"$in": [1, None]} if expected == 1 else expected}
+            swapped = await self._database.tenants.replace_one(query, tenant.stored(), session=session)
+            if swapped.matched_count == 0:
+                found = await self._database.tenants.find_one({"_id": tenant.id}, {"version": 1}, session=session)
+                raise VersionConflict(tenant.id, expected, int(found.get("version", 1)) if found else 0)
+            await self._outbox.put(session, [announcement])
+
+        await in_transaction(self._database, swap)
 
 
 class KeyRepository:

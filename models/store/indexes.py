@@ -6,9 +6,13 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from models.store.connections import Database
 
-__all__ = ["INDEXES", "ensure_indexes"]
+__all__ = ["INDEXES", "KEEP_DAYS", "ensure_indexes"]
+
+KEEP_DAYS = 30
+"""Days of history, unless the settings say otherwise."""
 
 _DAY_S = 86_400
+_EXPIRY = "expiry"
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "users": [IndexModel([("email", ASCENDING)], unique=True), IndexModel([("tenant", ASCENDING)])],
@@ -42,7 +46,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     # A track is one range of the first; the second drops chunks after their days.
     "history": [
         IndexModel([("d", ASCENDING), ("to", ASCENDING)]),
-        IndexModel([("at", ASCENDING)], expireAfterSeconds=30 * _DAY_S, name="expiry"),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=KEEP_DAYS * _DAY_S, name=_EXPIRY),
     ],
     "snapshot_parts": [IndexModel([("partition", ASCENDING)])],
     "quarantine": [
@@ -55,7 +59,12 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 """Indexes by collection."""
 
 
-async def ensure_indexes(database: Database) -> None:
-    """Create what is missing of `INDEXES`."""
+async def ensure_indexes(database: Database, *, keep_days: int = KEEP_DAYS) -> None:
+    """Create what is missing of `INDEXES`, and let history expire after `keep_days`, whatever it was before."""
     for collection, indexes in INDEXES.items():
-        await database[collection].create_indexes(list(indexes))
+        made = await database[collection].index_information()
+        missing = [index for index in indexes if index.document["name"] not in made]
+        if missing:
+            await database[collection].create_indexes(missing)
+    expiry = {"name": _EXPIRY, "expireAfterSeconds": keep_days * _DAY_S}
+    await database.command("collMod", "history", index=expiry)

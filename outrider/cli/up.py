@@ -1,22 +1,19 @@
 """`outrider up`: a whole Outrider on this machine, until Ctrl-C or SIGTERM."""
 
 import asyncio
+import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from engine.environment import prepare_environment
 from engine.settings import Settings
 from engine.telemetry.logging import configure_logging
 
-if TYPE_CHECKING:
-    from engine.host import Host
-
-__all__ = ["up"]
+__all__ = ["greeting", "up"]
 
 
 def up(
@@ -52,22 +49,20 @@ async def _serve(settings: Settings) -> None:
             return
         await starting
         if sys.stdout.isatty():
-            _greet(host)
+            print(greeting(host.url, host.settings.var), flush=True)
         await stopping.wait()
     finally:
         interrupted.cancel()
         await host.stop()
 
 
-def _greet(host: "Host") -> None:
-    console = Console()
-    console.print(
-        f"\n[bold]Outrider[/bold] runs at [link={host.url}]{host.url}[/link], its data is in {host.settings.var}"
+def greeting(url: str, var: Path) -> str:
+    """Return what a person at a terminal reads when Outrider is ready: where it is, and the first thing to do."""
+    account = {"tenant": "Blue Vans", "email": "ana@example.com", "password": "correct horse battery"}
+    return (
+        f"\nOutrider runs at {url}, its data is in {var}\n"
+        "Register a company:\n"
+        f"  curl -s {url}/api/v1/auth/register -H 'Content-Type: application/json' \\\n"
+        f"       -d '{json.dumps(account)}'\n"
+        f"The API describes itself at {url}/docs. Ctrl-C stops everything.\n"
     )
-    console.print("Register a company:")
-    console.print(
-        f"  curl -s {host.url}/api/v1/auth/register -H 'Content-Type: application/json' \\\n"
-        '       -d \'{"tenantName": "Blue Vans", "email": "ana@example.com", "password": "correct horse battery"}\'',
-        highlight=False,
-    )
-    console.print(f"The API describes itself at {host.url}/docs. Ctrl-C stops everything.\n")

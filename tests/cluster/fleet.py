@@ -123,7 +123,9 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def a_fleet(stores: Stores, tenant: str, prefix: str, drivers: int, **settings: Any) -> AsyncIterator[Fleet]:
+async def a_fleet(
+    stores: Stores, tenant: str, prefix: str, drivers: int, motion: dict[str, float] | None = None, **shards: Any
+) -> AsyncIterator[Fleet]:
     """Return a fleet with a database and a key prefix of its own; both go at the end."""
     tree = Settings(
         mongo_url=SecretStr(stores.mongo_url),
@@ -132,7 +134,8 @@ async def a_fleet(stores: Stores, tenant: str, prefix: str, drivers: int, **sett
         prefix=prefix,
         log={"partitions": PARTITIONS},
         history={"slot_s": 0.3},
-        shards={"snapshot_interval_s": 0.5, **settings},
+        shards={"snapshot_interval_s": 0.5, **shards},
+        motion=motion or {},
     )
     database, redis = connect_mongo(stores.mongo_url, tree.database), connect_redis(stores.redis_url)
     await ensure_indexes(database)

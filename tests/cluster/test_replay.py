@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from engine.sinks.history import read_track
+from models.messages.commands import TenantChanged, encode
+from models.messages.log import EVENT_FIELD, stream_key
 from tests.builders import a_fix
 from tests.cluster.fleet import PARTITIONS, Fleet, a_fleet, kill
 from tests.stack import Stores, eventually
@@ -105,3 +107,22 @@ async def test_shard_that_lost_a_partition_notices_and_does_not_take_it_back(
         assert not first.owned
         assert second.memory.counts()["live"] == 8 * 10
         assert await count_stored(fleet) == 8 * 10
+
+
+async def test_settings_of_noise_and_the_tenants_profile_reach_the_shard(
+    stores: Stores, tenant: str, prefix: str
+) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=1, motion={"max_speed_mps": 20.0}) as fleet:
+        await fleet.database.tenants.insert_one({"_id": tenant, "settings": {"motionProfile": "default"}})
+        async with fleet.running() as shard:
+            [number] = fleet.numbers
+            fixes = [a_fix(0, driver=number), a_fix(10, 300, driver=number), a_fix(30, 310, driver=number)]
+            await fleet.reached(await fleet.send(np.stack(fixes)))
+            assert shard.memory.counts()["filtered"] == 1
+            profiles = shard.memory.state.drivers.records["profile"]
+            assert profiles[0] == 0
+            await fleet.database.tenants.update_one({"_id": tenant}, {"$set": {"settings.motionProfile": "parcel"}})
+            message = encode(TenantChanged(event="evt_1", tenant=tenant))
+            for partition in range(PARTITIONS):
+                await fleet.redis.xadd(stream_key(prefix, partition), {EVENT_FIELD: message})
+            await eventually(lambda: profiles[0] == 1)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from engine.sinks.history import HistoryBuffer, Waiting, cut_chunks, read_track
 from models.messages.fixes import STORED
-from models.store.connections import Database
+from models.store.connections import Database, connect_mongo
 from models.store.history import HOUR_MS, HistoryRepository
 from models.store.indexes import ensure_indexes
 from tests.builders import START_MS
+from tests.stack import Stores
 
 SLOT_MS = 3000
 _drivers = itertools.count(3_000_000_000)
@@ -127,6 +128,18 @@ async def test_an_hour_is_read_quickly_and_by_its_index(database: Database, driv
         {"d": driver, "to": {"$gte": START_MS, "$lt": START_MS + HOUR_MS}, "from": {"$lte": START_MS + HOUR_MS}}
     ).explain()
     assert plan["executionStats"]["totalKeysExamined"] < 2 * 3600 * 1000 / SLOT_MS
+
+
+async def test_history_expires_after_the_days_of_the_settings(stores: Stores, prefix: str) -> None:
+    own = connect_mongo(stores.mongo_url, f"outrider_{prefix.replace('-', '_')}")
+    try:
+        for days in (30, 60, 7):
+            await ensure_indexes(own, keep_days=days)
+            indexes = await own.history.index_information()
+            assert indexes["expiry"]["expireAfterSeconds"] == days * 86_400
+    finally:
+        await own.client.drop_database(own.name)
+        own.client.close()
 
 
 async def chunks(database: Database, driver: int) -> list[tuple[bytes, int]]:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from api.routers.auth import Registration
 from outrider.cli import COMMANDS
+from outrider.cli.up import greeting
 
 
 def _run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -63,3 +65,9 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path):
     assert f"can't listen on 127.0.0.1:{port}" in done.stderr
     assert "OUTRIDER_API__PORT" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_greeting_shows_a_registration_that_is_taken():
+    text = greeting("http://127.0.0.1:8000", Path("var"))
+    body = text[text.index("-d '") + 4 :].partition("'")[0]
+    assert Registration.model_validate_json(body).tenant == "Blue Vans"

@@ -1,0 +1,81 @@
+"""The caller's own company and its settings."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import Field, field_validator
+
+from api.auth.dependencies import ServicesOf, admin, planners
+from api.auth.principal import Principal
+from engine.tenants.commands import TenantCommands
+from models.documents.document import Instant, Line, Shape
+from models.documents.driver import MotionProfileName
+from models.documents.tenant import Tenant, TenantSettings
+from models.store.accounts import AccountRepository
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/tenant", tags=["tenant"])
+Admin = Annotated[Principal, Depends(admin)]
+Planner = Annotated[Principal, Depends(planners)]
+
+
+class TenantView(Shape):
+    """A company."""
+
+    id: str
+    version: int
+    name: str
+    settings: TenantSettings
+    created_at: Instant
+
+
+class SettingsChanges(Shape):
+    """Settings to be changed; those left out stay."""
+
+    auto_status: bool | None = None
+    """Whether arrivals and departures at planned stops move a delivery's status by themselves."""
+    motion_profile: MotionProfileName | None = None
+    """Motion profile of drivers that name none."""
+
+    @field_validator("*")
+    @classmethod
+    def _has_value(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("a setting has a value")
+        return value
+
+
+class TenantChanges(Shape):
+    """Fields of a company to be changed; those left out stay."""
+
+    name: Line | None = None
+    settings: SettingsChanges = SettingsChanges()
+    version: int | None = Field(None, ge=1)
+    """The version that the caller has seen; if it is no longer current, the answer is 409."""
+
+    @field_validator("name")
+    @classmethod
+    def _has_name(cls, name: str | None) -> str:
+        if name is None:
+            raise ValueError("a company has a name")
+        return name
+
+
+@router.get("")
+async def get_tenant(services: ServicesOf, principal: Planner) -> TenantView:
+    """Return the caller's company."""
+    return _view(await AccountRepository(services.database).tenant(principal.scope))
+
+
+@router.patch("")
+async def change_tenant(services: ServicesOf, principal: Admin, body: TenantChanges) -> TenantView:
+    """Change the company's name or settings; the shards follow within moments."""
+    changes = body.model_dump(exclude_unset=True, exclude={"version", "settings"})
+    settings = body.settings.model_dump(exclude_unset=True)
+    commands = TenantCommands(services.database)
+    return _view(await commands.change(principal.scope, changes, settings, body.version))
+
+
+def _view(tenant: Tenant) -> TenantView:
+    return TenantView(**{name: getattr(tenant, name) for name in TenantView.model_fields})
