@@ -19,10 +19,11 @@ $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Outrider needs Python 3.11: no '$(PYTHON)' on PATH (set PYTHON=/path/to/python3.11)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# uv resolves and unpacks several times faster than pip; where it can't be had, pip does the same.
+# uv resolves and unpacks several times faster than pip; where it can't be had, pip does the same. Bytecode is made here,
+# because some machines forbid Python to leave any, and Ray's processes then compile its sources at every start.
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
-	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; \
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
 	@$(BIN)/python -m engine.shards.warm_up
 	@touch $@
