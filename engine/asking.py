@@ -1,7 +1,7 @@
 """Questions to shards from any process: over the direct line, else through Ray, and who owns which partition."""
 
 import asyncio
-import time
+import contextlib
 from typing import Any
 
 import ray
@@ -10,6 +10,7 @@ from ray.exceptions import RayError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from engine.ending import end_task
 from engine.settings import Settings
 from engine.shards.actor import shard_name
 from engine.shards.line import ShardLine, lines_key
@@ -19,7 +20,7 @@ __all__ = ["ShardDirectory"]
 log = structlog.get_logger(__name__)
 
 _ANSWER_WITHIN_S = 1.0
-_KEEP_S = 0.5  # owners and lines are read again after this long
+_LOOK_S = 0.5  # between two looks at owners and lines; at once when a shard does not answer
 
 
 class ShardDirectory:
@@ -39,26 +40,31 @@ class ShardDirectory:
         self._lines: dict[int, ShardLine] = {}
         self._addresses: dict[int, str] = {}
         self._connecting = asyncio.Lock()
-        self._owners: dict[int, int] = {}
-        self._until = 0.0
+        self.owners: dict[int, int] = {}
+        """Partition to shard, as it was half a second ago at the longest; older while Redis is away."""
+        self._outdated = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
-    async def owners(self) -> dict[int, int]:
-        """Return partition to shard, as it was half a second ago at the longest; older while Redis is away."""
-        if time.monotonic() >= self._until:
-            try:
-                await self._look()
-            except (RedisError, OSError) as error:
-                log.warning("owners.unknown", error=str(error))
-        return self._owners
+    async def start(self) -> None:
+        """Look who owns what, and go on looking; nobody who asks has to wait for Redis, which waits for its disk."""
+        await self._look()
+        self._task = asyncio.get_running_loop().create_task(self._look_for_ever(), name="shard-directory")
+
+    async def stop(self) -> None:
+        """Stop looking, and hang up. May be called twice."""
+        if self._task is not None:
+            await end_task(self._task)
+            self._task = None
+        for line in self._lines.values():
+            line.close()
 
     async def ask_owner(self, partition: int, method: str, *arguments: Any) -> Any:
         """Ask the shard that owns a partition; None when it is away. Methods: `engine.shards.answers`."""
-        shard = (await self.owners()).get(partition)
+        shard = self.owners.get(partition)
         return None if shard is None else await self.ask(shard, method, *arguments)
 
     async def ask_all(self, method: str, *arguments: Any) -> list[tuple[int, Any]]:
         """Ask every shard and return (shard, answer) of those that answered."""
-        await self.owners()
         shards = range(self._settings.shards.count)
         answers = await asyncio.gather(*(self.ask(shard, method, *arguments) for shard in shards))
         return [(shard, answer) for shard, answer in zip(shards, answers, strict=True) if answer is not None]
@@ -71,27 +77,33 @@ class ShardDirectory:
                     try:
                         return await line.ask(method, *arguments)
                     except ConnectionError:
-                        self._until = 0.0  # it died or moved; Ray knows which
+                        self._outdated.set()  # it died or moved; Ray knows which
                 handle = self._handles.get(shard) or await self._handle(shard)
                 return await handle.answer.remote(method, arguments)
         except (RayError, ValueError, TimeoutError) as error:
             self._handles.pop(shard, None)
-            self._until = 0.0
+            self._outdated.set()
             log.warning("shard.unanswered", shard=shard, method=method, error=str(error).partition("\n")[0])
             return None
 
-    def close(self) -> None:
-        """Hang up."""
-        for line in self._lines.values():
-            line.close()
+    async def _look_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._outdated.wait()
+            self._outdated.clear()
+            try:
+                await self._look()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("owners.unknown", error=str(error))
+                await asyncio.sleep(_LOOK_S)
 
     async def _look(self) -> None:
         prefix = self._settings.prefix
         pipeline: Any = self._redis.pipeline(transaction=False)  # its types are those of the blocking client
         owners, lines = await pipeline.hgetall(f"{prefix}:owners").hgetall(lines_key(prefix)).execute()
-        self._owners = {int(partition): int(shard) for partition, shard in owners.items()}
+        self.owners = {int(partition): int(shard) for partition, shard in owners.items()}
         self._addresses = {int(shard): address.decode() for shard, address in lines.items()}
-        self._until = time.monotonic() + _KEEP_S
 
     async def _line(self, shard: int) -> ShardLine | None:
         """Return the line to a shard; None where there is none to be had just now."""
@@ -113,6 +125,8 @@ class ShardDirectory:
             return self._lines[shard]
 
     async def _handle(self, shard: int) -> Any:
+        if not ray.is_initialized():
+            raise ValueError("this process has not joined a cluster")  # Ray would start one of its own
         handle = await asyncio.to_thread(ray.get_actor, shard_name(shard))
         self._handles[shard] = handle
         return handle

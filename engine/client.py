@@ -64,10 +64,11 @@ class Engine:
                     log_to_driver=False,
                     configure_logging=False,
                 )
+        await self.shards.start()
 
     async def stop(self) -> None:
         """Leave the cluster. May be called twice."""
-        self.shards.close()
+        await self.shards.stop()
         if ray.is_initialized():
             await asyncio.to_thread(ray.shutdown)
 
@@ -95,7 +96,7 @@ class Engine:
     async def live_records(self, refs: Sequence[DriverRef]) -> NDArray[np.void]:
         """Return the `LIVE` records of drivers that have a position; `LiveFlag.STALE` marks those from a snapshot."""
         by_shard: dict[int | None, list[int]] = {}
-        owners = await self.shards.owners()
+        owners = self.shards.owners
         for ref in refs:
             by_shard.setdefault(owners.get(ref.partition), []).append(ref.number)
         asked = [(shard, numbers) for shard, numbers in by_shard.items() if shard is not None]

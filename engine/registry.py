@@ -4,6 +4,7 @@ The log, the shards and the live frames speak of drivers by number; devices and 
 pairs that it has met, so that the hot path never asks MongoDB twice about one driver.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -112,6 +113,17 @@ class DriverRegistry:
                 found[ref.number] = ref
         return found
 
+    async def read(self, numbers: Iterable[int]) -> dict[int, DriverRef]:
+        """Return the drivers that have these numbers as they are stored now, and remember none: shards keep their own.
+
+        Raises
+        ------
+        StoreUnavailable
+            If MongoDB does not answer.
+        """
+        found = [self._ref(document) for document in await self._find({"number": {"$in": list(numbers)}})]
+        return {ref.number: ref for ref in found}
+
     def forget(self, tenant: str, driver: str) -> None:
         """Drop what is cached about a driver, by id or external id, so that the next use reads it again."""
         self.generation += 1
@@ -170,16 +182,20 @@ class DriverRegistry:
             chosen = {fields["_id"]: fields.get("settings", {}).get("motionProfile") for fields in found}
             self._profiles |= {tenant: (chosen.get(tenant) or _DEFAULT_PROFILE, now + KEEP_S) for tenant in unknown}
 
-    def _remember(self, document: Mapping[str, Any]) -> DriverRef:
+    def _ref(self, document: Mapping[str, Any]) -> DriverRef:
         tenant, driver = document["tenant"], document["_id"]
-        ref = DriverRef(
+        return DriverRef(
             number=document["number"],
             partition=partition_of(tenant, driver, self._partitions),
             id=driver,
-            tenant=tenant,
+            tenant=sys.intern(tenant),
             name=document.get("name") or driver,
-            profile=document.get("profile") or self._profiles[tenant][0],
+            profile=sys.intern(document.get("profile") or self._profiles[tenant][0]),
         )
+
+    def _remember(self, document: Mapping[str, Any]) -> DriverRef:
+        ref = self._ref(document)
+        tenant, driver = ref.tenant, ref.id
         if len(self._by_id) >= MAX_ENTRIES:
             self._by_id.clear()
             self._by_number.clear()

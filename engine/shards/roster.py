@@ -73,7 +73,7 @@ class Roster:
             self._memory.passivate(idle)
 
     async def _admit(self, numbers: Sequence[int], partitions: Collection[int]) -> None:
-        found = await self._registry.by_number(numbers)
+        found = await self._registry.read(numbers)
         states = await self._motion.passive(list(found))
         # the partition may have gone while we asked
         self._memory.activate([ref for ref in found.values() if ref.partition in partitions], states)
@@ -93,9 +93,7 @@ class Roster:
         while self._changed:
             some = list(itertools.islice(self._changed, _AT_ONCE))
             known = [self._memory.refs[number] for number in some if number in self._memory.refs]
-            for ref in known:
-                self._registry.forget(ref.tenant, ref.id)
-            found = await self._registry.by_number([ref.number for ref in known]) if known else {}
+            found = await self._registry.read([ref.number for ref in known]) if known else {}
             for ref in known:
                 if ref.number in found:
                     self._memory.rename(found[ref.number])

@@ -78,8 +78,10 @@ async def test_answers_are_the_same_over_the_line_and_through_ray(
         directly = [await engine.shards.ask(0, *question) for question in questions]
         await fleet.redis.hset(lines_key(prefix), "0", "127.0.0.1 1 nobody-listens-here")
         through_ray = ShardDirectory(fleet.redis, fleet.settings)
+        await through_ray.start()
         assert [await through_ray.ask_all(*question) for question in questions] == [[(0, each)] for each in directly]
         assert len(directly[0]) > 0
+        await through_ray.stop()
 
 
 async def test_a_killed_shard_is_found_again_over_its_new_line(
