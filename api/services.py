@@ -1,10 +1,11 @@
 """What the routers share: made once by `api.lifespan`, found at `request.app.state.services`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
+from api.auth.passwords import Passwords
 from engine.settings import Settings
 from models.store.connections import Database
 
@@ -35,3 +36,5 @@ class Services:
     """Typed references to virtual actors, live queries, tracks."""
     hub: "Hub"
     """Fan-out of live frames to this process's subscribers."""
+    passwords: Passwords = field(default_factory=Passwords)
+    """Hashes and checks passwords, a few at a time."""

@@ -140,6 +140,8 @@ class ApiSettings(_Branch):
     """API processes; they share the port."""
     token_ttl_s: int = Field(12 * 3600, ge=60)
     """Life of an access token, seconds."""
+    refresh_ttl_s: int = Field(30 * 86_400, ge=300)
+    """Life of a sign-in, seconds: refresh tokens work until then, each of them once."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from; none by default."""
 

@@ -1,24 +1,27 @@
-"""Reference pages made from the code: every setting, every problem type.
+"""Reference pages made from the code: every setting, every problem type, every right.
 
 `outrider docs` writes them; a test compares the committed pages with what the code says today.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from api.auth.principal import Role
+from api.auth.rights import RIGHTS
 from api.problems import STATUSES
 from engine.settings import Settings
 from models import errors
 
-__all__ = ["problem_page", "settings_page"]
+__all__ = ["PAGES"]
 
 _SIGNS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
 
 
-def settings_page() -> str:
+def _settings_page() -> str:
     """Return the settings reference as Markdown."""
     lines = [
         "# Settings",
@@ -35,7 +38,7 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def problem_page() -> str:
+def _problem_page() -> str:
     """Return the problem types as Markdown."""
     lines = [
         "# Problem types",
@@ -50,6 +53,32 @@ def problem_page() -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _role_page() -> str:
+    """Return who may do what as Markdown."""
+    roles = get_args(Role)
+    lines = [
+        "# Roles",
+        "",
+        "What each role may do; `driver` and `device` with what is their own driver's. Made by `outrider docs`.",
+        "",
+        f"| right | {' | '.join(roles)} |",
+        f"| --- |{' --- |' * len(roles)}",
+        *(
+            f"| `{right}` | {' | '.join('yes' if role in allowed else '' for role in roles)} |"
+            for right, allowed in RIGHTS.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "settings.md": _settings_page,
+    "problems.md": _problem_page,
+    "roles.md": _role_page,
+}
+"""File name → what the page says today."""
 
 
 def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:

@@ -1,6 +1,8 @@
 """Access tokens and API keys: who sends them.
 
-An access token is a JWT (RFC 7519) signed with HS256. An API key is `ork_<id>_<secret>`; MongoDB holds its SHA-256.
+An access token is a JWT (RFC 7519) signed with HS256; its user is looked at again every ten seconds, so that a new
+role, a new password or a deletion counts soon. An API key is `ork_<id>_<secret>`, a refresh token `orr_<id>_<secret>`;
+MongoDB holds their SHA-256.
 """
 
 import datetime
@@ -9,21 +11,22 @@ import re
 import secrets
 import time
 from datetime import UTC
-from typing import Any, get_args
+from typing import Any
 
 import jwt
 from pymongo.errors import PyMongoError
 
-from api.auth.principal import Principal, Role
+from api.auth.principal import Principal
 from engine.settings import Settings
 from models.documents.key import ApiKey, KeyKind
 from models.documents.user import User
-from models.errors import BadSettings, NotAuthenticated, StoreUnavailable
+from models.errors import BadSettings, NotAuthenticated, NotFound, StoreUnavailable
 from models.ids import new_id
-from models.store.accounts import KeyRepository
+from models.store.accounts import AccountRepository, KeyRepository
 from models.store.connections import Database
+from models.store.scope import Scope
 
-__all__ = ["Authenticator", "new_key"]
+__all__ = ["Authenticator", "new_key", "new_refresh_token", "read_refresh_token"]
 
 _ALGORITHMS = ["HS256"]  # pinned: the token's own header never chooses
 _ISSUER = "outrider"
@@ -31,8 +34,9 @@ _AUDIENCE = "outrider-api"
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "tenant", "role"]
 _MIN_SECRET_BYTES = 32  # as long as the hash, RFC 7518 section 3.2
 _MAX_TOKEN_CHARS = 4096
+_REFRESH_PATTERN = re.compile(r"^orr_([0-9a-z]{26})_([0-9a-f]{64})$")
 _KEY_PATTERN = re.compile(r"^ork_([0-9a-z]{26})_([0-9a-f]{64})$")
-_CACHE_S = 10.0  # a deleted key works at most this much longer
+_CACHE_S = 10.0  # a deleted key or user works at most this much longer
 _CACHE_ENTRIES = 20_000
 _REFUSED = "the token is not valid"
 
@@ -42,6 +46,26 @@ def new_key(tenant: str, kind: KeyKind, name: str, driver: str | None) -> tuple[
     identifier = new_id("key")
     token = f"ork_{identifier.removeprefix('key_')}_{secrets.token_hex(32)}"
     return ApiKey(id=identifier, tenant=tenant, kind=kind, name=name, digest=_digest(token), driver=driver), token
+
+
+def new_refresh_token(identifier: str) -> tuple[str, str]:
+    """Return another refresh token of a sign-in, and its digest."""
+    token = f"orr_{identifier.removeprefix('sgn_')}_{secrets.token_hex(32)}"
+    return token, _digest(token)
+
+
+def read_refresh_token(token: str) -> tuple[str, str]:
+    """Return the sign-in that a refresh token names, and its digest.
+
+    Raises
+    ------
+    NotAuthenticated
+        If it is no refresh token.
+    """
+    match = _REFRESH_PATTERN.match(token)
+    if match is None:
+        raise NotAuthenticated(_REFUSED)
+    return f"sgn_{match[1]}", _digest(token)
 
 
 class Authenticator:
@@ -55,7 +79,9 @@ class Authenticator:
         self._kid = hashlib.sha256(secret.encode()).hexdigest()[:8]
         self._ttl_s = settings.api.token_ttl_s
         self._keys = KeyRepository(database)
+        self._accounts = AccountRepository(database)
         self._known: dict[str, tuple[float, Principal]] = {}
+        self._users: dict[tuple[str, str], tuple[float, User]] = {}
 
     async def authenticate(self, token: str) -> Principal:
         """Return who sends `token`, an access token or an API key.
@@ -71,7 +97,7 @@ class Authenticator:
             raise NotAuthenticated(_REFUSED)
         if token.startswith("ork_"):
             return await self._by_key(token)
-        return self._by_jwt(token)
+        return await self._by_jwt(token)
 
     def issue(self, user: User) -> tuple[str, int]:
         """Return an access token for `user` and its life in seconds."""
@@ -90,7 +116,7 @@ class Authenticator:
             claims["driver"] = user.driver
         return jwt.encode(claims, self._secret, _ALGORITHMS[0], headers={"kid": self._kid}), self._ttl_s
 
-    def _by_jwt(self, token: str) -> Principal:
+    async def _by_jwt(self, token: str) -> Principal:
         try:
             if jwt.get_unverified_header(token).get("kid") != self._kid:
                 raise NotAuthenticated(_REFUSED)
@@ -106,9 +132,32 @@ class Authenticator:
             raise NotAuthenticated("the token has expired") from fault
         except (jwt.PyJWTError, ValueError) as fault:
             raise NotAuthenticated(_REFUSED) from fault
-        if claims["role"] not in get_args(Role):
-            raise NotAuthenticated(_REFUSED)
-        return Principal(claims["tenant"], claims["sub"], claims["role"], claims.get("driver"))
+        user = await self._user(str(claims["tenant"]), str(claims["sub"]))
+        if (
+            user.tokens_since is not None and claims["iat"] < user.tokens_since.timestamp() - 1
+        ):  # `iat` is in whole seconds
+            raise NotAuthenticated("the password was changed since; sign in again")
+        return Principal(user.tenant, user.id, user.role, user.driver)
+
+    async def _user(self, tenant: str, identifier: str) -> User:
+        """Return the user of a token as it was some seconds ago; while MongoDB is away, as it was last seen."""
+        key = (tenant, identifier)
+        until, known = self._users.get(key, (0.0, None))
+        if known is not None and until > time.monotonic():
+            return known
+        try:
+            user = await self._accounts.user(Scope(tenant, identifier))
+        except NotFound as fault:
+            self._users.pop(key, None)
+            raise NotAuthenticated(_REFUSED) from fault
+        except PyMongoError as fault:
+            if known is None:
+                raise StoreUnavailable("users can't be looked up at the moment") from fault
+            user = known
+        if len(self._users) >= _CACHE_ENTRIES:
+            self._users.clear()
+        self._users[key] = (time.monotonic() + _CACHE_S, user)
+        return user
 
     async def _by_key(self, token: str) -> Principal:
         match = _KEY_PATTERN.match(token)
@@ -134,7 +183,8 @@ class Authenticator:
         return principal
 
     def forget(self, identifier: str) -> None:
-        """Drop a deleted key from this process's cache, so that it stops working at once here."""
+        """Drop a deleted key, or a user that changed, from this process's cache, so that it counts at once here."""
+        self._users = {key: known for key, known in self._users.items() if key[1] != identifier}
         self._known = {digest: known for digest, known in self._known.items() if known[1].subject != identifier}
 
 

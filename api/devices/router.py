@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from pymongo.errors import PyMongoError
 
-from api.auth.dependencies import ServicesOf, admin
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.devices import gpslogger, osmand, overland, owntracks
 from api.devices.report import DeviceFix, Report
@@ -93,14 +93,19 @@ async def send_gpslogger(request: Request, services: ServicesOf, token: str | No
 
 
 @router.get("/quarantine", name="list_quarantine")
-async def list_quarantine(services: ServicesOf, principal: Annotated[Principal, Depends(admin)]) -> dict[str, Any]:
+async def list_quarantine(
+    services: ServicesOf, principal: Annotated[Principal, Depends(allowed("quarantine.manage"))]
+) -> dict[str, Any]:
     """Return the devices that sent with a good key and that nobody knows."""
     return {"items": await QuarantineRepository(services.database).devices(principal.scope)}
 
 
 @router.post("/quarantine/{device}/claim", name="claim_device")
 async def claim_device(
-    device: str, claim: Claim, services: ServicesOf, principal: Annotated[Principal, Depends(admin)]
+    device: str,
+    claim: Claim,
+    services: ServicesOf,
+    principal: Annotated[Principal, Depends(allowed("quarantine.manage"))],
 ) -> dict[str, Any]:
     """Say which driver a device is: its kept fixes go to the log as the driver's."""
     quarantine = QuarantineRepository(services.database)

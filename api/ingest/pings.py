@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 
-from api.auth.dependencies import ServicesOf, anyone
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.ingest.admit import Admission, Admitted
 from api.ingest.bodies import read_body
@@ -15,7 +15,7 @@ from api.services import Services
 from engine.log.append import PARTITION
 from engine.log.watermark import Commit
 from engine.telemetry.metrics import PINGS
-from models.errors import InvalidInput, Malformed, NotAllowed
+from models.errors import InvalidInput, Malformed
 from models.messages.fixes import FIX, Source
 
 __all__ = ["accept", "count_pings", "router"]
@@ -67,7 +67,7 @@ _BODY: dict[str, Any] = {
 async def post_pings(
     request: Request,
     services: ServicesOf,
-    principal: Annotated[Principal, Depends(anyone)],
+    principal: Annotated[Principal, Depends(allowed("positions.send"))],
     ack: Annotated[str | None, Query(pattern="^(accepted|durable)$")] = None,
 ) -> dict[str, Any]:
     """Take a batch of pings; bad ones are refused by index, the rest goes on.
@@ -75,8 +75,6 @@ async def post_pings(
     The answer comes when the ingest log holds them; with `ack=durable` it waits, for some seconds at most, until
     history does, and `durable` says whether that was so.
     """
-    if principal.role == "planner":
-        raise NotAllowed("a planner sends no positions")
     services.appender.check()
     settings = services.settings.ingest
     body = await read_body(request, settings.max_body_bytes)

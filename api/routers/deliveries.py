@@ -7,13 +7,14 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from api.auth.dependencies import ServicesOf, only, planners
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
+from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
 from engine.deliveries.commands import DeliveryCommands, Order
-from engine.deliveries.lifecycle import Move, Wanted
+from engine.deliveries.lifecycle import Edit, Move, Wanted
 from models.documents.delivery import (
     Customer,
     Delivery,
@@ -33,21 +34,20 @@ from models.store.deliveries import DeliveryRepository
 __all__ = ["require_visible", "router", "view_of", "visible_delivery"]
 
 router = APIRouter(prefix="/deliveries", tags=["deliveries"])
-carriers = only("admin", "planner", "driver", "device")
-Planner = Annotated[Principal, Depends(planners)]
-Carrier = Annotated[Principal, Depends(carriers)]
+Planner = Annotated[Principal, Depends(allowed("deliveries.manage"))]
+Carrier = Annotated[Principal, Depends(allowed("deliveries.move"))]
+Watcher = Annotated[Principal, Depends(allowed("deliveries.view"))]
+Deleter = Annotated[Principal, Depends(allowed("deliveries.delete"))]
 _MAX_BULK = 1000
 _PLANNERS_ONLY = frozenset({"pending", "cancelled"})
 """What a driver can't do to its own delivery; it declines instead."""
 
 
-class NewDelivery(Shape):
-    """A delivery to be created."""
+class DeliveryFields(Shape):
+    """What planners say of a delivery."""
 
     dropoff: Place
     pickup: Place | None = None
-    driver_id: str | None = None
-    """Assigned to this driver at once."""
     reference: Line | None = None
     customer: Customer = Customer()
     weight_kg: float | None = Field(None, ge=0, le=100_000)
@@ -56,6 +56,20 @@ class NewDelivery(Shape):
     time_window: TimeWindow | None = None
     service_time_s: int = Field(0, ge=0, le=86_400)
     notes: str | None = Field(None, max_length=2000)
+
+
+class NewDelivery(DeliveryFields):
+    """A delivery to be created."""
+
+    driver_id: str | None = None
+    """Assigned to this driver at once."""
+
+
+class DeliveryBody(DeliveryFields):
+    """A delivery's new fields; what is left out is emptied."""
+
+    version: int | None = Field(None, ge=1)
+    """The version that the caller has seen; if it is no longer current, the answer is 409."""
 
 
 class DeliveryView(Shape):
@@ -135,48 +149,85 @@ async def create_deliveries(
 @router.get("", response_model=PageOf[DeliveryView])
 async def list_deliveries(
     services: ServicesOf,
-    principal: Carrier,
+    principal: Watcher,
     page: Paging,
     status: Status | None = None,
     driver_id: Annotated[str | None, Query(alias="driverId")] = None,
 ) -> dict[str, Any]:
     """Return deliveries, newest first; a driver sees its own."""
-    driver = principal.driver or driver_id if principal.role in ("driver", "device") else driver_id
+    # one who drives and is linked to no driver has no deliveries
+    driver = principal.driver or "" if principal.role in ("driver", "device") else driver_id
     repository = DeliveryRepository(services.database)
     return page_of(await repository.page(principal.scope, page, status=status, driver=driver), view_of)
 
 
 @router.get("/{delivery_id}")
-async def get_delivery(services: ServicesOf, principal: Carrier, delivery_id: str) -> DeliveryView:
-    """Return one delivery."""
-    return view_of(await visible_delivery(services, principal, delivery_id))
+async def get_delivery(response: Response, services: ServicesOf, principal: Watcher, delivery_id: str) -> DeliveryView:
+    """Return one delivery, with its version as `ETag`."""
+    return _tagged(response, await visible_delivery(services, principal, delivery_id))
+
+
+@router.put("/{delivery_id}")
+async def replace_delivery(
+    response: Response,
+    services: ServicesOf,
+    principal: Planner,
+    delivery_id: str,
+    body: DeliveryBody,
+    if_match: IfMatch = None,
+) -> DeliveryView:
+    """Replace what a delivery says; its driver's stops follow. Status and driver have ways of their own."""
+    edit = Edit({name: getattr(body, name) for name in DeliveryFields.model_fields}, now())
+    version = seen_version(if_match, body.version)
+    return _tagged(response, await _commands(services).edit(principal.scope, delivery_id, edit, version))
 
 
 @router.put("/{delivery_id}/assignment")
 @router.post("/{delivery_id}/assignment", include_in_schema=False)
-async def assign_delivery(services: ServicesOf, principal: Planner, delivery_id: str, body: Assignment) -> DeliveryView:
+async def assign_delivery(
+    response: Response,
+    services: ServicesOf,
+    principal: Planner,
+    delivery_id: str,
+    body: Assignment,
+    if_match: IfMatch = None,
+) -> DeliveryView:
     """Give a delivery to a driver, also one that another driver had."""
-    commands = _commands(services)
-    return view_of(await commands.assign(principal.scope, delivery_id, body.driver_id, body.version))
+    version = seen_version(if_match, body.version)
+    return _tagged(response, await _commands(services).assign(principal.scope, delivery_id, body.driver_id, version))
 
 
 @router.patch("/{delivery_id}/status")
-async def move_delivery(services: ServicesOf, principal: Carrier, delivery_id: str, body: StatusMove) -> DeliveryView:
+async def move_delivery(
+    response: Response,
+    services: ServicesOf,
+    principal: Carrier,
+    delivery_id: str,
+    body: StatusMove,
+    if_match: IfMatch = None,
+) -> DeliveryView:
     """Bring a delivery to another status; the answer to a forbidden one names the allowed ones."""
     await visible_delivery(services, principal, delivery_id)
     if principal.role in ("driver", "device") and body.status in _PLANNERS_ONLY:
         raise NotAllowed(f"a {principal.role} may not make a delivery {body.status}")
     move = Move(body.status, now(), principal.subject, body.notes, body.location)
-    return view_of(await _commands(services).move(principal.scope, delivery_id, move, body.version))
+    version = seen_version(if_match, body.version)
+    return _tagged(response, await _commands(services).move(principal.scope, delivery_id, move, version))
 
 
 @router.delete("/{delivery_id}")
 async def cancel_delivery(
-    services: ServicesOf, principal: Planner, delivery_id: str, version: Annotated[int | None, Query(ge=1)] = None
+    response: Response,
+    services: ServicesOf,
+    principal: Deleter,
+    delivery_id: str,
+    version: Annotated[int | None, Query(ge=1)] = None,
+    if_match: IfMatch = None,
 ) -> DeliveryView:
     """Cancel a delivery that has not been picked up."""
     move = Move("cancelled", now(), principal.subject)
-    return view_of(await _commands(services).move(principal.scope, delivery_id, move, version))
+    seen = seen_version(if_match, version)
+    return _tagged(response, await _commands(services).move(principal.scope, delivery_id, move, seen))
 
 
 async def visible_delivery(services: Services, principal: Principal, delivery_id: str) -> Delivery:
@@ -210,6 +261,11 @@ def view_of(delivery: Delivery) -> DeliveryView:
     for inner in ("tenant", "driver"):
         del fields[inner]
     return DeliveryView(**fields, driver_id=delivery.driver, stops=delivery.stops, located=delivery.is_located)
+
+
+def _tagged(response: Response, delivery: Delivery) -> DeliveryView:
+    tag(response, delivery.version)
+    return view_of(delivery)
 
 
 async def _create(services: Services, principal: Principal, bodies: Sequence[NewDelivery]) -> list[DeliveryView]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import Field, field_validator
 
-from api.auth.dependencies import ServicesOf, only, planners
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.idempotency import IdempotencyKey, create_once
 from api.live_view import JsonResponse, live_of, track_response
@@ -24,8 +24,9 @@ from models.store.motion import MotionRepository
 __all__ = ["router"]
 
 router = APIRouter(prefix="/drivers", tags=["drivers"])
-Planner = Annotated[Principal, Depends(planners)]
-Watcher = Annotated[Principal, Depends(only("admin", "planner", "driver", "device"))]
+Manager = Annotated[Principal, Depends(allowed("drivers.manage"))]
+Office = Annotated[Principal, Depends(allowed("drivers.list"))]
+Watcher = Annotated[Principal, Depends(allowed("drivers.view"))]
 _MAX_BULK = 1000
 
 
@@ -70,7 +71,7 @@ class DriverView(DriverBody):
 
 @router.post("", status_code=201, response_model=DriverView)
 async def create_driver(
-    request: Request, services: ServicesOf, principal: Planner, body: DriverBody, idempotency_key: IdempotencyKey = None
+    request: Request, services: ServicesOf, principal: Manager, body: DriverBody, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Create a driver."""
 
@@ -84,7 +85,7 @@ async def create_driver(
 async def create_drivers(
     request: Request,
     services: ServicesOf,
-    principal: Planner,
+    principal: Manager,
     body: Annotated[list[DriverBody], Body(min_length=1, max_length=_MAX_BULK)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -99,7 +100,7 @@ async def create_drivers(
 @router.get("", response_model=PageOf[DriverView])
 async def list_drivers(
     services: ServicesOf,
-    principal: Planner,
+    principal: Office,
     page: Paging,
     external_id: Annotated[str | None, Query(alias="externalId", max_length=200)] = None,
 ) -> dict[str, Any]:
@@ -110,7 +111,7 @@ async def list_drivers(
 @router.get("/nearest")
 async def nearest_drivers(
     services: ServicesOf,
-    principal: Planner,
+    principal: Office,
     lat: Annotated[Latitude, Query()],
     lon: Annotated[Longitude, Query()],
     limit: Annotated[int, Query(ge=1, le=200)] = 10,
@@ -127,7 +128,7 @@ async def get_driver(services: ServicesOf, principal: Watcher, driver_id: str) -
 
 
 @router.patch("/{driver_id}")
-async def change_driver(services: ServicesOf, principal: Planner, driver_id: str, body: DriverChanges) -> DriverView:
+async def change_driver(services: ServicesOf, principal: Manager, driver_id: str, body: DriverChanges) -> DriverView:
     """Change a driver's name, external id, phone or motion profile."""
     driver = await _visible(services, principal, driver_id)
     changes = body.model_dump(exclude_unset=True, exclude={"version"})
@@ -138,7 +139,7 @@ async def change_driver(services: ServicesOf, principal: Planner, driver_id: str
 
 @router.delete("/{driver_id}", status_code=204)
 async def delete_driver(
-    services: ServicesOf, principal: Planner, driver_id: str, version: Annotated[int | None, Query(ge=1)] = None
+    services: ServicesOf, principal: Manager, driver_id: str, version: Annotated[int | None, Query(ge=1)] = None
 ) -> None:
     """Delete a driver that has no open deliveries, with its device keys; its history is kept as all history is."""
     driver = await _visible(services, principal, driver_id)

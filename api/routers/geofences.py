@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api.auth.dependencies import ServicesOf, planners
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.idempotency import IdempotencyKey, create_once
 from api.paging import PageOf, Paging, page_of
@@ -16,7 +16,7 @@ from models.store.geofences import GeofenceRepository
 __all__ = ["router"]
 
 router = APIRouter(prefix="/geofences", tags=["geofences"])
-Planner = Annotated[Principal, Depends(planners)]
+Planner = Annotated[Principal, Depends(allowed("geofences.manage"))]
 
 
 class FenceView(FenceShape):

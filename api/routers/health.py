@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from api.auth.dependencies import ServicesOf, admin
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.live_view import JsonResponse
 from engine.telemetry import metrics
@@ -29,7 +29,7 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/detailed")
-async def detailed_health(services: ServicesOf, _: Annotated[Principal, Depends(admin)]) -> Response:
+async def detailed_health(services: ServicesOf, _: Annotated[Principal, Depends(allowed("health.view"))]) -> Response:
     """Ask each part; 503 if one is not well."""
     parts = {
         "mongo": services.database.command("ping"),

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api.auth.dependencies import ServicesOf, admin
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.auth.tokens import new_key
 from api.idempotency import IdempotencyKey, create_once
@@ -19,7 +19,7 @@ from models.store.drivers import DriverRepository
 __all__ = ["router"]
 
 router = APIRouter(prefix="/keys", tags=["keys"])
-Admin = Annotated[Principal, Depends(admin)]
+Admin = Annotated[Principal, Depends(allowed("keys.manage"))]
 
 
 class NewKey(Shape):

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field, field_validator
 
-from api.auth.dependencies import ServicesOf, admin, planners
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from engine.tenants.commands import TenantCommands
 from models.documents.document import Instant, Line, Shape
@@ -16,8 +16,8 @@ from models.store.accounts import AccountRepository
 __all__ = ["router"]
 
 router = APIRouter(prefix="/tenant", tags=["tenant"])
-Admin = Annotated[Principal, Depends(admin)]
-Planner = Annotated[Principal, Depends(planners)]
+Admin = Annotated[Principal, Depends(allowed("tenant.change"))]
+Office = Annotated[Principal, Depends(allowed("tenant.view"))]
 
 
 class TenantView(Shape):
@@ -63,7 +63,7 @@ class TenantChanges(Shape):
 
 
 @router.get("")
-async def get_tenant(services: ServicesOf, principal: Planner) -> TenantView:
+async def get_tenant(services: ServicesOf, principal: Office) -> TenantView:
     """Return the caller's company."""
     return _view(await AccountRepository(services.database).tenant(principal.scope))
 

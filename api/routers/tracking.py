@@ -6,7 +6,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import Field
 
-from api.auth.dependencies import ServicesOf, only
+from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.ingest.pings import count_pings
 from api.ingest.validate import Refusal, check_record, pack_record
@@ -21,8 +21,8 @@ from models.messages.fixes import FIX, Source
 __all__ = ["router"]
 
 router = APIRouter(prefix="/tracking", tags=["tracking"])
-Watcher = Annotated[Principal, Depends(only("admin", "planner", "driver", "device"))]
-Sender = Annotated[Principal, Depends(only("admin", "driver", "device", "gateway"))]
+Watcher = Annotated[Principal, Depends(allowed("positions.view"))]
+Sender = Annotated[Principal, Depends(allowed("positions.send"))]
 
 
 class LocationUpdate(Shape):

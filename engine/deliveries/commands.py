@@ -9,8 +9,8 @@ from typing import Literal
 
 from pymongo.errors import BulkWriteError
 
-from engine.deliveries.lifecycle import FINAL, Assign, Command, Decision, Move, steps_after, transition
-from models.documents.delivery import Delivery, Position, Status
+from engine.deliveries.lifecycle import FINAL, Assign, Command, Decision, Edit, Move, steps_after, transition
+from models.documents.delivery import CLOSED, Delivery, Position, Status
 from models.documents.document import now
 from models.documents.driver import Driver
 from models.documents.event import Event
@@ -29,6 +29,7 @@ __all__ = ["ENGINE", "DeliveryCommands", "Order", "StopEdge"]
 ENGINE = "engine"
 """The actor of changes that nobody asked for."""
 
+_EDITED = "delivery.changed"
 _ATTEMPTS = 6  # lost races in a row before the caller hears of them; each means that somebody else got through
 
 
@@ -108,6 +109,10 @@ class DeliveryCommands:
         """
         await self._drivers.get(scope, driver)
         return await self._apply(scope, delivery, lambda _: [Assign(driver, now(), scope.actor)], version)
+
+    async def edit(self, scope: Scope, delivery: str, edit: Edit, version: int | None) -> Delivery:
+        """Replace what a delivery says; raises as `assign` does, and Conflict if it comes too late."""
+        return await self._apply(scope, delivery, lambda _: [edit], version)
 
     async def move(self, scope: Scope, delivery: str, move: Move, version: int | None) -> Delivery:
         """Bring a delivery to another status; raises as `assign` does."""
@@ -207,7 +212,7 @@ def _announcement(decision: Decision, scope: Scope, drivers: Mapping[str, Driver
     event = Event(
         id=event_id,
         tenant=scope.tenant,
-        time=delivery.history[-1].at,
+        time=delivery.updated_at if decision.kind == _EDITED else delivery.history[-1].at,
         type=decision.kind,
         aggregate=delivery.id,
         sequence=delivery.version,
@@ -218,7 +223,8 @@ def _announcement(decision: Decision, scope: Scope, drivers: Mapping[str, Driver
     if (left := drivers.get(decision.left_driver or "")) is not None:
         messages.append(Routed(left.partition, _changed(event, delivery, left, assigned=False)))
     if (driver := drivers.get(delivery.driver or "")) is not None:
-        is_new = delivery.status is Status.ASSIGNED
+        has_moved = decision.kind == _EDITED and delivery.status not in CLOSED  # its stops may lie elsewhere now
+        is_new = delivery.status is Status.ASSIGNED or has_moved
         message = _assigned(event, delivery, driver) if is_new else _changed(event, delivery, driver, assigned=True)
         messages.append(Routed(driver.partition, message))
     return Announcement(event, tuple(messages))

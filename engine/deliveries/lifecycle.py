@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.documents.delivery import MAX_HISTORY, Delivery, Position, Status, StatusChange
-from models.errors import ForbiddenTransition
+from models.errors import Conflict, ForbiddenTransition
 
-__all__ = ["ALLOWED", "FINAL", "Assign", "Command", "Decision", "Move", "Wanted", "steps_after", "transition"]
+__all__ = ["ALLOWED", "FINAL", "Assign", "Command", "Decision", "Edit", "Move", "Wanted", "steps_after", "transition"]
 
 Wanted = Literal[
     "pending",
@@ -44,6 +44,7 @@ ALLOWED: Mapping[Status, tuple[str, ...]] = {
 FINAL = frozenset(status for status, following in ALLOWED.items() if not following)
 """Statuses that nothing follows."""
 
+_HOLDING = frozenset({Status.PICKED_UP, Status.IN_TRANSIT, Status.ARRIVED})
 _HELD = frozenset({Status.ASSIGNED, Status.ACCEPTED})  # giving it to the same driver again would mean nothing
 
 
@@ -67,7 +68,16 @@ class Move:
     location: Position | None = None
 
 
-Command = Assign | Move
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace what a delivery says; status and driver stay."""
+
+    fields: Mapping[str, Any]
+    """New values by field name."""
+    at: datetime.datetime
+
+
+Command = Assign | Edit | Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,11 @@ def transition(delivery: Delivery, command: Command) -> Decision:
     ------
     ForbiddenTransition
         If it can't follow the present status, or the driver has it already.
+    Conflict
+        If an edit comes too late: the delivery is final, or its pickup changes after the parcel was picked up.
     """
+    if isinstance(command, Edit):
+        return _edited(delivery, command)
     wanted = "assigned" if isinstance(command, Assign) else command.status
     same_driver = isinstance(command, Assign) and delivery.status in _HELD and command.driver == delivery.driver
     if wanted not in ALLOWED[delivery.status] or same_driver:
@@ -111,6 +125,25 @@ def transition(delivery: Delivery, command: Command) -> Decision:
     left = delivery.driver if delivery.driver != driver else None
     kind = "delivery.unassigned" if wanted == "pending" else f"delivery.{wanted}"
     return Decision(changed, kind, _told(changed, delivery, command), left)
+
+
+def _edited(delivery: Delivery, command: Edit) -> Decision:
+    if delivery.status in FINAL:
+        raise Conflict(f"delivery {delivery.id} is {delivery.status}, and what is final stays as it is")
+    changed = delivery.model_copy(
+        update={**command.fields, "version": delivery.version + 1, "updated_at": max(delivery.updated_at, command.at)}
+    )
+    if delivery.status in _HOLDING and changed.pickup != delivery.pickup:
+        raise Conflict(f"delivery {delivery.id} has been picked up, so its pickup can't change")
+    fields = sorted(name for name in command.fields if getattr(changed, name) != getattr(delivery, name))
+    data = {
+        "deliveryId": delivery.id,
+        "status": delivery.status.value,
+        "driverId": delivery.driver,
+        "version": changed.version,
+        "fields": fields,
+    }
+    return Decision(changed, "delivery.changed", data, None)
 
 
 def steps_after(
@@ -136,12 +169,12 @@ def _driver_after(delivery: Delivery, status: Status) -> str | None:
     return None if status is Status.PENDING else delivery.driver
 
 
-def _entry(status: Status, driver: str | None, command: Command) -> StatusChange:
+def _entry(status: Status, driver: str | None, command: Assign | Move) -> StatusChange:
     said = {} if isinstance(command, Assign) else {"notes": command.notes, "location": command.location}
     return StatusChange.model_validate({"status": status, "at": command.at, "by": command.by, "driver": driver, **said})
 
 
-def _told(changed: Delivery, before: Delivery, command: Command) -> dict[str, Any]:
+def _told(changed: Delivery, before: Delivery, command: Assign | Move) -> dict[str, Any]:
     told: dict[str, Any] = {
         "deliveryId": changed.id,
         "status": changed.status.value,

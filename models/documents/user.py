@@ -21,6 +21,8 @@ Email = Annotated[
 class User(Document):
     """A person of a tenant."""
 
+    version: int = 1
+    """Rises with every change."""
     email: Email
     password_hash: str
     """Argon2id, in PHC form."""
@@ -28,4 +30,6 @@ class User(Document):
     name: Line | None = None
     driver: str | None = None
     """The driver that a user of role `driver` is, `drv_…`."""
+    tokens_since: Instant | None = None
+    """Access tokens of before are void: the password was changed then."""
     created_at: Instant = Field(default_factory=now)

@@ -15,7 +15,11 @@ _DAY_S = 86_400
 _EXPIRY = "expiry"
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    "users": [IndexModel([("email", ASCENDING)], unique=True), IndexModel([("tenant", ASCENDING)])],
+    "users": [IndexModel([("email", ASCENDING)], unique=True), IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
+    "sign_ins": [
+        IndexModel([("tenant", ASCENDING), ("user", ASCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
     "keys": [IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)])],
     "drivers": [
         IndexModel([("number", ASCENDING)], unique=True),

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from outrider.reference import problem_page, settings_page
+from outrider.reference import PAGES
 
 __all__ = ["docs"]
 
 
 def docs(folder: Annotated[Path, typer.Option(help="Where the pages go.")] = Path("docs/reference")) -> None:
-    """Write the reference pages of settings and problem types."""
+    """Write the reference pages of settings, problem types and roles."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, page in (("settings.md", settings_page()), ("problems.md", problem_page())):
-        (folder / name).write_text(page)
+    for name, page in PAGES.items():
+        (folder / name).write_text(page())
         typer.echo(f"wrote {folder / name}")

@@ -58,6 +58,10 @@ class OutriderClient:
         """Sign in."""
         return self._sign_in(await self._ask("POST", "/auth/login", Session, {"email": email, "password": password}))
 
+    async def refresh(self, session: Session) -> Session:
+        """Exchange a session's refresh token for a new session, which is used from now on."""
+        return self._sign_in(await self._ask("POST", "/auth/refresh", Session, {"refreshToken": session.refresh_token}))
+
     async def create_key(self, kind: str, name: str, *, driver: str | None = None) -> str:
         """Create a `device` or `gateway` key and return its token, which can't be seen again."""
         body = {"kind": kind, "name": name} | ({} if driver is None else {"driverId": driver})

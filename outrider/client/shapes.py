@@ -47,6 +47,8 @@ class Session(msgspec.Struct, frozen=True, rename="camel"):
     """Who is signed in."""
 
     access_token: str
+    refresh_token: str
+    """Good once (`OutriderClient.refresh`)."""
     tenant_id: str
     user_id: str
     role: str

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from models.messages.commands import decode
 from models.messages.fixes import FIX
 from models.messages.log import FIXES_FIELD, stream_key
 from tests.rest import Caller, client_of, running_api
@@ -78,6 +79,44 @@ async def test_a_lost_version_race_is_a_409_with_the_current_version(admin):
     assert delivery["version"] == 2
     answer = await move(admin, delivery, "accepted", version=1)
     assert (answer.status_code, answer.json()["current"]) == (409, 2)
+
+
+async def test_a_delivery_is_replaced_by_version_or_tag_and_its_driver_stays(admin, services):
+    driver = await a_driver(admin)
+    delivery = await a_delivery(admin, driverId=driver["id"], reference="A-1", weightKg=2)
+    path = f"deliveries/{delivery['id']}"
+    seen = await admin.ask("GET", path)
+    assert seen.headers["etag"] == '"2"'
+    elsewhere = {"latitude": 41.2, "longitude": -8.5}
+    answer = await admin.ask("PUT", path, json={"dropoff": elsewhere}, headers={"If-Match": seen.headers["etag"]})
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
+    changed = answer.json()
+    assert (changed["status"], changed["driverId"], changed["reference"]) == ("assigned", driver["id"], None)
+    assert [(stop["kind"], stop["latitude"]) for stop in changed["stops"]] == [("dropoff", 41.2)]
+    [told] = (
+        await services.database.outbox.find({"tenant": (await admin.ask("GET", "auth/profile")).json()["tenantId"]})
+        .sort("_id", -1)
+        .to_list(1)
+    )
+    assert decode(bytes(told["messages"][0]["bytes"])).stops[0].latitude == 41.2
+    for stale in ({"headers": {"If-Match": '"2"'}}, {"json": {"dropoff": PORTO, "version": 2}}):
+        lost = await admin.ask("PUT", path, **({"json": {"dropoff": PORTO}} | stale))
+        assert (lost.status_code, lost.json()["current"]) == (409, 3)
+    odd = await admin.ask("PUT", path, json={"dropoff": PORTO}, headers={"If-Match": '"x"'})
+    assert (odd.status_code, odd.json()["errors"][0]["field"]) == (422, "If-Match")
+
+
+async def test_what_is_final_or_picked_up_can_not_be_rewritten(admin):
+    delivery = await a_delivery(admin, driverId=(await a_driver(admin))["id"])
+    path = f"deliveries/{delivery['id']}"
+    for status in ("accepted", "picked_up"):
+        await move(admin, delivery, status)
+    body = {"pickup": {"latitude": 41.3, "longitude": -8.6}, "dropoff": PORTO}
+    assert (await admin.ask("PUT", path, json=body)).status_code == 409
+    assert (await admin.ask("PUT", path, json={"pickup": PORTO, "dropoff": PORTO, "notes": "ring"})).status_code == 200
+    for status in ("in_transit", "arrived", "delivered"):
+        await move(admin, delivery, status)
+    assert (await admin.ask("PUT", path, json={"pickup": PORTO, "dropoff": PORTO})).status_code == 409
 
 
 async def test_delete_cancels_before_pick_up_and_not_after(admin):

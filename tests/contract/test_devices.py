@@ -1,13 +1,14 @@
 """Phone apps and trackers as they really send, against the running door: answers, units, unknown devices."""
 
 import base64
+import contextlib
 
 import httpx2
 import numpy as np
 import pytest
+from pymongo.errors import DuplicateKeyError
 
 from models.documents.user import User
-from models.ids import new_id
 from models.messages.fixes import Source
 from tests.door import now_ms, running_door
 from tests.rest import Caller
@@ -120,7 +121,7 @@ async def test_an_unknown_device_waits_in_quarantine_until_it_is_claimed(door, h
         assert answer.json() == {"result": "ok"}
     assert not len(await door.logged())
 
-    admin = admin_of(door)
+    admin = await admin_of(door)
     (waiting,) = (await admin.ask("GET", "quarantine")).json()["items"]
     assert (waiting["device"], waiting["count"]) == ("new-phone", 6)
     answer = await admin.ask("POST", "quarantine/new-phone/claim", json={"driverId": door.drivers[2]})
@@ -141,7 +142,7 @@ async def test_nobody_sees_or_claims_what_is_not_his(door, http):
     own = await stranger.make("drivers", {"name": "a van"})
     answer = await stranger.ask("POST", "quarantine/new-phone/claim", json={"driverId": own["id"]})
     assert answer.status_code == 404
-    answer = await admin_of(door).ask("POST", "quarantine/new-phone/claim", json={"driverId": own["id"]})
+    answer = await (await admin_of(door)).ask("POST", "quarantine/new-phone/claim", json={"driverId": own["id"]})
     assert answer.status_code == 422
     gateway = caller_of(door, door.gateway)
     assert (await gateway.ask("GET", "quarantine")).status_code == 403
@@ -151,9 +152,15 @@ def caller_of(door, token=None):
     return Caller(httpx2.AsyncClient(base_url=door.url, trust_env=False), token)
 
 
-def admin_of(door):
+async def admin_of(door):
     """Return an admin of the door's own tenant."""
     user = User(
-        id=new_id("usr"), tenant=door.tenant, email=f"{door.tenant}@test.pt", password_hash="none", role="admin"
+        id=f"usr_{door.tenant[4:]}",
+        tenant=door.tenant,
+        email=f"{door.tenant}@test.pt",
+        password_hash="none",
+        role="admin",
     )
+    with contextlib.suppress(DuplicateKeyError):
+        await door.services.database.users.insert_one(user.stored())
     return caller_of(door, door.services.authenticator.issue(user)[0])

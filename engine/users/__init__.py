@@ -1,0 +1,1 @@
+"""Users as admins keep them: created, changed and deleted with an event."""

@@ -1,0 +1,17 @@
+"""A sign-in: one device of a user, with a refresh token that changes at each use."""
+
+from pydantic import Field
+
+from models.documents.document import Document, Instant, now
+
+__all__ = ["SignIn"]
+
+
+class SignIn(Document):
+    """A family of refresh tokens, of which the newest alone is good."""
+
+    user: str
+    digest: str
+    """SHA-256 of the newest token."""
+    expires_at: Instant
+    created_at: Instant = Field(default_factory=now)

@@ -1,0 +1,151 @@
+"""Every endpoint × every role, from the table of rights; and every endpoint with a foreign company's things."""
+
+import uuid
+from typing import get_args
+
+import pytest
+import pytest_asyncio
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from api.app import create_app
+from api.auth.principal import Role
+from api.auth.rights import RIGHTS
+from engine.settings import Settings
+from tests.rest import PASSWORD, Caller, client_of, running_api
+
+PUBLIC = {
+    "POST /api/v1/auth/register",
+    "POST /api/v1/auth/login",
+    "POST /api/v1/auth/refresh",
+    "POST /api/v1/auth/logout",
+    "GET /api/v1/health",
+}
+"""Open to those who have no token yet."""
+OF_ONESELF = {"GET /api/v1/auth/profile", "POST /api/v1/auth/password"}
+"""Open to whoever has a token, about itself."""
+FOREIGN = {
+    "driver_id": "drivers",
+    "delivery_id": "deliveries",
+    "geofence_id": "geofences",
+    "key_id": "keys",
+    "user_id": "users",
+    "device": "devices",
+}
+BODIES = {
+    "PATCH /api/v1/drivers/{driver_id}": {"name": "x"},
+    "PUT /api/v1/deliveries/{delivery_id}/assignment": {"driverId": "drv_0"},
+    "POST /api/v1/deliveries/{delivery_id}/assignment": {"driverId": "drv_0"},
+    "PATCH /api/v1/deliveries/{delivery_id}/status": {"status": "accepted"},
+    "POST /api/v1/tracking/{delivery_id}": {"latitude": 41, "longitude": -8},
+    "PUT /api/v1/users/{user_id}": {"email": "x@test.pt"},
+    "PATCH /api/v1/users/{user_id}/role": {"role": "admin"},
+    "POST /api/v1/quarantine/{device}/claim": {"driverId": "drv_0"},
+    "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
+}
+"""Bodies that would do, so that nothing but whose it is can be at fault."""
+
+
+def _right(route):
+    """Return the right that a route's dependencies name, if any."""
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        if (right := getattr(dependant.call, "right", None)) is not None:
+            return right
+        waiting += dependant.dependencies
+    return None
+
+
+ENDPOINTS = {
+    f"{method} {context.path}": _right(context.original_route)
+    for context in iter_route_contexts(create_app(Settings()).routes)
+    if isinstance(context.original_route, APIRoute)
+    and context.path.startswith("/api/v1/")
+    and not context.path.startswith("/api/v1/devices/")
+    for method in context.original_route.methods
+}
+GUARDED = sorted(endpoint for endpoint, right in ENDPOINTS.items() if right is not None)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def nobody(stores):
+    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, _), client_of(app) as http:
+        yield Caller(http)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def callers(nobody):
+    """Return a caller of each role, all of one company."""
+    admin = await nobody.registered()
+    driver = await admin.make("drivers", {"name": "Ana"})
+    found = {"admin": admin}
+    for role, more in (("planner", {}), ("driver", {"driverId": driver["id"]})):
+        email = f"{uuid.uuid4().hex}@test.pt"
+        await admin.make("users", {"email": email, "password": PASSWORD, "role": role} | more)
+        answer = await nobody.ask("POST", "auth/login", json={"email": email, "password": PASSWORD})
+        found[role] = nobody.with_token(answer.json()["accessToken"])
+    for kind, more in (("gateway", {}), ("device", {"driverId": driver["id"]})):
+        found[kind] = nobody.with_token((await admin.make("keys", {"kind": kind} | more))["key"])
+    return found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def foreign(nobody):
+    """Return ids of another company's things, by parameter of the path."""
+    other = await nobody.registered()
+    place = {"latitude": 41.0, "longitude": -8.0}
+    made = {
+        "driver_id": await other.make("drivers", {"name": "theirs"}),
+        "delivery_id": await other.make("deliveries", {"dropoff": place}),
+        "geofence_id": await other.make(
+            "geofences", {"name": "yard", "kind": "circle", "points": [place], "radiusM": 100}
+        ),
+        "key_id": await other.make("keys", {"kind": "gateway"}),
+    }
+    [user] = (await other.ask("GET", "users")).json()["items"]
+    return {name: thing["id"] for name, thing in made.items()} | {"user_id": user["id"], "device": "their-phone"}
+
+
+def test_every_endpoint_names_a_right_or_is_open_on_purpose():
+    assert {endpoint for endpoint, right in ENDPOINTS.items() if right is None} == PUBLIC | OF_ONESELF
+
+
+def test_every_right_and_role_is_used():
+    assert {right for right in ENDPOINTS.values() if right} | {"profile.view"} == set(RIGHTS)
+    assert {role for roles in RIGHTS.values() for role in roles} == set(get_args(Role))
+
+
+@pytest.mark.parametrize("endpoint", GUARDED)
+async def test_roles_come_in_as_the_table_says(callers, nobody, endpoint):
+    method, path = _with_ids(endpoint, dict.fromkeys(FOREIGN, "nothing"))
+    refused = set()
+    for role, caller in callers.items():
+        answer = await caller.ask(method, path, json={} if method != "GET" else None)
+        assert answer.status_code < 500
+        if answer.status_code == 403:
+            refused.add(role)
+    assert refused == set(get_args(Role)) - RIGHTS[ENDPOINTS[endpoint]]
+    assert (await nobody.ask(method, path, json={})).status_code == 401
+
+
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in GUARDED if "{" in endpoint])
+async def test_another_companys_things_are_not_there(callers, foreign, endpoint):
+    method, path = _with_ids(endpoint, foreign)
+    [own] = (await callers["admin"].ask("GET", "drivers", params={"limit": 1})).json()["items"]
+    body = BODIES.get(endpoint)
+    if body is not None and "driverId" in body:
+        body = body | {"driverId": own["id"]}
+    answer = await callers["admin"].ask(method, path, json=body, params=_params(endpoint))
+    assert answer.status_code == 404, answer.text
+    for secret in foreign.values():
+        assert f'"{secret}"' not in answer.text
+
+
+def _with_ids(endpoint, ids):
+    method, path = endpoint.split(" ")
+    return method, path.removeprefix("/api/v1/").format(**ids)
+
+
+def _params(endpoint):
+    wants_time = endpoint.endswith(("/track", "/trips"))
+    return {"from": "1750000000000", "to": "1750003600000"} if wants_time else None
