@@ -47,7 +47,7 @@ class ShardDirectory:
 
     async def start(self) -> None:
         """Look who owns what, and go on looking; nobody who asks has to wait for Redis, which waits for its disk."""
-        await self._look()
+        await self._try_to_look()
         self._task = asyncio.get_running_loop().create_task(self._look_for_ever(), name="shard-directory")
 
     async def stop(self) -> None:
@@ -60,6 +60,8 @@ class ShardDirectory:
 
     async def ask_owner(self, partition: int, method: str, *arguments: Any) -> Any:
         """Ask the shard that owns a partition; None when it is away. Methods: `engine.shards.answers`."""
+        if partition not in self.owners:  # nobody had it yet when we looked
+            await self._try_to_look()
         shard = self.owners.get(partition)
         return None if shard is None else await self.ask(shard, method, *arguments)
 
@@ -92,11 +94,16 @@ class ShardDirectory:
                 async with asyncio.timeout(_LOOK_S):
                     await self._outdated.wait()
             self._outdated.clear()
-            try:
-                await self._look()
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("owners.unknown", error=str(error))
+            if not await self._try_to_look():
                 await asyncio.sleep(_LOOK_S)
+
+    async def _try_to_look(self) -> bool:
+        try:
+            await self._look()
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("owners.unknown", error=str(error))
+            return False
+        return True
 
     async def _look(self) -> None:
         prefix = self._settings.prefix

@@ -1,7 +1,7 @@
 """Deliveries: creating, assigning, moving on."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
@@ -29,7 +29,7 @@ from models.documents.delivery import (
 from models.documents.document import Instant, Line, Shape, now
 from models.errors import NotAllowed, NotFound
 from models.ids import new_id
-from models.store.deliveries import DeliveryRepository
+from models.store.deliveries import DeliveryFilter, DeliveryRepository
 
 __all__ = ["require_visible", "router", "view_of", "visible_delivery"]
 
@@ -151,14 +151,21 @@ async def list_deliveries(
     services: ServicesOf,
     principal: Watcher,
     page: Paging,
-    status: Status | None = None,
+    status: Annotated[Sequence[Status], Query(description="One or several")] = (),
     driver_id: Annotated[str | None, Query(alias="driverId")] = None,
+    priority: Priority | None = None,
+    reference: Annotated[str | None, Query(max_length=200)] = None,
+    created_from: Annotated[Instant | None, Query(alias="createdFrom")] = None,
+    created_to: Annotated[Instant | None, Query(alias="createdTo", description="Not included")] = None,
+    sort: Annotated[Literal["createdAt", "-createdAt"], Query(description="Oldest or newest first")] = "-createdAt",
 ) -> dict[str, Any]:
-    """Return deliveries, newest first; a driver sees its own."""
+    """Return deliveries, newest first unless asked otherwise; a driver sees its own."""
     # one who drives and is linked to no driver has no deliveries
     driver = principal.driver or "" if principal.role in ("driver", "device") else driver_id
+    wanted = DeliveryFilter(status, driver, priority, reference, created_from, created_to)
     repository = DeliveryRepository(services.database)
-    return page_of(await repository.page(principal.scope, page, status=status, driver=driver), view_of)
+    found = await repository.page(principal.scope, page, wanted, newest_first=sort == "-createdAt")
+    return page_of(found, view_of)
 
 
 @router.get("/{delivery_id}")

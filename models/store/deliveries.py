@@ -1,8 +1,11 @@
 """Deliveries in MongoDB. Every change is stored with its events in one transaction."""
 
+import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from models.documents.delivery import Delivery, Status
+from models.documents.delivery import Delivery, Priority, Status
 from models.errors import NotFound, VersionConflict
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
@@ -10,7 +13,20 @@ from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 
-__all__ = ["DeliveryRepository"]
+__all__ = ["DeliveryFilter", "DeliveryRepository"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries are wanted; what is None or empty does not matter."""
+
+    statuses: Sequence[Status] = ()
+    driver: str | None = None
+    priority: Priority | None = None
+    reference: str | None = None
+    created_from: datetime.datetime | None = None
+    created_to: datetime.datetime | None = None
+    """Not included."""
 
 
 class DeliveryRepository:
@@ -63,12 +79,21 @@ class DeliveryRepository:
         return Delivery.restored(found)
 
     async def page(
-        self, scope: Scope, page: PageRequest, *, status: Status | None, driver: str | None
+        self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool
     ) -> Page[Delivery]:
-        """Return one page of the tenant's deliveries, newest first, of one status or driver where asked."""
-        query: dict[str, str] = {"tenant": scope.tenant}
-        if status is not None:
-            query["status"] = status.value
-        if driver is not None:
-            query["driver"] = driver
-        return await read_page(self._database.deliveries, Delivery, query, page, newest_first=True)
+        """Return one page of the tenant's deliveries in the order of their making."""
+        query = {"tenant": scope.tenant} | _query(wanted)
+        return await read_page(self._database.deliveries, Delivery, query, page, newest_first=newest_first)
+
+
+def _query(wanted: DeliveryFilter) -> dict[str, Any]:
+    query: dict[str, Any] = {}
+    if wanted.statuses:
+        query["status"] = {"$in": [status.value for status in wanted.statuses]}
+    for name in ("driver", "priority", "reference"):
+        if (value := getattr(wanted, name)) is not None:
+            query[name] = value
+    made = {"$gte": wanted.created_from, "$lt": wanted.created_to}
+    if made := {sign: moment for sign, moment in made.items() if moment is not None}:
+        query["createdAt"] = made
+    return query

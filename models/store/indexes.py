@@ -34,6 +34,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("tenant", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel(
+            [("tenant", ASCENDING), ("reference", ASCENDING)],
+            partialFilterExpression={"reference": {"$type": "string"}},
+        ),
     ],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [

@@ -119,6 +119,33 @@ async def test_what_is_final_or_picked_up_can_not_be_rewritten(admin):
     assert (await admin.ask("PUT", path, json={"pickup": PORTO, "dropoff": PORTO})).status_code == 409
 
 
+async def test_a_list_is_filtered_and_sorted(admin):
+    driver = await a_driver(admin)
+    made = [
+        await a_delivery(admin, reference="F-1", priority="urgent"),
+        await a_delivery(admin, reference="F-2", driverId=driver["id"]),
+        await a_delivery(admin, reference="F-3", priority="urgent", driverId=driver["id"]),
+    ]
+
+    async def listed(**query):
+        answer = await admin.ask("GET", "deliveries", params=query)
+        assert answer.status_code == 200, answer.text
+        return [delivery["reference"] for delivery in answer.json()["items"]]
+
+    assert await listed() == ["F-3", "F-2", "F-1"]
+    assert await listed(sort="createdAt") == ["F-1", "F-2", "F-3"]
+    assert await listed(priority="urgent") == ["F-3", "F-1"]
+    assert await listed(reference="F-2") == ["F-2"]
+    assert await listed(status=["pending", "delivered"]) == ["F-1"]
+    assert await listed(driverId=driver["id"], priority="urgent") == ["F-3"]
+    assert await listed(createdFrom=made[1]["createdAt"], sort="createdAt") == ["F-2", "F-3"]
+    assert await listed(createdTo=made[1]["createdAt"]) == ["F-1"]
+    first = (await admin.ask("GET", "deliveries", params={"sort": "createdAt", "limit": 2})).json()
+    rest = {"sort": "createdAt", "cursor": first["next"]}
+    assert [one["reference"] for one in (await admin.ask("GET", "deliveries", params=rest)).json()["items"]] == ["F-3"]
+    assert (await admin.ask("GET", "deliveries", params={"sort": "weight"})).status_code == 422
+
+
 async def test_delete_cancels_before_pick_up_and_not_after(admin):
     delivery = await a_delivery(admin)
     assert (await admin.ask("DELETE", f"deliveries/{delivery['id']}")).json()["status"] == "cancelled"
