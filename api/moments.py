@@ -9,7 +9,7 @@ from fastapi import Depends, Query
 from models.documents.document import now
 from models.errors import InvalidInput
 
-__all__ = ["Between", "TimeRange"]
+__all__ = ["At", "Between", "TimeRange"]
 
 TimeRange = tuple[int, int]
 """From and to, epoch milliseconds."""
@@ -35,6 +35,16 @@ async def _between(
 
 Between = Annotated[TimeRange, Depends(_between)]
 """The range `from`–`to` of the query; the last hour where it names none."""
+
+
+async def _at(
+    at: Annotated[str | None, Query(max_length=40, description=_DESCRIPTION)] = None,
+) -> int | None:
+    return None if at is None else _moment("at", at)
+
+
+At = Annotated[int | None, Depends(_at)]
+"""The instant `at` of the query, epoch milliseconds; None where it names none."""
 
 
 def _moment(field: str, text: str) -> int:

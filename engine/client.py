@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from engine.asking import ShardDirectory
 from engine.motion.late import dedupe
+from engine.motion.profiles import limited_profiles
 from engine.references import DeliveryActor, DriverActor
 from engine.registry import DriverRef, DriverRegistry
 from engine.settings import Settings
@@ -25,6 +26,7 @@ from engine.shards.memory import PartitionImage
 from engine.sinks.archive import archive_root
 from engine.sinks.archive_files import read_days
 from engine.sinks.history import Waiting, read_track
+from engine.time_machine import live_at
 from models.documents.live import LiveDriver, live_driver
 from models.errors import NotFound, StoreUnavailable
 from models.geo import distances_m
@@ -147,6 +149,18 @@ class Engine:
         root: Path = archive_root(self._settings)
         archived = await asyncio.to_thread(read_days, root, ref.tenant, ref.number, from_ms, to_ms)
         return dedupe(join_records([archived, stored], STORED))
+
+    async def live_at(self, ref: DriverRef, at_ms: int) -> LiveDriver:
+        """Return where a driver was at an instant; raises NotFound as `engine.time_machine.live_at` does."""
+        limits = self._settings.motion
+        return await live_at(
+            ref,
+            at_ms,
+            read_track=self.read_track,
+            motion=self.motion,
+            profiles=limited_profiles(limits.max_accuracy_m, limits.max_speed_mps),
+            offline_after_ms=round(self._settings.shards.offline_after_s * 1000),
+        )
 
     async def _absent(self, refs: Sequence[DriverRef]) -> list[NDArray[np.void]]:
         """Return the records of drivers that no shard has in memory: put aside long ago, or on their way to a shard."""

@@ -49,6 +49,17 @@ class DriverActor:
             raise NotFound("live position of driver", self.driver)
         return live_driver(records[0], ref.id, ref.name)
 
+    async def live_at(self, at_ms: int) -> LiveDriver:
+        """Return where the driver was at an instant, and what it did.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such driver, or no good fix of the day before the instant is kept.
+        """
+        ref = await self.engine.find(self.tenant, self.driver)
+        return await self.engine.live_at(ref, at_ms)
+
     async def track(self, from_ms: int, to_ms: int) -> NDArray[np.void]:
         """Return the driver's `STORED` fixes of `[from_ms, to_ms]` by fix time, each ping once, the newest included."""
         ref = await self.engine.find(self.tenant, self.driver)

@@ -11,7 +11,7 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.idempotency import IdempotencyKey, create_once
 from api.live_view import JsonResponse, live_of, track_response
-from api.moments import Between
+from api.moments import At, Between
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
 from engine.drivers.commands import DriverCommands
@@ -148,10 +148,13 @@ async def delete_driver(
 
 
 @router.get("/{driver_id}/live")
-async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: str) -> Response:
-    """Return a driver's live state, from memory; `stale` says that its shard was away."""
-    driver = await _visible(services, principal, driver_id)
-    return JsonResponse(live_of(await services.engine.driver(principal.tenant, driver).live()))
+async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: str, at: At = None) -> Response:
+    """Return a driver's live state, from memory; `stale` says that its shard was away.
+
+    With `at`: where it was then and what it did, from history, late fixes in their place.
+    """
+    actor = services.engine.driver(principal.tenant, await _visible(services, principal, driver_id))
+    return JsonResponse(live_of(await actor.live() if at is None else await actor.live_at(at)))
 
 
 @router.get("/{driver_id}/track")

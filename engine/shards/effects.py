@@ -6,7 +6,7 @@ same ids and every consumer can ignore what it has seen.
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Literal
@@ -14,12 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.motion.trips import record_id, trips_of, visits_of
+from engine.motion.trips import VISIT, record_id, trips_of, visits_of
 from engine.registry import DriverRef
 from engine.shards.events import EventKind
 from engine.shards.memory import ShardMemory
 
-__all__ = ["Effects", "StopMoment", "describe", "trip_document", "visit_document"]
+__all__ = ["Effects", "StopMoment", "describe", "trip_document", "visit_document", "visit_records"]
 
 _TYPES: Mapping[int, str] = {
     EventKind.STOPPED: "driver.stopped",
@@ -127,6 +127,21 @@ def visit_document(visit: np.void, tenant: str, driver: str) -> dict[str, Any]:
             "accuracyM": float(visit["declared_accuracy"]),
         }
     return document
+
+
+def visit_records(documents: Sequence[Mapping[str, Any]]) -> NDArray[np.void]:
+    """Return the `VISIT` records of documents that `visit_document` made."""
+    visits = np.zeros(len(documents), VISIT)
+    for visit, document in zip(visits, documents, strict=True):
+        visit["arrival"] = document["from"]
+        visit["departure"] = document.get("to", 0)
+        visit["lat"], visit["lon"] = document["place"]
+        visit["odometer_m"] = document.get("odometerM", 0.0)
+        if declared := document.get("declared"):
+            visit["declared_time"] = declared["time"]
+            visit["declared_lat"], visit["declared_lon"] = declared["place"]
+            visit["declared_accuracy"] = declared["accuracyM"]
+    return visits
 
 
 def _describe_one(event: np.void, nth: int, memory: ShardMemory, effects: Effects) -> None:

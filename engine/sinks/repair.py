@@ -3,7 +3,6 @@
 import asyncio
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import structlog
@@ -12,9 +11,8 @@ from pymongo.errors import PyMongoError
 
 from engine.motion.late import REPAIR_WINDOW_MS, apply_derivation, derive, repair_start
 from engine.motion.profiles import MotionProfile
-from engine.motion.trips import VISIT
 from engine.registry import DriverRef
-from engine.shards.effects import trip_document, visit_document
+from engine.shards.effects import trip_document, visit_document, visit_records
 from engine.shards.memory import ShardMemory
 from engine.sinks.history import Waiting, read_track
 from models.store.connections import Database
@@ -73,7 +71,7 @@ class RepairDesk:
             oldest_ms = int(self._memory.state.drivers.records["time"][row]) - REPAIR_WINDOW_MS
             if first_ms < oldest_ms:
                 return  # history has it; trips and visits of so long ago stay as they were told
-            visits = _visits(await self._motion.visits(scope, ref.id, oldest_ms, first_ms))
+            visits = visit_records(await self._motion.visits(scope, ref.id, oldest_ms, first_ms))
             start = repair_start(visits, first_ms)
             from_ms = start.declared_time if start is not None else oldest_ms
             ask = functools.partial(self._waiting, ref.partition, number)
@@ -99,17 +97,3 @@ class RepairDesk:
         made_visits = [visit_document(visit, ref.tenant, ref.id) for visit in visits]
         await self._motion.replace_from(scope, ref.id, from_ms + 1, made_trips, made_visits)
         log.debug("driver.repaired", trips=len(made_trips), visits=len(made_visits))
-
-
-def _visits(documents: list[dict[str, Any]]) -> NDArray[np.void]:
-    visits = np.zeros(len(documents), VISIT)
-    for visit, document in zip(visits, documents, strict=True):
-        visit["arrival"] = document["from"]
-        visit["departure"] = document.get("to", 0)
-        visit["lat"], visit["lon"] = document["place"]
-        visit["odometer_m"] = document.get("odometerM", 0.0)
-        if declared := document.get("declared"):
-            visit["declared_time"] = declared["time"]
-            visit["declared_lat"], visit["declared_lon"] = declared["place"]
-            visit["declared_accuracy"] = declared["accuracyM"]
-    return visits

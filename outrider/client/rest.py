@@ -141,6 +141,10 @@ class OutriderClient:
         """Return where a driver is now."""
         return await self._ask("GET", f"/drivers/{_part(driver)}/live", LiveDriver)
 
+    async def live_at(self, driver: str, at_ms: int) -> LiveDriver:
+        """Return where a driver was at an instant, and what it did."""
+        return await self._ask("GET", f"/drivers/{_part(driver)}/live", LiveDriver, parameters={"at": at_ms})
+
     async def track(self, driver: str, from_ms: int, to_ms: int) -> dict[str, Any]:
         """Return where a driver was, as columns."""
         span = {"from": from_ms, "to": to_ms}

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from engine.client import Engine
 from engine.partitions.supervisor import ShardSupervisor
 from engine.registry import DriverRegistry
 from models.errors import NotFound
+from models.messages.fixes import DEGREE
 from tests.builders import LATITUDE, LONGITUDE, START_MS, a_fix
 from tests.cluster.fleet import PARTITIONS, Fleet, a_fleet
 from tests.stack import Stores, eventually
@@ -46,6 +48,15 @@ async def test_callers_reach_drivers_wherever_they_are(
         assert (live.time, live.stale, live.motion != "", live.online) == (START_MS + 40_000, False, True, True)
         track = await engine.driver(tenant, fleet.ids[0]).track(START_MS, START_MS + 60_000)
         assert track["time"].tolist() == [START_MS + 10_000 * turn for turn in range(5)]
+        for turn in range(5):
+            then = await engine.driver(tenant, fleet.ids[0]).live_at(START_MS + 10_000 * turn + 4_000)
+            assert then.time == START_MS + 10_000 * turn
+            assert (then.latitude, then.online) == (track["lat"][turn] / DEGREE, True)
+        assert (await engine.driver(tenant, fleet.ids[0]).live_at(START_MS + 400_000)).online is False
+        last = await engine.driver(tenant, fleet.ids[0]).live_at(START_MS + 40_000)
+        assert replace(last, received=live.received) == live
+        with pytest.raises(NotFound):
+            await engine.driver(tenant, fleet.ids[0]).live_at(START_MS - 1)
         nearest = await engine.nearest(tenant, LATITUDE, LONGITUDE, 3)
         assert len(nearest) == 3
         watched = await engine.watch(tenant, 5.0)

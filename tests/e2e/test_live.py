@@ -148,6 +148,20 @@ async def test_a_delivery_has_the_track_of_those_who_had_it(client):
     assert (track["deliveryId"], track["latitude"]) == (delivery.id, [41.11, 41.14])
 
 
+async def test_where_a_driver_was_is_told_for_any_instant(client):
+    van = await client.create_driver("Van 22")
+    start = now_ms() - 600_000
+    await put(client, van.id, 41.10, -8.1, time=start)
+    await put(client, van.id, 41.12, -8.1, time=start + 120_000)
+    await put(client, van.id, 41.11, -8.1, time=start + 60_000)  # came late
+    while (await client.track(van.id, start, start + 200_000))["count"] < 3:
+        pass
+    seen = [await client.live_at(van.id, start + after_s * 1000) for after_s in (0, 59, 61, 119, 130)]
+    assert [round(each.latitude, 2) for each in seen] == [41.10, 41.10, 41.11, 41.11, 41.12]
+    with pytest.raises(ApiProblem, match="404"):
+        await client.live_at(van.id, start - 1)
+
+
 async def test_alerts_bring_events(client):
     van = await client.create_driver("Van 6")
     delivery = await client.create_delivery(Place(latitude=41.2, longitude=-8.2))
