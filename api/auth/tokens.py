@@ -109,6 +109,7 @@ class Authenticator:
             "tenant": user.tenant,
             "role": user.role,
             "iat": issued,
+            "ms": int(issued.timestamp() * 1000),  # `iat` is in whole seconds
             "exp": issued + datetime.timedelta(seconds=self._ttl_s),
             "jti": new_id("tok"),
         }
@@ -133,9 +134,8 @@ class Authenticator:
         except (jwt.PyJWTError, ValueError) as fault:
             raise NotAuthenticated(_REFUSED) from fault
         user = await self._user(str(claims["tenant"]), str(claims["sub"]))
-        if (
-            user.tokens_since is not None and claims["iat"] < user.tokens_since.timestamp() - 1
-        ):  # `iat` is in whole seconds
+        issued_ms = claims.get("ms", claims["iat"] * 1000)
+        if user.tokens_since is not None and issued_ms < int(user.tokens_since.timestamp() * 1000):
             raise NotAuthenticated("the password was changed since; sign in again")
         return Principal(user.tenant, user.id, user.role, user.driver)
 
