@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
@@ -40,8 +41,7 @@ class ShardDirectory:
         self._lines: dict[int, ShardLine] = {}
         self._addresses: dict[int, str] = {}
         self._connecting = asyncio.Lock()
-        self.owners: dict[int, int] = {}
-        """Partition to shard, as it was half a second ago at the longest; older while Redis is away."""
+        self._owners: dict[int, int] = {}
         self._outdated = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -58,11 +58,15 @@ class ShardDirectory:
         for line in self._lines.values():
             line.close()
 
+    async def owners_of(self, partitions: Iterable[int]) -> Mapping[int, int]:
+        """Return partition to shard, as it was half a second ago at the longest; older while Redis is away."""
+        if not self._owners.keys() >= set(partitions):  # nobody had it yet when we looked
+            await self._try_to_look()
+        return self._owners
+
     async def ask_owner(self, partition: int, method: str, *arguments: Any) -> Any:
         """Ask the shard that owns a partition; None when it is away. Methods: `engine.shards.answers`."""
-        if partition not in self.owners:  # nobody had it yet when we looked
-            await self._try_to_look()
-        shard = self.owners.get(partition)
+        shard = (await self.owners_of([partition])).get(partition)
         return None if shard is None else await self.ask(shard, method, *arguments)
 
     async def ask_all(self, method: str, *arguments: Any) -> list[tuple[int, Any]]:
@@ -109,7 +113,7 @@ class ShardDirectory:
         prefix = self._settings.prefix
         pipeline: Any = self._redis.pipeline(transaction=False)  # its types are those of the blocking client
         owners, lines = await pipeline.hgetall(f"{prefix}:owners").hgetall(lines_key(prefix)).execute()
-        self.owners = {int(partition): int(shard) for partition, shard in owners.items()}
+        self._owners = {int(partition): int(shard) for partition, shard in owners.items()}
         self._addresses = {int(shard): address.decode() for shard, address in lines.items()}
 
     async def _line(self, shard: int) -> ShardLine | None:

@@ -98,7 +98,7 @@ class Engine:
     async def live_records(self, refs: Sequence[DriverRef]) -> NDArray[np.void]:
         """Return the `LIVE` records of drivers that have a position; `LiveFlag.STALE` marks those from a snapshot."""
         by_shard: dict[int | None, list[int]] = {}
-        owners = self.shards.owners
+        owners = await self.shards.owners_of([ref.partition for ref in refs])
         for ref in refs:
             by_shard.setdefault(owners.get(ref.partition), []).append(ref.number)
         asked = [(shard, numbers) for shard, numbers in by_shard.items() if shard is not None]

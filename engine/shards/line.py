@@ -8,6 +8,7 @@ A message is its length (u32, little-endian) and msgpack. The first one is the s
 Redis: who may read there may ask. Then questions `[number, method, arguments]` and answers `[number, answer]`.
 """
 
+import abc
 import asyncio
 import hmac
 import itertools
@@ -38,7 +39,7 @@ def lines_key(prefix: str) -> str:
     return f"{prefix}:lines"
 
 
-class _Framed(asyncio.Protocol):
+class _Framed(asyncio.Protocol, abc.ABC):
     """Messages with their length in front, over any transport."""
 
     def __init__(self, most_bytes: int) -> None:
@@ -65,9 +66,9 @@ class _Framed(asyncio.Protocol):
             del unread[:end]
             self.take(message)
 
+    @abc.abstractmethod
     def take(self, message: bytes) -> None:
         """Take one whole message."""
-        raise NotImplementedError
 
     def send(self, message: bytes) -> None:
         """Send one message."""

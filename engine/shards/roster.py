@@ -27,20 +27,17 @@ class Roster:
         self._memory, self._registry, self._motion = memory, registry, motion
         self._gone: dict[int, float] = {}
         self._changed: set[int] = set()
-        self._tenant_events: dict[str, str] = {}
 
     def note_changed(self, number: int) -> None:
         """Remember that a driver's document changed, came or went."""
         self._gone.pop(number, None)
         self._changed.add(number)
 
-    def note_tenant_changed(self, tenant: str, event: str) -> None:
-        """Remember that a tenant's settings changed. The event comes once a partition and counts once."""
-        if self._tenant_events.get(tenant) == event:
-            return
-        self._tenant_events[tenant] = event
+    def note_tenant_changed(self, tenant: str, partition: int) -> None:
+        """Remember that a tenant's settings changed, for its drivers of one partition: the message comes in each."""
         self._registry.forget_tenant(tenant)
-        self._changed |= {number for number, ref in self._memory.refs.items() if ref.tenant == tenant}
+        refs = self._memory.refs
+        self._changed |= {n for n, ref in refs.items() if ref.partition == partition and ref.tenant == tenant}
 
     async def gather(
         self, numbers: NDArray[np.uint32], messages: Sequence[LogMessage | None], partitions: Collection[int]

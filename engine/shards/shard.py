@@ -5,9 +5,10 @@ that whatever is read from memory belongs to one position of each log.
 """
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,8 @@ _TURN_FIXES = 40_000  # about 40 ms of work, so that questions are answered in b
 _REPORT_S = 0.05
 _SWEEP_S = 5.0
 _RETRY_S = 0.25
+_EXPECTED = (RedisError, PyMongoError, OSError, TimeoutError, OutriderError)
+"""Faults of stores, after which the turn is tried again as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +185,33 @@ class Shard:
         while not self._stopping:
             began = time.monotonic()
             try:
-                await self._settle_ownership()
-                is_busy = await self._turn()
-            except (RedisError, PyMongoError, OSError, TimeoutError, OutriderError) as error:
+                with self._forgetting_at_faults():
+                    await self._settle_ownership()
+                    is_busy = await self._turn()
+            except _EXPECTED as error:
                 log.warning("shard.interrupted", shard=self.index, error=str(error))
-                await asyncio.sleep(_RETRY_S)
-            except Exception:
-                # memory may be in the middle of a step; what the stores hold is whole
-                log.exception("shard.broken", shard=self.index)
-                for partition in list(self.owned):
-                    self._forget(partition)
                 await asyncio.sleep(_RETRY_S)
             else:
                 await asyncio.sleep(max(0.0, _TURN_S - (time.monotonic() - began)) if is_busy else 0)
         await self._give_up(list(self.owned))
         self._stopped.set()
+
+    @contextlib.contextmanager
+    def _forgetting_at_faults(self) -> Iterator[None]:
+        """Forget all partitions before a fault goes on to the supervisor, which logs, counts and starts the loop again.
+
+        Memory may be in the middle of a step then, and nobody may take an image of it; what the stores hold is whole.
+        """
+        is_whole = False
+        try:
+            yield
+            is_whole = True
+        except _EXPECTED:
+            is_whole = True
+            raise
+        finally:
+            for partition in [] if is_whole else list(self.owned):
+                self._forget(partition)
 
     async def _turn(self) -> bool:
         """Read and apply what waits, and tell whether there was anything."""
@@ -242,12 +257,12 @@ class Shard:
         for partition, items in entries.items():
             self.owned[partition].offset = items[-1].position
         for partition, entry, message in decoded:
-            self._follow(message)
+            self._follow(partition, message)
             self.owned[partition].offset = entry.position
         await self._roster.refresh()
         await self._outlet.room()
 
-    def _follow(self, message: commands.LogMessage | None) -> None:
+    def _follow(self, partition: int, message: commands.LogMessage | None) -> None:
         match message:
             case commands.DeliveryAssigned():
                 if self.memory.assign(message):
@@ -258,7 +273,7 @@ class Shard:
             case commands.FencesChanged():
                 self._fences_stale = True
             case commands.TenantChanged():
-                self._roster.note_tenant_changed(message.tenant, message.event)
+                self._roster.note_tenant_changed(message.tenant, partition)
             case commands.DriverChanged():
                 self._roster.note_changed(message.driver)
             case None:

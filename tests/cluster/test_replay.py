@@ -126,3 +126,57 @@ async def test_settings_of_noise_and_the_tenants_profile_reach_the_shard(
             for partition in range(PARTITIONS):
                 await fleet.redis.xadd(stream_key(prefix, partition), {EVENT_FIELD: message})
             await eventually(lambda: profiles[0] == 1)
+
+
+async def test_a_tenants_profile_reaches_drivers_whose_partition_comes_later(
+    stores: Stores, tenant: str, prefix: str
+) -> None:
+    """The one who takes it over has met the message in its own partitions, and meets it again in the log of the new."""
+    async with (
+        a_fleet(stores, tenant, prefix, drivers=8, snapshot_interval_s=600.0) as fleet,
+        fleet.running(0, partitions=[0, 1]) as first,
+    ):
+        await fleet.database.tenants.insert_one({"_id": tenant, "settings": {"motionProfile": "default"}})
+        second = fleet.shard(1)
+        await second.start()
+        await fleet.give(second, [2, 3])
+        await fleet.reached(await fleet.drive(0, 2))
+        await second._images.save([2, 3])
+        await fleet.database.tenants.update_one({"_id": tenant}, {"$set": {"settings.motionProfile": "parcel"}})
+        message = encode(TenantChanged(event="evt_1", tenant=tenant))
+        for partition in range(PARTITIONS):
+            await fleet.redis.xadd(stream_key(prefix, partition), {EVENT_FIELD: message})
+        await eventually(lambda: profiles(first) == profiles(second) == {1})
+        await kill(second)
+        await fleet.give(first, range(PARTITIONS))
+        await eventually(lambda: len(states(first)) == 8 and profiles(first) == {1})
+
+
+def profiles(shard) -> set[int]:
+    """Return the motion profiles of a shard's drivers."""
+    drivers = shard.memory.state.drivers
+    return set(drivers.records["profile"][: drivers.size].tolist())
+
+
+async def test_a_fault_in_a_step_starts_anew_from_the_stores(
+    stores: Stores, tenant: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=5) as fleet, fleet.running() as shard:
+        await fleet.reached(await fleet.drive(0, 5))
+        apply, faults = shard.memory.apply, []
+
+        def fails_half_way(batch):
+            if not faults:
+                faults.append(1)
+                apply(batch)
+                raise IndexError("a fault of ours")
+            return apply(batch)
+
+        monkeypatch.setattr(type(shard.memory), "apply", lambda _, batch: fails_half_way(batch))
+        sent = await fleet.drive(5, 5)
+        await eventually(lambda: not shard.owned or shard.memory.counts()["live"] == 50)
+        await fleet.give(shard, range(PARTITIONS))
+        await fleet.reached(sent, "durable")
+        assert faults
+        assert shard.memory.counts() == {"received": 50, "live": 50, "late": 0, "filtered": 0, "duplicate": 0}
+        assert await count_stored(fleet) == 50

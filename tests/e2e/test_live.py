@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from models.messages.live import LIVE
 from outrider.client import ApiProblem, Frame, OutriderClient, Ping, Place
-from tests.stack import RunningOutrider
+from tests.stack import RunningOutrider, eventually
 
 PASSWORD = "correct horse battery"
 
@@ -154,8 +154,11 @@ async def test_where_a_driver_was_is_told_for_any_instant(client):
     await put(client, van.id, 41.10, -8.1, time=start)
     await put(client, van.id, 41.12, -8.1, time=start + 120_000)
     await put(client, van.id, 41.11, -8.1, time=start + 60_000)  # came late
-    while (await client.track(van.id, start, start + 200_000))["count"] < 3:
-        pass
+
+    async def has_all() -> bool:
+        return (await client.track(van.id, start, start + 200_000))["count"] == 3
+
+    await eventually(has_all)
     seen = [await client.live_at(van.id, start + after_s * 1000) for after_s in (0, 59, 61, 119, 130)]
     assert [round(each.latitude, 2) for each in seen] == [41.10, 41.10, 41.11, 41.11, 41.12]
     with pytest.raises(ApiProblem, match="404"):
