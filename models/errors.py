@@ -25,6 +25,7 @@ __all__ = [
     "TooLarge",
     "TryLater",
     "VersionConflict",
+    "check_version",
 ]
 
 
@@ -132,6 +133,18 @@ class VersionConflict(Conflict):
 
     def __str__(self) -> str:
         return f"{self.entity} is at version {self.current}; the command expected {self.expected}"
+
+
+def check_version(entity: str, seen: int | None, current: int) -> None:
+    """Refuse a command that was decided on another version than the current one; None has seen none in particular.
+
+    Raises
+    ------
+    VersionConflict
+        With the current version.
+    """
+    if seen is not None and seen != current:
+        raise VersionConflict(entity, seen, current)
 
 
 class TryLater(OutriderError):

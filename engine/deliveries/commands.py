@@ -14,7 +14,7 @@ from models.documents.delivery import CLOSED, Delivery, Position, Status
 from models.documents.document import now
 from models.documents.driver import Driver
 from models.documents.event import Event
-from models.errors import ForbiddenTransition, InvalidInput, NotFound, VersionConflict
+from models.errors import ForbiddenTransition, InvalidInput, NotFound, VersionConflict, check_version
 from models.ids import new_id
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
 from models.store.accounts import AccountRepository
@@ -149,8 +149,7 @@ class DeliveryCommands:
         """Load, decide, store; again after a lost race, unless the caller said which version was meant."""
         for attempt in range(_ATTEMPTS):
             before = await self._deliveries.get(scope, identifier)
-            if version is not None and version != before.version:
-                raise VersionConflict(before.id, version, before.version)
+            check_version(before.id, version, before.version)
             decisions = _decide(before, plan(before))
             try:
                 await self._store(scope, before, decisions, cause)

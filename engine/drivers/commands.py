@@ -6,7 +6,7 @@ from typing import Any, Literal
 from models.documents.document import now
 from models.documents.driver import Driver
 from models.documents.event import Event
-from models.errors import VersionConflict
+from models.errors import check_version
 from models.ids import new_id
 from models.messages.commands import DriverChanged
 from models.store.connections import Database
@@ -65,8 +65,7 @@ class DriverCommands:
 
     async def _seen(self, scope: Scope, driver: str, version: int | None) -> Driver:
         found = await self._drivers.get(scope, driver)
-        if version is not None and version != found.version:
-            raise VersionConflict(driver, version, found.version)
+        check_version(driver, version, found.version)
         return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.tenant import Tenant
-from models.errors import VersionConflict
+from models.errors import check_version
 from models.ids import new_id
 from models.messages.commands import TenantChanged
 from models.store.accounts import AccountRepository
@@ -43,8 +43,7 @@ class TenantCommands:
             If `version` is no longer current, or somebody else was faster.
         """
         before = await self._accounts.tenant(scope)
-        if version is not None and version != before.version:
-            raise VersionConflict(before.id, version, before.version)
+        check_version(before.id, version, before.version)
         after = before.model_copy(
             update={
                 **changes,

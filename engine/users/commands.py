@@ -6,7 +6,7 @@ from typing import Any, Literal
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.user import User, UserRole
-from models.errors import InvalidInput, VersionConflict
+from models.errors import InvalidInput, check_version
 from models.ids import new_id
 from models.store.connections import Database
 from models.store.drivers import DriverRepository
@@ -73,8 +73,7 @@ class UserCommands:
 
     async def _seen(self, scope: Scope, user: str, version: int | None) -> User:
         found = await self._users.get(scope, user)
-        if version is not None and version != found.version:
-            raise VersionConflict(user, version, found.version)
+        check_version(user, version, found.version)
         return found
 
     async def _check_driver(self, scope: Scope, user: User) -> None:

@@ -11,11 +11,12 @@ from pymongo.errors import DuplicateKeyError
 from models.documents.key import ApiKey
 from models.documents.tenant import Tenant
 from models.documents.user import User
-from models.errors import Conflict, NotFound, VersionConflict
+from models.errors import Conflict, NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
+from models.store.versions import replace_at
 
 __all__ = ["AccountRepository", "KeyRepository"]
 
@@ -86,12 +87,7 @@ class AccountRepository:
         """
 
         async def swap(session: Session) -> None:
-            # tenants of earlier releases have no version
-            query = {"_id": tenant.id, "version": {"$in": [1, None]} if expected == 1 else expected}
-            swapped = await self._database.tenants.replace_one(query, tenant.stored(), session=session)
-            if swapped.matched_count == 0:
-                found = await self._database.tenants.find_one({"_id": tenant.id}, {"version": 1}, session=session)
-                raise VersionConflict(tenant.id, expected, int(found.get("version", 1)) if found else 0)
+            await replace_at(self._database.tenants, tenant, expected, session)
             await self._outbox.put(session, [announcement])
 
         await in_transaction(self._database, swap)

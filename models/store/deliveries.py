@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.documents.delivery import Delivery, Priority, Status
-from models.errors import NotFound, VersionConflict
+from models.errors import NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
+from models.store.versions import replace_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository"]
 
@@ -55,12 +56,7 @@ class DeliveryRepository:
         """
 
         async def swap(session: Session) -> None:
-            query: dict[str, str | int] = {"_id": delivery.id, "tenant": delivery.tenant, "version": expected}
-            swapped = await self._database.deliveries.replace_one(query, delivery.stored(), session=session)
-            if swapped.matched_count == 0:
-                del query["version"]
-                current = await self._database.deliveries.find_one(query, {"version": 1}, session=session)
-                raise VersionConflict(delivery.id, expected, current["version"] if current else 0)
+            await replace_at(self._database.deliveries, delivery, expected, session)
             await self._outbox.put(session, announcements)
 
         await in_transaction(self._database, swap)

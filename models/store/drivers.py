@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.documents.delivery import CLOSED
 from models.documents.driver import Driver, MotionProfileName
-from models.errors import Conflict, NotFound, VersionConflict
+from models.errors import Conflict, NotFound
 from models.ids import new_id
 from models.messages.log import partition_of
 from models.store.connections import Database
@@ -17,6 +16,7 @@ from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
+from models.store.versions import delete_at, replace_at
 
 __all__ = ["DriverRepository", "NewDriver"]
 
@@ -101,11 +101,7 @@ class DriverRepository:
         """
 
         async def swap(session: Session) -> None:
-            swapped = await self._database.drivers.replace_one(
-                _at_version(driver, expected), driver.stored(), session=session
-            )
-            if swapped.matched_count == 0:
-                raise VersionConflict(driver.id, expected, await self._version(driver, session))
+            await replace_at(self._database.drivers, driver, expected, session)
             await self._outbox.put(session, [announcement])
 
         try:
@@ -128,19 +124,11 @@ class DriverRepository:
             open_ones = {"tenant": driver.tenant, "driver": driver.id, "status": {"$nin": [*CLOSED]}}
             if found := await self._database.deliveries.find_one(open_ones, {"_id": 1}, session=session):
                 raise Conflict(f"{driver.name} still has deliveries that are open, such as {found['_id']}")
-            gone = await self._database.drivers.delete_one(_at_version(driver, driver.version), session=session)
-            if gone.deleted_count == 0:
-                raise VersionConflict(driver.id, driver.version, await self._version(driver, session))
+            await delete_at(self._database.drivers, driver, session)
             await self._database.keys.delete_many({"tenant": driver.tenant, "driver": driver.id}, session=session)
             await self._outbox.put(session, [announcement])
 
         await in_transaction(self._database, remove)
-
-    async def _version(self, driver: Driver, session: Session) -> int:
-        """Return the version that is stored, 0 for a driver that is gone."""
-        query = {"_id": driver.id, "tenant": driver.tenant}
-        found = await self._database.drivers.find_one(query, {"version": 1}, session=session)
-        return int(found.get("version", 1)) if found else 0
 
     def _made(self, scope: Scope, new: NewDriver, number: int) -> Driver:
         identifier = new_id("drv")
@@ -154,13 +142,6 @@ class DriverRepository:
             phone=new.phone,
             profile=new.profile,
         )
-
-
-def _at_version(driver: Driver, version: int) -> dict[str, Any]:
-    query: dict[str, Any] = {"_id": driver.id, "tenant": driver.tenant, "version": version}
-    if version == 1:  # drivers of earlier releases have none
-        query["version"] = {"$in": [1, None]}
-    return query
 
 
 def _taken(fault: BulkWriteError, made: Sequence[Driver]) -> Exception:

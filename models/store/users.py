@@ -1,16 +1,17 @@
 """Users in MongoDB. Every change is stored with its event in one transaction, and a tenant always keeps an admin."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from pymongo.errors import DuplicateKeyError
 
 from models.documents.user import User, UserRole
-from models.errors import Conflict, NotFound, VersionConflict
+from models.errors import Conflict, NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
+from models.store.versions import delete_at, replace_at
 
 __all__ = ["UserRepository"]
 
@@ -69,11 +70,7 @@ class UserRepository:
         """
 
         async def swap(session: Session) -> None:
-            swapped = await self._database.users.replace_one(
-                _at_version(user, expected), user.stored(), session=session
-            )
-            if swapped.matched_count == 0:
-                raise VersionConflict(user.id, expected, await self._version(user, session))
+            await replace_at(self._database.users, user, expected, session)
             await self._keep_an_admin(user.tenant, session)
             await self._outbox.put(session, [announcement])
 
@@ -91,9 +88,7 @@ class UserRepository:
         """
 
         async def remove(session: Session) -> None:
-            gone = await self._database.users.delete_one(_at_version(user, user.version), session=session)
-            if gone.deleted_count == 0:
-                raise VersionConflict(user.id, user.version, await self._version(user, session))
+            await delete_at(self._database.users, user, session)
             await self._keep_an_admin(user.tenant, session)
             await self._database.sign_ins.delete_many({"tenant": user.tenant, "user": user.id}, session=session)
             await self._outbox.put(session, [announcement])
@@ -107,21 +102,8 @@ class UserRepository:
         if await self._database.users.find_one(query, {"_id": 1}, session=session) is None:
             raise Conflict("a company keeps at least one admin")
 
-    async def _with_free_address(self, work: Any) -> None:
+    async def _with_free_address(self, work: Callable[[Session], Awaitable[None]]) -> None:
         try:
             await in_transaction(self._database, work)
         except DuplicateKeyError as fault:
             raise Conflict("this e-mail address is registered already") from fault
-
-    async def _version(self, user: User, session: Session) -> int:
-        """Return the version that is stored, 0 for a user that is gone."""
-        query = {"_id": user.id, "tenant": user.tenant}
-        found = await self._database.users.find_one(query, {"version": 1}, session=session)
-        return int(found.get("version", 1)) if found else 0
-
-
-def _at_version(user: User, version: int) -> dict[str, Any]:
-    query: dict[str, Any] = {"_id": user.id, "tenant": user.tenant, "version": version}
-    if version == 1:  # users of earlier releases have none
-        query["version"] = {"$in": [1, None]}
-    return query

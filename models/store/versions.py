@@ -1,0 +1,66 @@
+"""Optimistic concurrency: a document is replaced or deleted only at the version that the change was decided on."""
+
+from typing import Any, Protocol
+
+from models.errors import VersionConflict
+from models.store.transactions import Session
+
+__all__ = ["Versioned", "delete_at", "replace_at"]
+
+
+class Versioned(Protocol):
+    """A document whose version rises with every change."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is."""
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as MongoDB keeps it."""
+
+
+async def replace_at(collection: Any, document: Versioned, expected: int, session: Session) -> None:
+    """Store a changed document, if it still is at version `expected`.
+
+    Raises
+    ------
+    VersionConflict
+        If somebody was faster.
+    """
+    swapped = await collection.replace_one(_at(document, expected), document.stored(), session=session)
+    if swapped.matched_count == 0:
+        raise VersionConflict(document.id, expected, await _version(collection, document, session))
+
+
+async def delete_at(collection: Any, document: Versioned, session: Session) -> None:
+    """Delete a document, if it still is at its version.
+
+    Raises
+    ------
+    VersionConflict
+        If somebody has changed or deleted it.
+    """
+    gone = await collection.delete_one(_at(document, document.version), session=session)
+    if gone.deleted_count == 0:
+        raise VersionConflict(document.id, document.version, await _version(collection, document, session))
+
+
+def _at(document: Versioned, version: int) -> dict[str, Any]:
+    # documents of earlier releases have no version
+    wanted = {"$in": [1, None]} if version == 1 else version
+    return {"_id": document.id, "tenant": document.tenant, "version": wanted}
+
+
+async def _version(collection: Any, document: Versioned, session: Session) -> int:
+    """Return the version that is stored, 0 for a document that is gone."""
+    query = {"_id": document.id, "tenant": document.tenant}
+    found = await collection.find_one(query, {"version": 1}, session=session)
+    return int(found.get("version", 1)) if found else 0
