@@ -11,10 +11,10 @@ from ray.exceptions import RayError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from engine.ending import end_task
 from engine.settings import Settings
 from engine.shards.actor import shard_name
 from engine.shards.line import ShardLine, lines_key
+from engine.supervisor import Supervisor
 
 __all__ = ["ShardDirectory"]
 
@@ -43,18 +43,17 @@ class ShardDirectory:
         self._connecting = asyncio.Lock()
         self._owners: dict[int, int] = {}
         self._outdated = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._supervisor = Supervisor("shard-directory")
+        self._supervisor.run("look", self._look_for_ever)
 
     async def start(self) -> None:
         """Look who owns what, and go on looking; nobody who asks has to wait for Redis, which waits for its disk."""
         await self._try_to_look()
-        self._task = asyncio.get_running_loop().create_task(self._look_for_ever(), name="shard-directory")
+        await self._supervisor.start()
 
     async def stop(self) -> None:
         """Stop looking, and hang up. May be called twice."""
-        if self._task is not None:
-            await end_task(self._task)
-            self._task = None
+        await self._supervisor.stop()
         for line in self._lines.values():
             line.close()
 
