@@ -15,7 +15,19 @@ from api.ingest.stream import IngestStream
 from api.lifespan import lifespan_of
 from api.problems import PROBLEM_RESPONSES, install_problems
 from api.requests import RequestMiddleware
-from api.routers import auth, deliveries, drivers, geofences, health, keys, tenant, tracking, users
+from api.routers import (
+    auth,
+    deliveries,
+    depots,
+    drivers,
+    geofences,
+    health,
+    keys,
+    tenant,
+    tracking,
+    users,
+    vehicles,
+)
 from api.routers.page import mount_page
 from api.services import Services
 from engine.settings import Settings
@@ -69,7 +81,7 @@ def _add_routes(app: FastAPI) -> None:
     app.router.routes.append(WebSocketRoute(f"{PREFIX}/ws/ingest", IngestStream()))
     app.include_router(gateway.router)
     rest = APIRouter(prefix=PREFIX, responses=PROBLEM_RESPONSES)
-    for module in (auth, tenant, users, drivers, deliveries, geofences, keys, tracking, health):
+    for module in (auth, tenant, users, drivers, vehicles, depots, deliveries, geofences, keys, tracking, health):
         rest.include_router(module.router)
     app.include_router(rest)
     app.include_router(api.ingest.router)

@@ -14,6 +14,16 @@ KEEP_DAYS = 30
 _DAY_S = 86_400
 _EXPIRY = "expiry"
 
+
+def _unique_if_set(field: str) -> IndexModel:
+    """Return an index by which a value of `field` comes once in a tenant; documents without one are left out."""
+    return IndexModel(
+        [("tenant", ASCENDING), (field, ASCENDING)],
+        unique=True,
+        partialFilterExpression={field: {"$type": "string"}},
+    )
+
+
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "users": [IndexModel([("email", ASCENDING)], unique=True), IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "sign_ins": [
@@ -24,11 +34,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "drivers": [
         IndexModel([("number", ASCENDING)], unique=True),
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel(
-            [("tenant", ASCENDING), ("externalId", ASCENDING)],
-            unique=True,
-            partialFilterExpression={"externalId": {"$type": "string"}},
-        ),
+        _unique_if_set("externalId"),
     ],
     "deliveries": [
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
@@ -39,6 +45,12 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             partialFilterExpression={"reference": {"$type": "string"}},
         ),
     ],
+    "vehicles": [
+        IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
+        _unique_if_set("plate"),
+        _unique_if_set("externalId"),
+    ],
+    "depots": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]), _unique_if_set("externalId")],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),

@@ -30,6 +30,8 @@ FOREIGN = {
     "key_id": "keys",
     "user_id": "users",
     "device": "devices",
+    "vehicle_id": "vehicles",
+    "depot_id": "depots",
 }
 BODIES = {
     "PATCH /api/v1/drivers/{driver_id}": {"name": "x"},
@@ -40,6 +42,8 @@ BODIES = {
     "PUT /api/v1/users/{user_id}": {"email": "x@test.pt"},
     "PATCH /api/v1/users/{user_id}/role": {"role": "admin"},
     "POST /api/v1/quarantine/{device}/claim": {"driverId": "drv_0"},
+    "PUT /api/v1/vehicles/{vehicle_id}": {"name": "x"},
+    "PUT /api/v1/depots/{depot_id}": {"name": "x", "place": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
 }
 """Bodies that would do, so that nothing but whose it is can be at fault."""
@@ -101,6 +105,8 @@ async def foreign(nobody):
             "geofences", {"name": "yard", "kind": "circle", "points": [place], "radiusM": 100}
         ),
         "key_id": await other.make("keys", {"kind": "gateway"}),
+        "vehicle_id": await other.make("vehicles", {"name": "theirs"}),
+        "depot_id": await other.make("depots", {"name": "theirs", "place": place}),
     }
     [user] = (await other.ask("GET", "users")).json()["items"]
     return {name: thing["id"] for name, thing in made.items()} | {"user_id": user["id"], "device": "their-phone"}

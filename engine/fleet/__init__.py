@@ -1,0 +1,1 @@
+"""Vehicles and depots: what routes are planned with."""

@@ -1,0 +1,20 @@
+"""Times of the day, as they stand on a door: in the company's own time zone, without a date."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from models.documents.document import Shape
+
+__all__ = ["Clock", "DayWindow"]
+
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["08:30"])]
+"""Hours and minutes, `08:30`, in the tenant's time zone."""
+
+
+class DayWindow(Shape):
+    """A part of every day."""
+
+    start: Clock
+    end: Clock
+    """At or before `start` means on the next day: `22:00` to `06:00` is a night, `00:00` to `00:00` a whole day."""

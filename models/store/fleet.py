@@ -1,0 +1,147 @@
+"""Vehicles and depots in MongoDB. Every change is stored with its event in one transaction."""
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from pymongo.errors import DuplicateKeyError
+
+from models.documents.depot import Depot
+from models.documents.vehicle import Vehicle
+from models.errors import Conflict, NotFound
+from models.store.connections import Database
+from models.store.outbox import Announcement, OutboxRepository
+from models.store.paging import Page, PageRequest, read_page
+from models.store.scope import Scope
+from models.store.transactions import Session, in_transaction
+from models.store.versions import delete_at, replace_at
+
+__all__ = ["DepotRepository", "FleetRepository", "FleetT", "VehicleRepository"]
+
+FleetT = TypeVar("FleetT", Vehicle, Depot)
+"""A vehicle or a depot."""
+
+
+class FleetRepository(Generic[FleetT]):
+    """The vehicles, or the depots, of a tenant."""
+
+    kind: type[FleetT]
+    noun: str
+    collection: str
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stored: Any = database[self.collection]
+        self._outbox = OutboxRepository(database)
+
+    async def get(self, scope: Scope, identifier: str) -> FleetT:
+        """Return one.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has none of this id.
+        """
+        found = await self._stored.find_one({"_id": identifier, "tenant": scope.tenant})
+        if found is None:
+            raise NotFound(self.noun, identifier)
+        return self.kind.restored(found)
+
+    async def get_many(self, scope: Scope, identifiers: Sequence[str]) -> dict[str, FleetT]:
+        """Return those of `identifiers` that the tenant has, by id."""
+        query = {"_id": {"$in": list(identifiers)}, "tenant": scope.tenant}
+        return {fields["_id"]: self.kind.restored(fields) async for fields in self._stored.find(query)}
+
+    async def create(self, thing: FleetT, announcement: Announcement) -> None:
+        """Store a new one and its event.
+
+        Raises
+        ------
+        Conflict
+            If its external id or plate is taken in the tenant.
+        """
+
+        async def insert(session: Session) -> None:
+            await self._stored.insert_one(thing.stored(), session=session)
+            await self._outbox.put(session, [announcement])
+
+        try:
+            await in_transaction(self._database, insert)
+        except DuplicateKeyError as fault:
+            raise _taken(fault) from fault
+
+    async def replace(self, thing: FleetT, expected: int, announcement: Announcement) -> None:
+        """Store a changed one and its event, if it still is at version `expected`.
+
+        Raises
+        ------
+        Conflict
+            If its external id or plate is taken in the tenant.
+        VersionConflict
+            If somebody was faster.
+        """
+
+        async def swap(session: Session) -> None:
+            await replace_at(self._stored, thing, expected, session)
+            await self._outbox.put(session, [announcement])
+
+        try:
+            await in_transaction(self._database, swap)
+        except DuplicateKeyError as fault:
+            raise _taken(fault) from fault
+
+    async def delete(self, thing: FleetT, announcement: Announcement) -> None:
+        """Delete one, with the event of it.
+
+        Raises
+        ------
+        Conflict
+            If something still needs it.
+        VersionConflict
+            If somebody has changed or deleted it meanwhile.
+        """
+
+        async def remove(session: Session) -> None:
+            await self._require_unneeded(thing, session)
+            await delete_at(self._stored, thing, session)
+            await self._outbox.put(session, [announcement])
+
+        await in_transaction(self._database, remove)
+
+    async def _page(self, scope: Scope, page: PageRequest, wanted: dict[str, Any]) -> Page[FleetT]:
+        query = {"tenant": scope.tenant} | {name: value for name, value in wanted.items() if value is not None}
+        return await read_page(self._stored, self.kind, query, page, newest_first=False)
+
+    async def _require_unneeded(self, thing: FleetT, session: Session) -> None:
+        """Refuse to delete what something else names."""
+
+
+class VehicleRepository(FleetRepository[Vehicle]):
+    """The vehicles of a tenant."""
+
+    kind, noun, collection = Vehicle, "vehicle", "vehicles"
+
+    async def page(
+        self, scope: Scope, page: PageRequest, *, active: bool | None, depot: str | None, external_id: str | None
+    ) -> Page[Vehicle]:
+        """Return one page of the tenant's vehicles, oldest first; `depot` is where their day begins."""
+        return await self._page(scope, page, {"active": active, "startDepotId": depot, "externalId": external_id})
+
+
+class DepotRepository(FleetRepository[Depot]):
+    """The depots of a tenant."""
+
+    kind, noun, collection = Depot, "depot", "depots"
+
+    async def page(self, scope: Scope, page: PageRequest, *, external_id: str | None) -> Page[Depot]:
+        """Return one page of the tenant's depots, oldest first."""
+        return await self._page(scope, page, {"externalId": external_id})
+
+    async def _require_unneeded(self, thing: Depot, session: Session) -> None:
+        at_it = {"tenant": thing.tenant, "$or": [{"startDepotId": thing.id}, {"endDepotId": thing.id}]}
+        if found := await self._database.vehicles.find_one(at_it, {"name": 1}, session=session):
+            raise Conflict(f"{thing.name} is still the depot of vehicles, such as {found['name']}")
+
+
+def _taken(fault: DuplicateKeyError) -> Conflict:
+    field = "plate" if "plate" in (fault.details or {}).get("keyPattern", {}) else "external id"
+    return Conflict(f"another one in the company has this {field}")
