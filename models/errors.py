@@ -20,6 +20,7 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "OutriderError",
+    "ProviderDown",
     "RateLimited",
     "StoreUnavailable",
     "TooLarge",
@@ -176,6 +177,12 @@ class StoreUnavailable(TryLater):
     """Raised when a store does not answer; nothing was accepted."""
 
     code = "store-unavailable"
+
+
+class ProviderDown(TryLater):
+    """Raised when an outside service fails, is too slow, or has failed so often that it is left alone for a while."""
+
+    code = "provider-down"
 
 
 class Fenced(OutriderError):

@@ -25,6 +25,8 @@ __all__ = [
     "OUTBOX_RELAYED",
     "PINGS",
     "PROCESS_RESTARTS",
+    "PROVIDER_CALLS",
+    "PROVIDER_CIRCUIT",
     "SUBSCRIBERS",
     "TASK_RESTARTS",
     "forget_process",
@@ -48,6 +50,13 @@ HISTORY_OLDEST = Gauge(
 OUTBOX_RELAYED = Counter("outrider_outbox_relayed", "Outbox events that reached the log.")
 SUBSCRIBERS = Gauge("outrider_gateway_subscribers", "Open live subscriptions.", multiprocess_mode="livesum")
 FRAMES_SENT = Counter("outrider_gateway_frames", "Live frames sent.")
+PROVIDER_CALLS = Counter("outrider_provider_calls", "Calls of outside services by outcome.", ["provider", "outcome"])
+PROVIDER_CIRCUIT = Gauge(
+    "outrider_provider_circuit",
+    "Circuit of an outside service: 0 closed, 1 trying again, 2 open.",
+    ["provider"],
+    multiprocess_mode="livemax",
+)
 PROCESS_RESTARTS = Counter("outrider_host_process_restarts", "Child processes started again.", ["process"])
 TASK_RESTARTS = Counter("outrider_host_task_restarts", "Long-lived tasks started again after an error.", ["task"])
 
