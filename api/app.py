@@ -22,6 +22,7 @@ from api.routers import (
     drivers,
     geofences,
     health,
+    history,
     keys,
     tenant,
     tracking,
@@ -81,7 +82,21 @@ def _add_routes(app: FastAPI) -> None:
     app.router.routes.append(WebSocketRoute(f"{PREFIX}/ws/ingest", IngestStream()))
     app.include_router(gateway.router)
     rest = APIRouter(prefix=PREFIX, responses=PROBLEM_RESPONSES)
-    for module in (auth, tenant, users, drivers, vehicles, depots, deliveries, geofences, keys, tracking, health):
+    modules = (
+        auth,
+        tenant,
+        users,
+        drivers,
+        vehicles,
+        depots,
+        deliveries,
+        history,
+        geofences,
+        keys,
+        tracking,
+        health,
+    )
+    for module in modules:
         rest.include_router(module.router)
     app.include_router(rest)
     app.include_router(api.ingest.router)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.documents.delivery import Delivery, Priority, Status
+from models.documents.event import Event
 from models.errors import NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
@@ -15,6 +16,8 @@ from models.store.transactions import Session, in_transaction
 from models.store.versions import replace_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository"]
+
+_MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,12 @@ class DeliveryRepository:
         if found is None:
             raise NotFound("delivery", delivery)
         return Delivery.restored(found)
+
+    async def events(self, scope: Scope, delivery: str) -> list[Event]:
+        """Return what happened to a delivery, motion at its stops included, by number within the delivery."""
+        query = {"tenant": scope.tenant, "aggregate": delivery}
+        found = await self._database.events.find(query).sort("sequence", 1).to_list(_MOST_EVENTS)
+        return [Event.restored({"actor": "engine", **fields}) for fields in found]  # motion events name no actor
 
     async def page(
         self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool

@@ -18,6 +18,7 @@ PURE = [
     "engine.geofences.edges",
     "engine.deliveries.arrival",
     "engine.deliveries.lifecycle",
+    "engine.deliveries.past",
     "engine.shards.advance",
     "engine.shards.drivers",
     "engine.partitions.assignment",
