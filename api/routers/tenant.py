@@ -10,7 +10,7 @@ from api.auth.principal import Principal
 from engine.tenants.commands import TenantCommands
 from models.documents.document import Instant, Line, Shape
 from models.documents.driver import MotionProfileName
-from models.documents.tenant import Tenant, TenantSettings
+from models.documents.tenant import Country, Language, QuietHours, Tenant, TenantSettings, TimeZone
 from models.store.accounts import AccountRepository
 
 __all__ = ["router"]
@@ -37,8 +37,16 @@ class SettingsChanges(Shape):
     """Whether arrivals and departures at planned stops move a delivery's status by themselves."""
     motion_profile: MotionProfileName | None = None
     """Motion profile of drivers that name none."""
+    language: Language | None = None
+    """Language of messages to people who have chosen none."""
+    time_zone: TimeZone | None = None
+    """Where the company's days begin and its clocks are read, by its name in the IANA database."""
+    country: Country | None = None
+    """Country of phone numbers that are written without one; null empties it."""
+    quiet_hours: QuietHours | None = None
+    """When messages that can wait are held back; null holds back nothing."""
 
-    @field_validator("*")
+    @field_validator("auto_status", "motion_profile", "language", "time_zone")
     @classmethod
     def _has_value(cls, value: object) -> object:
         if value is None:
@@ -72,7 +80,7 @@ async def get_tenant(services: ServicesOf, principal: Office) -> TenantView:
 async def change_tenant(services: ServicesOf, principal: Admin, body: TenantChanges) -> TenantView:
     """Change the company's name or settings; the shards follow within moments."""
     changes = body.model_dump(exclude_unset=True, exclude={"version", "settings"})
-    settings = body.settings.model_dump(exclude_unset=True)
+    settings = {name: getattr(body.settings, name) for name in body.settings.model_fields_set}
     commands = TenantCommands(services.database)
     return _view(await commands.change(principal.scope, changes, settings, body.version))
 

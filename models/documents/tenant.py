@@ -1,11 +1,57 @@
 """A tenant: one company, with its settings."""
 
-from pydantic import Field
+import zoneinfo
+from functools import cache
+from typing import Annotated, Literal, Self
+
+import phonenumbers
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.documents.document import Document, Instant, Line, Shape, now
 from models.documents.driver import MotionProfileName
 
-__all__ = ["Tenant", "TenantSettings"]
+__all__ = ["Country", "Language", "LocalTime", "QuietHours", "Tenant", "TenantSettings", "TimeZone"]
+
+_zone_names = cache(zoneinfo.available_timezones)  # it walks the folders of the zone database at every call
+
+
+def _known_zone(name: str) -> str:
+    if name not in _zone_names():
+        raise ValueError("no time zone of the IANA database, such as Europe/Lisbon")
+    return name
+
+
+def _known_country(code: str) -> str:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("no country of ISO 3166, such as PT")
+    return code
+
+
+Language = Literal["en", "de", "es", "zh"]
+"""Languages of messages to customers and drivers."""
+
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
+"""A name of the IANA time zone database."""
+
+Country = Annotated[str, StringConstraints(min_length=2, max_length=2, to_upper=True), AfterValidator(_known_country)]
+"""Two letters of ISO 3166."""
+
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""Hours and minutes by the clock on the wall, `21:00`."""
+
+
+class QuietHours(Shape):
+    """When customers are left in peace, by the tenant's time zone; may pass midnight."""
+
+    start: LocalTime
+    end: LocalTime
+    """Not included."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.start == self.end:
+            raise ValueError("quiet hours start and end at the same time")
+        return self
 
 
 class TenantSettings(Shape):
@@ -15,6 +61,14 @@ class TenantSettings(Shape):
     """Whether arrivals and departures at planned stops move a delivery's status by themselves."""
     motion_profile: MotionProfileName = "default"
     """Motion profile of drivers that name none."""
+    language: Language = "en"
+    """Language of messages to people who have chosen none."""
+    time_zone: TimeZone = "UTC"
+    """Where the company's days begin and its clocks are read."""
+    country: Country | None = None
+    """Country of phone numbers that are written without one."""
+    quiet_hours: QuietHours | None = None
+    """When messages that can wait are held back; none holds back nothing."""
 
 
 class Tenant(Document):

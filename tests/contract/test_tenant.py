@@ -22,13 +22,32 @@ async def admin(running):
 
 
 async def test_settings_change_one_by_one_and_keep_a_version(admin):
-    assert (await admin.ask("GET", "tenant")).json()["settings"] == {"autoStatus": True, "motionProfile": "default"}
+    usual = {
+        "autoStatus": True,
+        "motionProfile": "default",
+        "language": "en",
+        "timeZone": "UTC",
+        "country": None,
+        "quietHours": None,
+    }
+    assert (await admin.ask("GET", "tenant")).json()["settings"] == usual
     answer = await admin.ask("PATCH", "tenant", json={"settings": {"motionProfile": "parcel"}, "version": 1})
     assert (answer.status_code, answer.json()["version"]) == (200, 2)
     renamed = await admin.ask("PATCH", "tenant", json={"name": "Blue Vans"})
-    assert renamed.json()["settings"] == {"autoStatus": True, "motionProfile": "parcel"}
+    assert renamed.json()["settings"] == usual | {"motionProfile": "parcel"}
     lost = await admin.ask("PATCH", "tenant", json={"name": "Red Vans", "version": 2})
     assert (lost.status_code, lost.json()["current"]) == (409, 3)
+
+
+async def test_language_zone_country_and_quiet_hours_are_kept_and_emptied(admin):
+    wanted = {"language": "de", "timeZone": "Europe/Lisbon", "quietHours": {"start": "21:00", "end": "08:00"}}
+    changed = await admin.ask("PATCH", "tenant", json={"settings": wanted | {"country": "pt"}})
+    assert changed.status_code == 200, changed.text
+    kept = (await admin.ask("GET", "tenant")).json()["settings"]
+    assert kept == {"autoStatus": True, "motionProfile": "default", "country": "PT"} | wanted
+    await admin.ask("PATCH", "tenant", json={"settings": {"country": None, "quietHours": None}})
+    emptied = (await admin.ask("GET", "tenant")).json()["settings"]
+    assert (emptied["country"], emptied["quietHours"], emptied["language"]) == (None, None, "de")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +56,13 @@ async def test_settings_change_one_by_one_and_keep_a_version(admin):
         ({"settings": {"motionProfile": "rocket"}}, "settings.motionProfile"),
         ({"settings": {"autoStatus": None}}, "settings.autoStatus"),
         ({"name": None}, "name"),
+        ({"settings": {"language": "fr"}}, "settings.language"),
+        ({"settings": {"timeZone": None}}, "settings.timeZone"),
+        ({"settings": {"timeZone": "Europe/Atlantis"}}, "settings.timeZone"),
+        ({"settings": {"timeZone": "../../etc/passwd"}}, "settings.timeZone"),
+        ({"settings": {"country": "XX"}}, "settings.country"),
+        ({"settings": {"quietHours": {"start": "9:00", "end": "24:00"}}}, "settings.quietHours.start"),
+        ({"settings": {"quietHours": {"start": "08:00", "end": "08:00"}}}, "settings.quietHours"),
         ({"settings": {"colour": "red"}}, "settings.colour"),
     ],
 )
