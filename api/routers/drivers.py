@@ -1,6 +1,6 @@
 """Drivers: who they are, where they are, where they were."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request
@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
+from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
 from api.live_view import JsonResponse, live_of, track_response
 from api.moments import At, Between
@@ -57,6 +58,13 @@ class DriverChanges(Shape):
         if name is None:
             raise ValueError("a driver has a name")
         return name
+
+
+class DriverReplacement(DriverBody):
+    """A driver's new fields; what is left out is emptied."""
+
+    version: int | None = Field(None, ge=1)
+    """The version that the caller has seen; if it is no longer current, the answer is 409."""
 
 
 class DriverView(DriverBody):
@@ -122,28 +130,53 @@ async def nearest_drivers(
 
 
 @router.get("/{driver_id}")
-async def get_driver(services: ServicesOf, principal: Watcher, driver_id: str) -> DriverView:
-    """Return one driver, by its id or external id."""
-    return _view(await _drivers(services).get(principal.scope, await _visible(services, principal, driver_id)))
+async def get_driver(response: Response, services: ServicesOf, principal: Watcher, driver_id: str) -> DriverView:
+    """Return one driver, by its id or external id, with its version as `ETag`."""
+    driver = await _visible(services, principal, driver_id)
+    return _tagged(response, await _drivers(services).get(principal.scope, driver))
 
 
 @router.patch("/{driver_id}")
-async def change_driver(services: ServicesOf, principal: Manager, driver_id: str, body: DriverChanges) -> DriverView:
+async def change_driver(
+    response: Response,
+    services: ServicesOf,
+    principal: Manager,
+    driver_id: str,
+    body: DriverChanges,
+    if_match: IfMatch = None,
+) -> DriverView:
     """Change a driver's name, external id, phone or motion profile."""
-    driver = await _visible(services, principal, driver_id)
     changes = body.model_dump(exclude_unset=True, exclude={"version"})
-    changed = await _commands(services).change(principal.scope, driver, changes, body.version)
-    services.registry.forget(principal.tenant, driver)
-    return _view(changed)
+    seen = seen_version(if_match, body.version)
+    return _tagged(response, await _change(services, principal, driver_id, changes, seen))
+
+
+@router.put("/{driver_id}")
+async def replace_driver(
+    response: Response,
+    services: ServicesOf,
+    principal: Manager,
+    driver_id: str,
+    body: DriverReplacement,
+    if_match: IfMatch = None,
+) -> DriverView:
+    """Replace what is said of a driver; what is left out is emptied."""
+    changes = body.model_dump(exclude={"version"})
+    seen = seen_version(if_match, body.version)
+    return _tagged(response, await _change(services, principal, driver_id, changes, seen))
 
 
 @router.delete("/{driver_id}", status_code=204)
 async def delete_driver(
-    services: ServicesOf, principal: Manager, driver_id: str, version: Annotated[int | None, Query(ge=1)] = None
+    services: ServicesOf,
+    principal: Manager,
+    driver_id: str,
+    version: Annotated[int | None, Query(ge=1)] = None,
+    if_match: IfMatch = None,
 ) -> None:
     """Delete a driver that has no open deliveries, with its device keys; its history is kept as all history is."""
     driver = await _visible(services, principal, driver_id)
-    await _commands(services).delete(principal.scope, driver, version)
+    await _commands(services).delete(principal.scope, driver, seen_version(if_match, version))
     services.registry.forget(principal.tenant, driver)
 
 
@@ -184,6 +217,20 @@ async def get_trips(services: ServicesOf, principal: Watcher, driver_id: str, be
 async def _create(services: Services, principal: Principal, bodies: Sequence[DriverBody]) -> list[DriverView]:
     made = await _drivers(services).create_many(principal.scope, [NewDriver(**dict(body)) for body in bodies])
     return [_view(driver) for driver in made]
+
+
+async def _change(
+    services: Services, principal: Principal, driver_id: str, changes: Mapping[str, Any], version: int | None
+) -> Driver:
+    driver = await _visible(services, principal, driver_id)
+    changed = await _commands(services).change(principal.scope, driver, changes, version)
+    services.registry.forget(principal.tenant, driver)
+    return changed
+
+
+def _tagged(response: Response, driver: Driver) -> DriverView:
+    tag(response, driver.version)
+    return _view(driver)
 
 
 async def _visible(services: Services, principal: Principal, driver: str) -> str:

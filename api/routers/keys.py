@@ -1,7 +1,6 @@
 """API keys of devices and gateways."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -10,6 +9,7 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.auth.tokens import new_key
 from api.idempotency import IdempotencyKey, create_once
+from api.paging import PageOf, Paging, page_of
 from models.documents.document import Instant, Line, Shape
 from models.documents.key import ApiKey, KeyKind
 from models.errors import InvalidInput
@@ -67,10 +67,10 @@ async def create_key(
     return await create_once(request, services.database, principal, idempotency_key, create)
 
 
-@router.get("")
-async def list_keys(services: ServicesOf, principal: Admin) -> Sequence[KeyView]:
+@router.get("", response_model=PageOf[KeyView])
+async def list_keys(services: ServicesOf, principal: Admin, page: Paging) -> dict[str, Any]:
     """Return the tenant's keys, newest first."""
-    return [_view(key) for key in await KeyRepository(services.database).all(principal.scope)]
+    return page_of(await KeyRepository(services.database).page(principal.scope, page), _view)
 
 
 @router.delete("/{key_id}", status_code=204)

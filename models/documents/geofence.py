@@ -44,6 +44,8 @@ class FenceShape(Shape):
 class Geofence(FenceShape, Document):
     """A fence of a tenant."""
 
+    version: int = 1
+    """Rises with every change."""
     number: int
     """What the engine calls it: unique over all tenants, never given twice."""
     created_at: Instant = Field(default_factory=now)

@@ -3,7 +3,6 @@
 Signing in happens before there is a scope, so the look-ups by e-mail and by digest are the two that take none.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -14,6 +13,7 @@ from models.documents.user import User
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
+from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 from models.store.versions import replace_at
@@ -108,10 +108,9 @@ class KeyRepository:
         found = await self._keys.find_one({"_id": identifier, "digest": digest})
         return None if found is None else ApiKey.restored(found)
 
-    async def all(self, scope: Scope) -> Sequence[ApiKey]:
-        """Return the newest thousand keys of the tenant, newest first."""
-        found = await self._keys.find({"tenant": scope.tenant}).sort("_id", -1).to_list(1000)
-        return [ApiKey.restored(fields) for fields in found]
+    async def page(self, scope: Scope, page: PageRequest) -> Page[ApiKey]:
+        """Return one page of the tenant's keys, newest first."""
+        return await read_page(self._keys, ApiKey, {"tenant": scope.tenant}, page, newest_first=True)
 
     async def delete(self, scope: Scope, identifier: str) -> None:
         """Delete a key for good.

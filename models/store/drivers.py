@@ -7,6 +7,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.documents.delivery import CLOSED
 from models.documents.driver import Driver, MotionProfileName
+from models.documents.event import Event
 from models.errors import Conflict, NotFound
 from models.ids import new_id
 from models.messages.log import partition_of
@@ -56,6 +57,7 @@ class DriverRepository:
 
         async def insert(session: Session) -> None:
             await self._database.drivers.insert_many([driver.stored() for driver in made], session=session)
+            await self._outbox.put(session, [_created(scope, driver) for driver in made])
 
         try:
             await in_transaction(self._database, insert)
@@ -115,7 +117,7 @@ class DriverRepository:
         Raises
         ------
         Conflict
-            If it has open deliveries.
+            If it has open deliveries or a vehicle.
         VersionConflict
             If somebody has changed or deleted it meanwhile.
         """
@@ -124,6 +126,9 @@ class DriverRepository:
             open_ones = {"tenant": driver.tenant, "driver": driver.id, "status": {"$nin": [*CLOSED]}}
             if found := await self._database.deliveries.find_one(open_ones, {"_id": 1}, session=session):
                 raise Conflict(f"{driver.name} still has deliveries that are open, such as {found['_id']}")
+            of_it = {"tenant": driver.tenant, "driverId": driver.id}
+            if found := await self._database.vehicles.find_one(of_it, {"name": 1}, session=session):
+                raise Conflict(f"{driver.name} still is the driver of a vehicle, {found['name']}")
             await delete_at(self._database.drivers, driver, session)
             await self._database.keys.delete_many({"tenant": driver.tenant, "driver": driver.id}, session=session)
             await self._outbox.put(session, [announcement])
@@ -142,6 +147,20 @@ class DriverRepository:
             phone=new.phone,
             profile=new.profile,
         )
+
+
+def _created(scope: Scope, driver: Driver) -> Announcement:
+    event = Event(
+        id=new_id("evt"),
+        tenant=scope.tenant,
+        time=driver.created_at,
+        type="driver.created",
+        aggregate=driver.id,
+        sequence=driver.version,
+        actor=scope.actor,
+        data={"driverId": driver.id, "number": driver.number, "name": driver.name, "version": driver.version},
+    )
+    return Announcement(event)
 
 
 def _taken(fault: BulkWriteError, made: Sequence[Driver]) -> Exception:

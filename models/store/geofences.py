@@ -1,9 +1,11 @@
 """Geofences in MongoDB. Every change tells all shards through the outbox."""
 
+from typing import Literal
+
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.geofence import FenceShape, Geofence
-from models.errors import NotFound
+from models.errors import NotFound, check_version
 from models.ids import new_id
 from models.messages.commands import FencesChanged
 from models.store.connections import Database
@@ -12,6 +14,7 @@ from models.store.outbox import EVERYWHERE, Announcement, OutboxRepository, Rout
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
+from models.store.versions import delete_at, replace_at
 
 __all__ = ["GeofenceRepository"]
 
@@ -30,7 +33,7 @@ class GeofenceRepository:
 
         async def insert(session: Session) -> None:
             await self._database.geofences.insert_one(fence.stored(), session=session)
-            await self._outbox.put(session, [_announcement(scope, fence.id, "geofence.created", 1)])
+            await self._outbox.put(session, [_announcement(scope, fence, "created")])
 
         await in_transaction(self._database, insert)
         return fence
@@ -48,21 +51,34 @@ class GeofenceRepository:
             raise NotFound("geofence", fence)
         return Geofence.restored(found)
 
-    async def delete(self, scope: Scope, fence: str) -> None:
-        """Delete a fence.
+    async def replace(self, scope: Scope, fence: str, shape: FenceShape, version: int | None) -> Geofence:
+        """Give a fence another shape and return it.
 
         Raises
         ------
         NotFound
             If the tenant has no such fence.
+        VersionConflict
+            If `version` is no longer current, or somebody else was faster.
         """
+        before = await self._seen(scope, fence, version)
+        after = before.model_copy(update={**dict(shape), "version": before.version + 1})
+
+        async def swap(session: Session) -> None:
+            await replace_at(self._database.geofences, after, before.version, session)
+            await self._outbox.put(session, [_announcement(scope, after, "changed")])
+
+        await in_transaction(self._database, swap)
+        return after
+
+    async def delete(self, scope: Scope, fence: str, version: int | None = None) -> None:
+        """Delete a fence; raises as `replace`."""
+        before = await self._seen(scope, fence, version)
+        last = before.model_copy(update={"version": before.version + 1})
 
         async def remove(session: Session) -> None:
-            query = {"_id": fence, "tenant": scope.tenant}
-            gone = await self._database.geofences.delete_one(query, session=session)
-            if gone.deleted_count == 0:
-                raise NotFound("geofence", fence)
-            await self._outbox.put(session, [_announcement(scope, fence, "geofence.deleted", 2)])
+            await delete_at(self._database.geofences, before, session)
+            await self._outbox.put(session, [_announcement(scope, last, "deleted")])
 
         await in_transaction(self._database, remove)
 
@@ -74,15 +90,21 @@ class GeofenceRepository:
         """Return the fences of all tenants, for the shards, which serve them all."""
         return [Geofence.restored(fields) async for fields in self._database.geofences.find({})]
 
+    async def _seen(self, scope: Scope, fence: str, version: int | None) -> Geofence:
+        found = await self.get(scope, fence)
+        check_version(fence, version, found.version)
+        return found
 
-def _announcement(scope: Scope, fence: str, kind: str, sequence: int) -> Announcement:
+
+def _announcement(scope: Scope, fence: Geofence, change: Literal["created", "changed", "deleted"]) -> Announcement:
     event = Event(
         id=new_id("evt"),
         tenant=scope.tenant,
         time=now(),
-        type=kind,
-        aggregate=fence,
-        sequence=sequence,
+        type=f"geofence.{change}",
+        aggregate=fence.id,
+        sequence=fence.version,
         actor=scope.actor,
+        data={"geofenceId": fence.id, "name": fence.name, "version": fence.version},
     )
     return Announcement(event, (Routed(EVERYWHERE, FencesChanged(event=event.id, tenant=scope.tenant)),))

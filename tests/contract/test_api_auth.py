@@ -110,7 +110,7 @@ async def test_a_deleted_key_stops_working(admin):
     made = await admin.make("keys", {"kind": "gateway", "name": "depot"})
     gateway = admin.with_token(made["key"])
     assert (await gateway.ask("GET", "auth/profile")).json()["role"] == "gateway"
-    listed = (await admin.ask("GET", "keys")).json()
+    listed = (await admin.ask("GET", "keys")).json()["items"]
     assert [key["id"] for key in listed] == [made["id"]]
     assert "key" not in listed[0]
     assert (await admin.ask("DELETE", f"keys/{made['id']}")).status_code == 204

@@ -143,3 +143,34 @@ async def test_links_to_another_companys_things_are_not_there(company, admin):
     depot, driver = await a_depot(other), await other.make("drivers", {"name": "theirs"})
     for link in ({"startDepotId": depot["id"]}, {"driverId": driver["id"]}):
         assert (await admin.ask("POST", "vehicles", json={"name": "x"} | link)).status_code == 422
+
+
+async def test_a_driver_of_a_vehicle_stays(admin):
+    driver = await admin.make("drivers", {"name": "Ana"})
+    await admin.make("vehicles", {"name": "v", "driverId": driver["id"]})
+    assert (await admin.ask("DELETE", f"drivers/{driver['id']}")).status_code == 409
+
+
+async def test_a_geofence_changes_shape_at_its_version(company, admin):
+    shape = {"name": "yard", "kind": "circle", "points": [PORTO], "radiusM": 150}
+    made = await admin.make("geofences", shape)
+    assert made["version"] == 1
+    wider = await admin.ask(
+        "PUT", f"geofences/{made['id']}", json=shape | {"radiusM": 300}, headers={"If-Match": '"1"'}
+    )
+    assert (wider.json()["radiusM"], wider.headers["ETag"]) == (300, '"2"')
+    late = await admin.ask("PUT", f"geofences/{made['id']}", json=shape | {"version": 1})
+    assert (late.status_code, late.json()["current"]) == (409, 2)
+    assert (await admin.ask("DELETE", f"geofences/{made['id']}?version=1")).status_code == 409
+    told = [event["type"] async for event in company[1].database.events.find({"aggregate": made["id"]}).sort("_id")]
+    assert told == ["geofence.created", "geofence.changed"]
+
+
+async def test_a_driver_is_replaced_at_its_version(company, admin):
+    made = await admin.make("drivers", {"name": "Ana", "phone": "123", "externalId": "a"})
+    replaced = await admin.ask("PUT", f"drivers/{made['id']}", json={"name": "Bea"}, headers={"If-Match": '"1"'})
+    assert (replaced.json()["name"], replaced.json()["phone"], replaced.headers["ETag"]) == ("Bea", None, '"2"')
+    late = await admin.ask("PATCH", f"drivers/{made['id']}", json={"name": "Cid"}, headers={"If-Match": '"1"'})
+    assert (late.status_code, late.json()["current"]) == (409, 2)
+    told = [event["type"] async for event in company[1].database.events.find({"aggregate": made["id"]}).sort("_id")]
+    assert told == ["driver.created", "driver.changed"]

@@ -34,6 +34,13 @@ FOREIGN = {
     "depot_id": "depots",
 }
 BODIES = {
+    "PUT /api/v1/drivers/{driver_id}": {"name": "x"},
+    "PUT /api/v1/geofences/{geofence_id}": {
+        "name": "x",
+        "kind": "circle",
+        "points": [{"latitude": 41, "longitude": -8}],
+        "radiusM": 50,
+    },
     "PATCH /api/v1/drivers/{driver_id}": {"name": "x"},
     "PUT /api/v1/deliveries/{delivery_id}/assignment": {"driverId": "drv_0"},
     "POST /api/v1/deliveries/{delivery_id}/assignment": {"driverId": "drv_0"},
