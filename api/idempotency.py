@@ -4,7 +4,6 @@ Same key and body: the first answer. Another body: 422. The first still running:
 """
 
 import hashlib
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -41,7 +40,9 @@ async def create_once(
         return _created(_json.dump_json(await create(), by_alias=True))
     answers = AnswerRepository(database)
     identifier = _digest(principal.tenant, principal.subject, request.url.path, key)
-    first = await answers.claim(identifier, _fingerprint(request, await request.body()))
+    # keyed, because a body may hold a password that could be guessed
+    fingerprints = request.app.state.services.authenticator.fingerprints(await request.body())
+    first = await answers.claim(identifier, fingerprints)
     if first is not None:
         return _created(first)
     try:
@@ -55,12 +56,6 @@ async def create_once(
 
 def _created(body: bytes) -> Response:
     return Response(body, 201, media_type="application/json")
-
-
-def _fingerprint(request: Request, body: bytes) -> str:
-    """Return what tells one body from another; keyed, because a body may hold a password that could be guessed."""
-    secret = request.app.state.services.settings.jwt_secret
-    return hmac.digest(secret.get_secret_value().encode(), body, "sha256").hex()
 
 
 def _digest(*parts: str) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import secrets
 import socket
 import sys
 import time
@@ -21,6 +20,7 @@ from redis.asyncio import Redis
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
+from engine.embedded.secrets import read_secrets
 from engine.outbox.relay import OutboxRelay
 from engine.partitions.supervisor import ShardSupervisor
 from engine.settings import Settings
@@ -142,7 +142,9 @@ class Host:
         await self._supervisor.start()
 
     async def _start_stores(self) -> None:
-        resolved: dict[str, SecretStr] = {"jwt_secret": self.settings.jwt_secret or self._secret("jwt")}
+        resolved: dict[str, Any] = {}
+        if not self.settings.signing_secrets:
+            resolved["jwt_secrets"] = tuple(map(SecretStr, read_secrets(self._var, "jwt")))
         if self.settings.redis_url is None:
             self._redis_server = EmbeddedRedis(self._var / "redis", appendfsync=self.settings.log.appendfsync)
             await self._redis_server.start()
@@ -164,18 +166,6 @@ class Host:
         self._stack.callback(database.client.close)
         self._stack.push_async_callback(redis.aclose)
         return database, redis
-
-    def _secret(self, name: str) -> SecretStr:
-        """Return a development secret, made at the first start and readable by this user alone."""
-        path = self._var / "secrets" / name
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return SecretStr(path.read_text())
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        return SecretStr(path.read_text())
 
     def _listen(self) -> socket.socket:
         api = self.settings.api
@@ -200,7 +190,7 @@ class Host:
             ray.init(self.settings.ray_address, namespace=namespace(self.settings), log_to_driver=False)
             return
         # Whoever reaches a Ray port can run code: a token of this folder's own, handed to children by the environment.
-        os.environ.setdefault("RAY_AUTH_TOKEN", self._secret("ray").get_secret_value())
+        os.environ.setdefault("RAY_AUTH_TOKEN", read_secrets(self._var, "ray")[0])
         context = self._init_local_ray()
         self.settings = self.settings.model_copy(update={"ray_address": context.address_info["gcs_address"]})
 
@@ -278,6 +268,8 @@ class Host:
             secret: SecretStr | None = getattr(settings, name)
             if secret is not None:
                 environment[f"OUTRIDER_{name.upper()}"] = secret.get_secret_value()
+        keys = [secret.get_secret_value() for secret in settings.jwt_secrets]
+        environment["OUTRIDER_JWT_SECRETS"] = msgspec.json.encode(keys).decode()
         return {**os.environ, **environment}
 
     async def _note_pids(self) -> None:

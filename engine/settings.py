@@ -172,6 +172,8 @@ class Settings(BaseSettings):
     """First part of every Redis key and channel."""
     jwt_secret: SecretStr | None = None
     """Key that signs access tokens; none makes one in `var` at first start."""
+    jwt_secrets: tuple[SecretStr, ...] = ()
+    """Keys of access tokens as a JSON list: the first signs, all verify, as does `OUTRIDER_JWT_SECRET` beside them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
     embedded: EmbeddedSettings = EmbeddedSettings()
@@ -183,3 +185,9 @@ class Settings(BaseSettings):
     archive: ArchiveSettings = ArchiveSettings()
     fanout: FanoutSettings = FanoutSettings()
     api: ApiSettings = ApiSettings()
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """The keys of access tokens, the one that signs first."""
+        single = () if self.jwt_secret is None else (self.jwt_secret,)
+        return tuple(secret.get_secret_value() for secret in (*self.jwt_secrets, *single))

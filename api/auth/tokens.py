@@ -17,10 +17,11 @@ import jwt
 from pymongo.errors import PyMongoError
 
 from api.auth.principal import Principal
+from api.auth.signing import SigningKeys
 from engine.settings import Settings
 from models.documents.key import ApiKey, KeyKind
 from models.documents.user import User
-from models.errors import BadSettings, NotAuthenticated, NotFound, StoreUnavailable
+from models.errors import NotAuthenticated, NotFound, StoreUnavailable
 from models.ids import new_id
 from models.store.accounts import AccountRepository, KeyRepository
 from models.store.connections import Database
@@ -32,7 +33,6 @@ _ALGORITHMS = ["HS256"]  # pinned: the token's own header never chooses
 _ISSUER = "outrider"
 _AUDIENCE = "outrider-api"
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "tenant", "role"]
-_MIN_SECRET_BYTES = 32  # as long as the hash, RFC 7518 section 3.2
 _MAX_TOKEN_CHARS = 4096
 _REFRESH_PATTERN = re.compile(r"^orr_([0-9a-z]{26})_([0-9a-f]{64})$")
 _KEY_PATTERN = re.compile(r"^ork_([0-9a-z]{26})_([0-9a-f]{64})$")
@@ -72,11 +72,7 @@ class Authenticator:
     """Turns tokens into principals, and users into tokens."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
-        if len(secret.encode()) < _MIN_SECRET_BYTES:
-            raise BadSettings(f"OUTRIDER_JWT_SECRET needs {_MIN_SECRET_BYTES} bytes or more")
-        self._secret = secret
-        self._kid = hashlib.sha256(secret.encode()).hexdigest()[:8]
+        self._signing = SigningKeys(settings.signing_secrets)
         self._ttl_s = settings.api.token_ttl_s
         self._keys = KeyRepository(database)
         self._accounts = AccountRepository(database)
@@ -115,15 +111,21 @@ class Authenticator:
         }
         if user.driver is not None:
             claims["driver"] = user.driver
-        return jwt.encode(claims, self._secret, _ALGORITHMS[0], headers={"kid": self._kid}), self._ttl_s
+        signing = self._signing
+        return jwt.encode(claims, signing.secret, _ALGORITHMS[0], headers={"kid": signing.kid}), self._ttl_s
+
+    def fingerprints(self, data: bytes) -> list[str]:
+        """Return keyed digests of `data`, by today's key first: they tell what is alike and let nobody guess it."""
+        return self._signing.fingerprints(data)
 
     async def _by_jwt(self, token: str) -> Principal:
         try:
-            if jwt.get_unverified_header(token).get("kid") != self._kid:
+            secret = self._signing.named(jwt.get_unverified_header(token).get("kid"))
+            if secret is None:
                 raise NotAuthenticated(_REFUSED)
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._secret,
+                secret,
                 algorithms=_ALGORITHMS,
                 audience=_AUDIENCE,
                 issuer=_ISSUER,

@@ -1,6 +1,7 @@
 """First answers to requests with an `Idempotency-Key`. MongoDB drops them after a day."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -20,8 +21,15 @@ class AnswerRepository:
     def __init__(self, database: Database) -> None:
         self._answers: Any = database["idempotency"]
 
-    async def claim(self, identifier: str, fingerprint: str) -> bytes | None:
+    async def claim(self, identifier: str, fingerprints: Sequence[str]) -> bytes | None:
         """Return the first answer to this request, or None if this is the first, which then owes one.
+
+        Parameters
+        ----------
+        identifier
+            Who asks, for what, with which key.
+        fingerprints
+            What tells its body from another: the first is kept, and each of them may have been kept before.
 
         Raises
         ------
@@ -32,9 +40,9 @@ class AnswerRepository:
         """
         begun = now()
         try:
-            await self._answers.insert_one({"_id": identifier, "fingerprint": fingerprint, "at": begun})
+            await self._answers.insert_one({"_id": identifier, "fingerprint": fingerprints[0], "at": begun})
         except DuplicateKeyError:
-            return await self._first(identifier, fingerprint, begun)
+            return await self._first(identifier, fingerprints, begun)
         return None
 
     async def keep(self, identifier: str, body: bytes) -> None:
@@ -45,9 +53,9 @@ class AnswerRepository:
         """Forget a request that failed, so that it may be tried again."""
         await self._answers.delete_one({"_id": identifier})
 
-    async def _first(self, identifier: str, fingerprint: str, begun: datetime.datetime) -> bytes | None:
+    async def _first(self, identifier: str, fingerprints: Sequence[str], begun: datetime.datetime) -> bytes | None:
         first = await self._answers.find_one({"_id": identifier})
-        if first is not None and first["fingerprint"] != fingerprint:
+        if first is not None and first["fingerprint"] not in fingerprints:
             raise IdempotencyMismatch("this Idempotency-Key came with another body before")
         if first is not None and "body" in first:
             return bytes(first["body"])

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from models.errors import BadSettings
 
@@ -20,6 +21,7 @@ COMMANDS = {
     "doctor": ("outrider.cli.doctor:doctor", "Check this machine, and say what to do."),
     "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
     "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
+    "keys": ("outrider.cli.keys:keys", "Change the keys that sign access tokens."),
     "docs": ("outrider.cli.docs:docs", "Write the reference pages from the code."),
 }
 """Command → (module:function or module:typer app, what it does)."""
@@ -72,6 +74,10 @@ def main() -> None:
         _outrider()
     except BadSettings as error:
         print(f"outrider: {error}", file=sys.stderr)
+        sys.exit(1)
+    except SettingsError as error:
+        field = error.args[0].partition('"')[2].partition('"')[0]
+        print(f"outrider: OUTRIDER_{field.upper()} has to be JSON", file=sys.stderr)
         sys.exit(1)
     except ValidationError as error:
         if error.title != "Settings":

@@ -92,6 +92,35 @@ async def test_a_bad_token_is_a_401_problem(nobody, token):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def rotated(stores):
+    """Return a caller of an app that signs with a new key and still knows the old one."""
+    prefix = f"test-{uuid.uuid4().hex[:12]}"
+    async with running_api(stores, prefix, jwt_secrets=("f" * 64,)) as (app, _), client_of(app) as http:
+        yield Caller(http)
+
+
+async def test_a_new_key_signs_and_the_old_one_verifies(rotated, nobody):
+    """An operator can rotate without signing anybody out."""
+    old = (await nobody.registered()).token
+    assert (await rotated.with_token(old).ask("GET", "auth/profile")).status_code == 200
+    new = (await rotated.registered()).token
+    assert (await rotated.with_token(new).ask("GET", "auth/profile")).status_code == 200
+    assert (await nobody.with_token(new).ask("GET", "auth/profile")).status_code == 401
+    forged = a_forged_token(secret="f" * 64, kid=jwt.get_unverified_header(old)["kid"])
+    assert (await rotated.with_token(forged).ask("GET", "auth/profile")).status_code == 401
+
+
+async def test_a_repeat_is_known_over_a_rotation(rotated, admin):
+    body, headers = {"name": "Ana"}, {"Idempotency-Key": "once"}
+    first = await admin.ask("POST", "drivers", json=body, headers=headers)
+    after = rotated.with_token(admin.token)
+    again = await after.ask("POST", "drivers", json=body, headers=headers)
+    other = await after.ask("POST", "drivers", json={"name": "B"}, headers=headers)
+    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 422)
+    assert again.json()["id"] == first.json()["id"]
+
+
 async def test_no_token_is_401(nobody):
     assert (await nobody.ask("GET", "drivers")).status_code == 401
 
