@@ -16,10 +16,13 @@ from api.lifespan import lifespan_of
 from api.problems import PROBLEM_RESPONSES, install_problems
 from api.requests import RequestMiddleware
 from api.routers import (
+    audit,
     auth,
+    dead_letters,
     deliveries,
     depots,
     drivers,
+    events,
     geofences,
     health,
     history,
@@ -94,6 +97,9 @@ def _add_routes(app: FastAPI) -> None:
         geofences,
         keys,
         tracking,
+        events,
+        audit,
+        dead_letters,
         health,
     )
     for module in modules:

@@ -12,9 +12,10 @@ from models.documents.document import Document, Shape
 from models.errors import InvalidInput
 from models.store.paging import Page, PageRequest
 
-__all__ = ["PageOf", "Paging", "page_of"]
+__all__ = ["MAX_LIMIT", "PageOf", "Paging", "opaque", "page_of", "transparent"]
 
 MAX_LIMIT = 200
+"""Most items of one page."""
 _ID = re.compile(r"^[a-z]{3}_[0-9a-z]{1,64}$")
 
 ItemT = TypeVar("ItemT")
@@ -43,18 +44,30 @@ Paging = Annotated[PageRequest, Depends(_paging)]
 def page_of(page: Page[DocumentT], show: Callable[[DocumentT], Any]) -> dict[str, Any]:
     """Return a page of documents as it is answered, each as `show` gives it."""
     last = page.items[-1].id if page.more and page.items else None
-    return {"items": [show(item) for item in page.items], "next": None if last is None else _encoded(last)}
+    return {"items": [show(item) for item in page.items], "next": None if last is None else opaque(last)}
 
 
-def _encoded(identifier: str) -> str:
-    return base64.urlsafe_b64encode(identifier.encode()).decode().rstrip("=")
+def opaque(text: str) -> str:
+    """Return a text as a cursor."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def transparent(cursor: str) -> str:
+    """Return the text that a cursor was made of.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no cursor.
+    """
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError) as fault:
+        raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")]) from fault
 
 
 def _decoded(cursor: str) -> str:
-    try:
-        identifier = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError) as fault:
-        raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")]) from fault
+    identifier = transparent(cursor)
     if not _ID.match(identifier):
         raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")])
     return identifier

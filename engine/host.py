@@ -1,4 +1,4 @@
-"""One whole Outrider on this machine: stores, Ray, shards, relay, archive and API workers, in order."""
+"""One whole Outrider on this machine: stores, Ray, shards, relay, feed, tasks, archive and API workers, in order."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,15 @@ from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
 from engine.embedded.secrets import read_secrets
+from engine.feed.feed import Feed
+from engine.feed.followers import followers_of
 from engine.outbox.relay import OutboxRelay
 from engine.partitions.supervisor import ShardSupervisor
 from engine.settings import Settings
 from engine.sinks.archive import ArchiveLoop
 from engine.supervisor import Supervisor
+from engine.tasks.kinds import task_kinds_of
+from engine.tasks.worker import TaskWorker
 from engine.telemetry import metrics
 from engine.telemetry.logging import quiet_ray
 from models.errors import BadSettings
@@ -135,11 +139,15 @@ class Host:
         if self._shards is not None:
             self._supervisor.run("shards", self._shards.run)
         self._supervisor.run("relay", OutboxRelay(database, redis, self.settings).run)
+        self._supervisor.run("feed", Feed(database, followers_of(database, self.settings)).run)
         if self.settings.archive.enabled:
             self._supervisor.run("archive", ArchiveLoop(database, self.settings).run)
         self._supervisor.run("pids", self._note_pids)
         self._stack.push_async_callback(self._supervisor.stop)
         await self._supervisor.start()
+        worker = TaskWorker(database, task_kinds_of(database, self.settings))
+        await worker.start()
+        self._stack.push_async_callback(worker.stop)
 
     async def _start_stores(self) -> None:
         resolved: dict[str, Any] = {}

@@ -5,6 +5,7 @@ Each class hands all its fields to `Exception.__init__` by position, because oth
 other side of a Ray call.
 """
 
+import datetime
 from collections.abc import Sequence
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "OutriderError",
+    "Postponed",
     "ProviderDown",
     "RateLimited",
     "StoreUnavailable",
     "TooLarge",
     "TryLater",
+    "Undoable",
     "VersionConflict",
     "check_version",
 ]
@@ -196,3 +199,22 @@ class Fenced(OutriderError):
 
     def __str__(self) -> str:
         return f"partition {self.partition} is at epoch {self.current}; this shard held {self.mine}"
+
+
+class Undoable(OutriderError):
+    """Raised inside by whoever does a task that no further attempt can help. Handled by the worker, never shown."""
+
+    code = "undoable"
+
+
+class Postponed(OutriderError):
+    """Raised inside by whoever does a task whose time has not come. Handled by the worker, never shown."""
+
+    code = "postponed"
+
+    def __init__(self, until: datetime.datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+    def __str__(self) -> str:
+        return f"put off until {self.until}"

@@ -89,7 +89,7 @@ class DeliveryCommands:
             announcements.append(_created(scope, delivery))
             if order.driver is not None:
                 decision = transition(delivery, Assign(order.driver, now(), scope.actor))
-                announcements.append(_announcement(decision, scope, drivers, new_id("evt")))
+                announcements.append(_announcement(delivery, decision, scope, drivers, new_id("evt")))
                 delivery = decision.delivery
             stored.append(delivery)
         await self._deliveries.create(stored, announcements)
@@ -165,7 +165,8 @@ class DeliveryCommands:
             return
         concerned = {driver for one in decisions for driver in (one.delivery.driver, one.left_driver) if driver}
         drivers = await self._drivers.get_many(scope, sorted(concerned))
-        announcements = [_announcement(one, scope, drivers, _event_id(cause, one)) for one in decisions]
+        steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
+        announcements = [_announcement(was, one, scope, drivers, _event_id(cause, one)) for was, one in steps]
         await self._deliveries.replace(decisions[-1].delivery, expected=before.version, announcements=announcements)
 
 
@@ -203,10 +204,12 @@ def _created(scope: Scope, delivery: Delivery) -> Announcement:
         actor=scope.actor,
         data=data,
     )
-    return Announcement(event)
+    return Announcement(event, after=delivery)
 
 
-def _announcement(decision: Decision, scope: Scope, drivers: Mapping[str, Driver], event_id: str) -> Announcement:
+def _announcement(
+    before: Delivery, decision: Decision, scope: Scope, drivers: Mapping[str, Driver], event_id: str
+) -> Announcement:
     delivery = decision.delivery
     event = Event(
         id=event_id,
@@ -226,7 +229,7 @@ def _announcement(decision: Decision, scope: Scope, drivers: Mapping[str, Driver
         is_new = delivery.status is Status.ASSIGNED or has_moved
         message = _assigned(event, delivery, driver) if is_new else _changed(event, delivery, driver, assigned=True)
         messages.append(Routed(driver.partition, message))
-    return Announcement(event, tuple(messages))
+    return Announcement(event, tuple(messages), before, delivery)
 
 
 def _assigned(event: Event, delivery: Delivery, driver: Driver) -> DeliveryAssigned:

@@ -44,7 +44,7 @@ class DriverCommands:
         """
         before = await self._seen(scope, driver, version)
         after = before.model_copy(update={**changes, "version": before.version + 1})
-        await self._drivers.replace(after, before.version, _announced(scope, after, "driver.changed"))
+        await self._drivers.replace(after, before.version, _announced(scope, after, "driver.changed", before, after))
         return after
 
     async def delete(self, scope: Scope, driver: str, version: int | None) -> None:
@@ -61,7 +61,7 @@ class DriverCommands:
         """
         before = await self._seen(scope, driver, version)
         last = before.model_copy(update={"version": before.version + 1})
-        await self._drivers.delete(before, _announced(scope, last, "driver.deleted"))
+        await self._drivers.delete(before, _announced(scope, last, "driver.deleted", before, None))
 
     async def _seen(self, scope: Scope, driver: str, version: int | None) -> Driver:
         found = await self._drivers.get(scope, driver)
@@ -69,7 +69,13 @@ class DriverCommands:
         return found
 
 
-def _announced(scope: Scope, driver: Driver, kind: Literal["driver.changed", "driver.deleted"]) -> Announcement:
+def _announced(
+    scope: Scope,
+    driver: Driver,
+    kind: Literal["driver.changed", "driver.deleted"],
+    before: Driver,
+    after: Driver | None,
+) -> Announcement:
     event = Event(
         id=new_id("evt"),
         tenant=scope.tenant,
@@ -81,4 +87,4 @@ def _announced(scope: Scope, driver: Driver, kind: Literal["driver.changed", "dr
         data={"driverId": driver.id, "number": driver.number, "name": driver.name, "version": driver.version},
     )
     message = DriverChanged(event=event.id, tenant=scope.tenant, driver=driver.number)
-    return Announcement(event, (Routed(driver.partition, message),))
+    return Announcement(event, (Routed(driver.partition, message),), before, after)

@@ -39,7 +39,7 @@ class VehicleCommands:
         """
         await self._check_links(scope, shape)
         vehicle = Vehicle(id=new_id("veh"), tenant=scope.tenant, **dict(shape))
-        await self._vehicles.create(vehicle, _announced(scope, vehicle, "created"))
+        await self._vehicles.create(vehicle, _announced(scope, None, vehicle, "created"))
         return vehicle
 
     async def replace(self, scope: Scope, vehicle: str, shape: VehicleShape, version: int | None) -> Vehicle:
@@ -48,7 +48,7 @@ class VehicleCommands:
         check_version(vehicle, version, before.version)
         await self._check_links(scope, shape)
         after = before.model_copy(update={**dict(shape), "version": before.version + 1})
-        await self._vehicles.replace(after, before.version, _announced(scope, after, "changed"))
+        await self._vehicles.replace(after, before.version, _announced(scope, before, after, "changed"))
         return after
 
     async def delete(self, scope: Scope, vehicle: str, version: int | None) -> None:
@@ -63,7 +63,7 @@ class VehicleCommands:
         """
         before = await self._vehicles.get(scope, vehicle)
         check_version(vehicle, version, before.version)
-        await self._vehicles.delete(before, _announced(scope, _next(before), "deleted"))
+        await self._vehicles.delete(before, _announced(scope, before, _next(before), "deleted"))
 
     async def _check_links(self, scope: Scope, shape: VehicleShape) -> None:
         named = {"startDepotId": shape.start_depot_id, "endDepotId": shape.end_depot_id}
@@ -91,7 +91,7 @@ class DepotCommands:
             If its external id is taken in the tenant.
         """
         depot = Depot(id=new_id("dpt"), tenant=scope.tenant, **dict(shape))
-        await self._depots.create(depot, _announced(scope, depot, "created"))
+        await self._depots.create(depot, _announced(scope, None, depot, "created"))
         return depot
 
     async def replace(self, scope: Scope, depot: str, shape: DepotShape, version: int | None) -> Depot:
@@ -99,7 +99,7 @@ class DepotCommands:
         before = await self._depots.get(scope, depot)
         check_version(depot, version, before.version)
         after = before.model_copy(update={**dict(shape), "version": before.version + 1})
-        await self._depots.replace(after, before.version, _announced(scope, after, "changed"))
+        await self._depots.replace(after, before.version, _announced(scope, before, after, "changed"))
         return after
 
     async def delete(self, scope: Scope, depot: str, version: int | None) -> None:
@@ -116,14 +116,14 @@ class DepotCommands:
         """
         before = await self._depots.get(scope, depot)
         check_version(depot, version, before.version)
-        await self._depots.delete(before, _announced(scope, _next(before), "deleted"))
+        await self._depots.delete(before, _announced(scope, before, _next(before), "deleted"))
 
 
 def _next(thing: FleetT) -> FleetT:
     return thing.model_copy(update={"version": thing.version + 1})
 
 
-def _announced(scope: Scope, thing: Vehicle | Depot, change: _Change) -> Announcement:
+def _announced(scope: Scope, before: Vehicle | Depot | None, thing: Vehicle | Depot, change: _Change) -> Announcement:
     noun = "vehicle" if isinstance(thing, Vehicle) else "depot"
     event = Event(
         id=new_id("evt"),
@@ -135,4 +135,4 @@ def _announced(scope: Scope, thing: Vehicle | Depot, change: _Change) -> Announc
         actor=scope.actor,
         data={f"{noun}Id": thing.id, "name": thing.name, "version": thing.version},
     )
-    return Announcement(event)
+    return Announcement(event, (), before, None if change == "deleted" else thing)

@@ -17,6 +17,8 @@ __all__ = [
     "COMMIT_FIXES",
     "DRIVERS_LIVE",
     "EVENTS",
+    "FEED_LAG",
+    "FEED_NUMBERED",
     "FIXES_ADVANCED",
     "FRAMES_SENT",
     "HISTORY_FIXES",
@@ -28,6 +30,8 @@ __all__ = [
     "PROVIDER_CALLS",
     "PROVIDER_CIRCUIT",
     "SUBSCRIBERS",
+    "TASKS",
+    "TASKS_LATE",
     "TASK_RESTARTS",
     "forget_process",
     "render",
@@ -47,6 +51,12 @@ HISTORY_FIXES = Counter("outrider_sink_history_fixes", "Fixes written to history
 HISTORY_OLDEST = Gauge(
     "outrider_sink_oldest_unwritten_seconds", "Age of the oldest fix not in history.", multiprocess_mode="livemax"
 )
+FEED_NUMBERED = Counter("outrider_feed_numbered", "Events that got their number in the feed.")
+FEED_LAG = Gauge(
+    "outrider_feed_lag_events", "Events that a follower has not taken.", ["follower"], multiprocess_mode="livemax"
+)
+TASKS = Counter("outrider_tasks_attempts", "Attempts at tasks, by kind and outcome.", ["kind", "outcome"])
+TASKS_LATE = Histogram("outrider_tasks_late_seconds", "From due to begun.", ["kind"], buckets=_FAST_S)
 OUTBOX_RELAYED = Counter("outrider_outbox_relayed", "Outbox events that reached the log.")
 SUBSCRIBERS = Gauge("outrider_gateway_subscribers", "Open live subscriptions.", multiprocess_mode="livesum")
 FRAMES_SENT = Counter("outrider_gateway_frames", "Live frames sent.")

@@ -51,11 +51,11 @@ class TenantCommands:
                 "version": before.version + 1,
             }
         )
-        await self._accounts.replace_tenant(after, before.version, _announced(scope, after))
+        await self._accounts.replace_tenant(after, before.version, _announced(scope, before, after))
         return after
 
 
-def _announced(scope: Scope, tenant: Tenant) -> Announcement:
+def _announced(scope: Scope, before: Tenant, tenant: Tenant) -> Announcement:
     event = Event(
         id=new_id("evt"),
         tenant=tenant.id,
@@ -66,4 +66,5 @@ def _announced(scope: Scope, tenant: Tenant) -> Announcement:
         actor=scope.actor,
         data={"name": tenant.name, "settings": tenant.settings.model_dump(by_alias=True), "version": tenant.version},
     )
-    return Announcement(event, (Routed(EVERYWHERE, TenantChanged(event=event.id, tenant=tenant.id)),))
+    message = TenantChanged(event=event.id, tenant=tenant.id)
+    return Announcement(event, (Routed(EVERYWHERE, message),), before, tenant)

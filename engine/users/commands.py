@@ -35,7 +35,7 @@ class UserCommands:
             If somebody has this e-mail address.
         """
         await self._check_driver(scope, user)
-        await self._users.create(user, _announced(scope, user, "user.created"))
+        await self._users.create(user, _announced(scope, user, "user.created", None, user))
         return user
 
     async def change(self, scope: Scope, user: str, changes: Mapping[str, Any], version: int | None) -> User:
@@ -60,7 +60,7 @@ class UserCommands:
         """
         before = await self._seen(scope, user, version)
         last = before.model_copy(update={"version": before.version + 1})
-        await self._users.delete(before, _announced(scope, last, "user.deleted"))
+        await self._users.delete(before, _announced(scope, last, "user.deleted", before, None))
 
     async def _replace(
         self, scope: Scope, user: str, changes: Mapping[str, Any], version: int | None, kind: "_Kind"
@@ -68,7 +68,7 @@ class UserCommands:
         before = await self._seen(scope, user, version)
         after = before.model_copy(update={**changes, "version": before.version + 1})
         await self._check_driver(scope, after)
-        await self._users.replace(after, before.version, _announced(scope, after, kind))
+        await self._users.replace(after, before.version, _announced(scope, after, kind, before, after))
         return after
 
     async def _seen(self, scope: Scope, user: str, version: int | None) -> User:
@@ -86,7 +86,7 @@ class UserCommands:
 _Kind = Literal["user.created", "user.changed", "user.role_changed", "user.deleted"]
 
 
-def _announced(scope: Scope, user: User, kind: _Kind) -> Announcement:
+def _announced(scope: Scope, user: User, kind: _Kind, before: User | None, after: User | None) -> Announcement:
     event = Event(
         id=new_id("evt"),
         tenant=scope.tenant,
@@ -97,4 +97,4 @@ def _announced(scope: Scope, user: User, kind: _Kind) -> Announcement:
         actor=scope.actor,
         data={"userId": user.id, "role": user.role, "driverId": user.driver, "version": user.version},
     )
-    return Announcement(event)
+    return Announcement(event, (), before, after)

@@ -22,11 +22,13 @@ class Event(Document):
     sequence: int
     """Its number among the events of the aggregate, from 1."""
     schema_version: int = Field(SCHEMA_VERSION, alias="schema")
-    actor: str
+    actor: str = "engine"
     """User, key or `engine`."""
     data: dict[str, Any] = Field(default_factory=dict)
+    number: int | None = None
+    """Its place in the feed of the whole installation, given soon after it is stored (`models.store.events`)."""
 
     def announced(self) -> dict[str, Any]:
         """Return the event for the wire: the same fields, times as epoch milliseconds."""
-        fields = self.model_dump(by_alias=True)
+        fields = self.model_dump(by_alias=True, exclude={"number"})
         return {**fields, "time": int(self.time.timestamp() * 1000)}

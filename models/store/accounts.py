@@ -7,10 +7,12 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
+from models.documents.event import Event
 from models.documents.key import ApiKey
 from models.documents.tenant import Tenant
 from models.documents.user import User
 from models.errors import Conflict, NotFound
+from models.ids import new_id
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
@@ -40,6 +42,7 @@ class AccountRepository:
         async def insert(session: Session) -> None:
             await self._database.users.insert_one(user.stored(), session=session)
             await self._database.tenants.insert_one(tenant.stored(), session=session)
+            await self._outbox.put(session, [_registered(tenant, user)])
 
         try:
             await in_transaction(self._database, insert)
@@ -91,6 +94,20 @@ class AccountRepository:
             await self._outbox.put(session, [announcement])
 
         await in_transaction(self._database, swap)
+
+
+def _registered(tenant: Tenant, user: User) -> Announcement:
+    event = Event(
+        id=new_id("evt"),
+        tenant=tenant.id,
+        time=tenant.created_at,
+        type="tenant.registered",
+        aggregate=tenant.id,
+        sequence=tenant.version,
+        actor=user.id,
+        data={"name": tenant.name, "userId": user.id, "version": tenant.version},
+    )
+    return Announcement(event, after=tenant)
 
 
 class KeyRepository:

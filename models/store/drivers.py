@@ -160,7 +160,7 @@ def _created(scope: Scope, driver: Driver) -> Announcement:
         actor=scope.actor,
         data={"driverId": driver.id, "number": driver.number, "name": driver.name, "version": driver.version},
     )
-    return Announcement(event)
+    return Announcement(event, after=driver)
 
 
 def _taken(fault: BulkWriteError, made: Sequence[Driver]) -> Exception:

@@ -33,7 +33,7 @@ class GeofenceRepository:
 
         async def insert(session: Session) -> None:
             await self._database.geofences.insert_one(fence.stored(), session=session)
-            await self._outbox.put(session, [_announcement(scope, fence, "created")])
+            await self._outbox.put(session, [_announcement(scope, None, fence, "created")])
 
         await in_transaction(self._database, insert)
         return fence
@@ -66,7 +66,7 @@ class GeofenceRepository:
 
         async def swap(session: Session) -> None:
             await replace_at(self._database.geofences, after, before.version, session)
-            await self._outbox.put(session, [_announcement(scope, after, "changed")])
+            await self._outbox.put(session, [_announcement(scope, before, after, "changed")])
 
         await in_transaction(self._database, swap)
         return after
@@ -78,7 +78,7 @@ class GeofenceRepository:
 
         async def remove(session: Session) -> None:
             await delete_at(self._database.geofences, before, session)
-            await self._outbox.put(session, [_announcement(scope, last, "deleted")])
+            await self._outbox.put(session, [_announcement(scope, before, last, "deleted")])
 
         await in_transaction(self._database, remove)
 
@@ -96,7 +96,9 @@ class GeofenceRepository:
         return found
 
 
-def _announcement(scope: Scope, fence: Geofence, change: Literal["created", "changed", "deleted"]) -> Announcement:
+def _announcement(
+    scope: Scope, before: Geofence | None, fence: Geofence, change: Literal["created", "changed", "deleted"]
+) -> Announcement:
     event = Event(
         id=new_id("evt"),
         tenant=scope.tenant,
@@ -107,4 +109,5 @@ def _announcement(scope: Scope, fence: Geofence, change: Literal["created", "cha
         actor=scope.actor,
         data={"geofenceId": fence.id, "name": fence.name, "version": fence.version},
     )
-    return Announcement(event, (Routed(EVERYWHERE, FencesChanged(event=event.id, tenant=scope.tenant)),))
+    message = FencesChanged(event=event.id, tenant=scope.tenant)
+    return Announcement(event, (Routed(EVERYWHERE, message),), before, None if change == "deleted" else fence)

@@ -55,6 +55,25 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "events": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("tenant", ASCENDING), ("aggregate", ASCENDING), ("sequence", ASCENDING)]),
+        # Only what waits for its number is in this one.
+        IndexModel(
+            [("queued", ASCENDING), ("sequence", ASCENDING)], partialFilterExpression={"queued": {"$type": "date"}}
+        ),
+        IndexModel([("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
+        IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
+    ],
+    "audit": [
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("entity", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("actor", ASCENDING), ("_id", DESCENDING)]),
+    ],
+    "tasks": [
+        # What is done or dead is in neither of these, so a claim costs nothing however much was done.
+        IndexModel([("kind", ASCENDING), ("due", ASCENDING)], partialFilterExpression={"state": "waiting"}, name="due"),
+        IndexModel(
+            [("tenant", ASCENDING), ("_id", DESCENDING)], partialFilterExpression={"state": "dead"}, name="dead"
+        ),
+        IndexModel([("doneAt", ASCENDING)], expireAfterSeconds=7 * _DAY_S),
     ],
     "outbox": [
         # Only what waits is in the first index, so the relay's scan costs nothing however much was relayed.

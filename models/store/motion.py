@@ -6,6 +6,7 @@ from typing import Any
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from models.documents.document import now
 from models.store.connections import Database
 from models.store.scope import Scope
 
@@ -28,8 +29,9 @@ class MotionRepository:
         """Store events; those that are there already stay as they are."""
         if not events:
             return
+        queued = now()
         try:
-            await self._events.insert_many(events, ordered=False)
+            await self._events.insert_many([{**event, "queued": queued} for event in events], ordered=False)
         except BulkWriteError as fault:
             if any(error["code"] != _DUPLICATE_KEY for error in fault.details["writeErrors"]):
                 raise

@@ -11,7 +11,8 @@ import msgspec
 from bson.binary import Binary
 from pymongo.errors import BulkWriteError
 
-from models.documents.document import now
+from models.documents.audit import audit_entry
+from models.documents.document import Document, now
 from models.documents.event import Event
 from models.messages.commands import LogMessage, encode
 from models.store.connections import Database
@@ -35,10 +36,14 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """An event and what the shards have to be told about it."""
+    """An event, what the shards have to be told about it, and the document that changed, for the audit log."""
 
     event: Event
     messages: tuple[Routed, ...] = ()
+    before: Document | None = None
+    """As it was; none if it is new."""
+    after: Document | None = None
+    """As it is now; none if it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class OutboxRepository:
         self._database = database
 
     async def put(self, session: Session, announcements: Sequence[Announcement]) -> None:
-        """Store events and their errands, in the transaction of the change that they tell of.
+        """Store events, their errands and what the audit log says, in the transaction of the change that they tell of.
 
         Raises
         ------
@@ -69,8 +74,17 @@ class OutboxRepository:
         """
         if not announcements:
             return
-        await self._database.events.insert_many([a.event.stored() for a in announcements], session=session)
-        await self._database.outbox.insert_many([_stored(a) for a in announcements], session=session)
+        queued = now()
+        events = [{**one.event.stored(), "queued": queued} for one in announcements]
+        await self._database.events.insert_many(events, session=session)
+        await self._database.outbox.insert_many([_stored(one) for one in announcements], session=session)
+        entries = [
+            audit_entry(one.event, one.before, one.after).stored()
+            for one in announcements
+            if one.before is not None or one.after is not None
+        ]
+        if entries:
+            await self._database.audit.insert_many(entries, session=session)
 
     async def waiting(self, limit: int) -> list[Errand]:
         """Return errands that nobody has done yet, oldest first."""

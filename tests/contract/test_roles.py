@@ -11,6 +11,9 @@ from api.app import create_app
 from api.auth.principal import Role
 from api.auth.rights import RIGHTS
 from engine.settings import Settings
+from models.documents.task import Task
+from models.ids import new_id
+from models.store.tasks import TaskRepository
 from tests.rest import PASSWORD, Caller, client_of, running_api
 
 PUBLIC = {
@@ -32,6 +35,7 @@ FOREIGN = {
     "device": "devices",
     "vehicle_id": "vehicles",
     "depot_id": "depots",
+    "task_id": "tasks",
 }
 BODIES = {
     "PUT /api/v1/drivers/{driver_id}": {"name": "x"},
@@ -101,7 +105,7 @@ async def callers(nobody):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def foreign(nobody):
+async def foreign(nobody, database):
     """Return ids of another company's things, by parameter of the path."""
     other = await nobody.registered()
     place = {"latitude": 41.0, "longitude": -8.0}
@@ -116,7 +120,10 @@ async def foreign(nobody):
         "depot_id": await other.make("depots", {"name": "theirs", "place": place}),
     }
     [user] = (await other.ask("GET", "users")).json()["items"]
-    return {name: thing["id"] for name, thing in made.items()} | {"user_id": user["id"], "device": "their-phone"}
+    letter = Task(id=new_id("tsk"), tenant=user["id"], kind="test", state="dead")
+    await TaskRepository(database).put([letter])
+    ids = {name: thing["id"] for name, thing in made.items()}
+    return ids | {"user_id": user["id"], "device": "their-phone", "task_id": letter.id}
 
 
 def test_every_endpoint_names_a_right_or_is_open_on_purpose():

@@ -1,0 +1,12 @@
+"""Who follows the feed of events."""
+
+from engine.feed.feed import Follower
+from engine.settings import Settings
+from models.store.connections import Database
+
+__all__ = ["followers_of"]
+
+
+def followers_of(database: Database, settings: Settings) -> list[Follower]:
+    """Return all followers of this installation."""
+    return []

@@ -1,0 +1,12 @@
+"""Which kinds of tasks there are, and who does them."""
+
+from engine.settings import Settings
+from engine.tasks.worker import TaskKind
+from models.store.connections import Database
+
+__all__ = ["task_kinds_of"]
+
+
+def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]:
+    """Return how tasks are done, by kind."""
+    return {}

@@ -1,0 +1,164 @@
+"""The worker: takes tasks that are due, a bounded number at once, and tries each again before it counts as dead.
+
+At-least-once: a task whose worker dies comes back when its lease is over, so whoever does it has to bear a repeat.
+"""
+
+import asyncio
+import contextlib
+import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from engine.supervisor import Supervisor
+from engine.telemetry.metrics import TASKS, TASKS_LATE
+from models.documents.document import now
+from models.documents.event import Event
+from models.documents.task import Task
+from models.errors import Postponed, TryLater, Undoable
+from models.ids import new_id
+from models.store.connections import Database
+from models.store.outbox import Announcement
+from models.store.tasks import TaskRepository
+
+__all__ = ["TaskKind", "TaskWorker"]
+
+log = structlog.get_logger(__name__)
+
+_LEASE_MARGIN_S = 10.0  # between a task's time limit and its return to the queue
+_SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
+_LONGEST_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """How the tasks of a kind are done."""
+
+    handle: Callable[[Task], Awaitable[None]]
+    """Does one. `Undoable` ends all attempts, `Postponed` puts it off without counting, `TryLater` may name a longer
+    pause; whatever else it raises is a failed attempt."""
+    delays_s: Sequence[float] = (2.0, 4.0)
+    """Pauses between attempts, seconds; there is one attempt more."""
+    at_once: int = 16
+    """Most tasks of the kind that one worker does at once."""
+    timeout_s: float = 30.0
+    """Limit of one attempt, seconds."""
+
+
+class TaskWorker:
+    """Does tasks of all tenants; several workers share them.
+
+    Parameters
+    ----------
+    database
+        Holds the tasks.
+    kinds
+        How each kind is done; tasks of other kinds stay.
+    """
+
+    def __init__(self, database: Database, kinds: Mapping[str, TaskKind]) -> None:
+        self._tasks = TaskRepository(database)
+        self._kinds = kinds
+        self._running = dict.fromkeys(kinds, 0)
+        self._bell = asyncio.Event()
+        self._supervisor = Supervisor("tasks")
+        self._supervisor.run("tasks-listen", self._listen)
+        self._supervisor.run("tasks-serve", self._serve)
+
+    async def start(self) -> None:
+        """Begin in the background."""
+        await self._supervisor.start()
+
+    async def stop(self) -> None:
+        """Stop; what was begun comes back later. May be called twice."""
+        await self._supervisor.stop()
+
+    async def _listen(self) -> None:
+        async for _ in self._tasks.arrivals():
+            self._bell.set()
+
+    async def _serve(self) -> None:
+        self._running = dict.fromkeys(self._kinds, 0)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._bell.clear()
+                if not await self._begin(group):
+                    await self._wait()
+
+    async def _begin(self, group: asyncio.TaskGroup) -> bool:
+        """Begin what is due and has room, and tell whether there was anything."""
+        begun = False
+        for name, kind in self._kinds.items():
+            room = kind.at_once - self._running[name]
+            if room <= 0:
+                continue
+            for task in await self._tasks.claim(name, room, kind.timeout_s + _LEASE_MARGIN_S):
+                self._running[name] += 1
+                group.create_task(self._do(task, kind), name=f"task-{task.id}")
+                begun = True
+        return begun
+
+    async def _wait(self) -> None:
+        """Wait for a new task, for one that ends, or until the next is due."""
+        free = [name for name, kind in self._kinds.items() if self._running[name] < kind.at_once]
+        due = await self._tasks.next_due(free)
+        pause_s = _SWEEP_S if due is None else (due - now()).total_seconds()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(max(pause_s, 0.0), _SWEEP_S)):
+                await self._bell.wait()
+
+    async def _do(self, task: Task, kind: TaskKind) -> None:
+        TASKS_LATE.labels(task.kind).observe(max(0.0, (now() - task.due).total_seconds()))
+        try:
+            TASKS.labels(task.kind, await self._attempt(task, kind)).inc()
+        except PyMongoError as error:  # what came of it can't be written: the task comes back when its lease is over
+            log.warning("task.lost", tenant=task.tenant, task=task.id, kind=task.kind, error=str(error))
+        finally:
+            self._running[task.kind] -= 1
+            self._bell.set()
+
+    async def _attempt(self, task: Task, kind: TaskKind) -> str:
+        """Do a task once, and return what came of it."""
+        if task.attempts > len(kind.delays_s) + 1:
+            return await self._bury(task, task.error or "its workers died with it")
+        try:
+            async with asyncio.timeout(kind.timeout_s):
+                await kind.handle(task)
+        except Postponed as later:
+            await self._tasks.again(task, later.until, None, counts=False)
+            return "postponed"
+        except Undoable as fault:
+            return await self._bury(task, str(fault))
+        except Exception as fault:  # noqa: BLE001 - whatever went wrong, the task is tried again or kept as dead
+            error = (str(fault) or type(fault).__name__)[:_LONGEST_ERROR]
+            if task.attempts > len(kind.delays_s):
+                return await self._bury(task, error)
+            delay_s = kind.delays_s[task.attempts - 1]
+            if isinstance(fault, TryLater):
+                delay_s = max(delay_s, fault.retry_after_s)
+            log.warning("task.delayed", tenant=task.tenant, task=task.id, kind=task.kind, error=error, delay_s=delay_s)
+            await self._tasks.again(task, now() + datetime.timedelta(seconds=delay_s), error, counts=True)
+            return "failed"
+        await self._tasks.done(task)
+        return "done"
+
+    async def _bury(self, task: Task, error: str) -> str:
+        log.error("task.died", tenant=task.tenant, task=task.id, kind=task.kind, attempts=task.attempts, error=error)
+        await self._tasks.bury(task, error, _told(task, error))
+        return "died"
+
+
+def _told(task: Task, error: str) -> Announcement:
+    event = Event(
+        id=new_id("evt"),
+        tenant=task.tenant,
+        time=now(),
+        type="task.failed",
+        aggregate=task.id,
+        sequence=1,
+        actor="engine",
+        data={"taskId": task.id, "kind": task.kind, "attempts": task.attempts, "error": error},
+    )
+    return Announcement(event)

@@ -1,0 +1,68 @@
+"""An audit entry: who changed what, when, and how it was before."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.documents.document import Document, Instant, Shape
+from models.documents.event import Event
+from models.ids import new_id
+
+__all__ = ["AuditEntry", "FieldChange", "audit_entry"]
+
+_UNSAID = frozenset({"_id", "tenant", "version", "updatedAt", "history", "passwordHash", "digest", "tokensSince"})
+"""Fields that never come into the log: secrets, and what only says that something changed."""
+
+
+class FieldChange(Shape):
+    """One field of a document before and after a change; none where it was or is unset."""
+
+    field: str
+    """Path, such as `dropoff.address`."""
+    before: Any = None
+    after: Any = None
+
+
+class AuditEntry(Document):
+    """One change of one document."""
+
+    at: Instant
+    actor: str
+    """User, key or `engine`."""
+    action: str
+    """Type of the event, such as `delivery.assigned`."""
+    entity: str
+    """Id of what changed."""
+    event: str
+    """Id of the event that tells of it."""
+    changes: tuple[FieldChange, ...] = ()
+
+
+def audit_entry(event: Event, before: Document | None, after: Document | None) -> AuditEntry:
+    """Return what the audit log says of a change; a document that is None did not exist."""
+    old = dict(_leaves(before.stored())) if before is not None else {}
+    new = dict(_leaves(after.stored())) if after is not None else {}
+    changes = [
+        FieldChange(field=field, before=old.get(field), after=new.get(field))
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    ]
+    return AuditEntry(
+        id=new_id("aud"),
+        tenant=event.tenant,
+        at=event.time,
+        actor=event.actor,
+        action=event.type,
+        entity=event.aggregate,
+        event=event.id,
+        changes=tuple(changes),
+    )
+
+
+def _leaves(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in fields.items():
+        if not path and name in _UNSAID:
+            continue
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value

@@ -1,0 +1,115 @@
+"""Events of all kinds, and the feed: the order in which they were stored, as consumers and customers read it.
+
+Ids can't give that order: the id of a motion event is made of the time of a fix, which may lie far back. So events are
+stored with the instant of storing, `queued`, and a single sequencer turns that into `number`, a transaction a batch:
+whoever has seen number n has seen everything before it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from pymongo import ReturnDocument, UpdateOne
+
+from models.documents.event import Event
+from models.store.connections import Database
+from models.store.scope import Scope
+from models.store.transactions import Session, in_transaction
+
+__all__ = ["EventRepository"]
+
+_COUNTER = "feed"
+
+
+class EventRepository:
+    """The collection `events`, read in the order of the feed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def number(self, limit: int) -> int:
+        """Give the oldest events without a number the next ones, and return how many there were.
+
+        Two that number at once would not harm each other, because the counter lets one of the transactions through
+        and the other finds nothing left; a gap in the numbers is all that remains of it.
+        """
+        queue = self._database.events.find({"queued": {"$type": "date"}}, {"_id": 1})
+        waiting = await queue.sort([("queued", 1), ("sequence", 1)]).to_list(limit)
+        if not waiting:
+            return 0
+
+        async def give(session: Session) -> None:
+            counter = await self._database.counters.find_one_and_update(
+                {"_id": _COUNTER},
+                {"$inc": {"value": len(waiting)}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            first = counter["value"] - len(waiting) + 1
+            await self._database.events.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": event["_id"], "queued": {"$type": "date"}},
+                        {"$set": {"number": first + place}, "$unset": {"queued": ""}},
+                    )
+                    for place, event in enumerate(waiting)
+                ],
+                session=session,
+            )
+
+        await in_transaction(self._database, give)
+        return len(waiting)
+
+    async def newest(self) -> int:
+        """Return the number given last, 0 if there is none."""
+        counter = await self._database.counters.find_one({"_id": _COUNTER})
+        return int(counter["value"]) if counter else 0
+
+    async def following(self, number: int, limit: int) -> list[Event]:
+        """Return what comes after a number in the feed, of all tenants."""
+        return await self._read({"number": {"$gt": number}}, limit)
+
+    async def after(
+        self, scope: Scope, number: int, limit: int, types: Sequence[str] = (), aggregate: str | None = None
+    ) -> list[Event]:
+        """Return what comes after a number in the tenant's feed.
+
+        Parameters
+        ----------
+        scope
+            Whose feed.
+        number
+            The last one seen; 0 begins at the first event that is kept.
+        limit
+            Most events.
+        types
+            Types that are wanted, such as `delivery.assigned`, or all of a kind, `delivery.*`; none wants all.
+        aggregate
+            What they happened to, if only that matters.
+        """
+        query: dict[str, Any] = {"tenant": scope.tenant, "number": {"$gt": number}}
+        if aggregate is not None:
+            query["aggregate"] = aggregate
+        if types:
+            query["$or"] = [_of_type(wanted) for wanted in types]
+        return await self._read(query, limit)
+
+    async def arrivals(self) -> AsyncIterator[None]:
+        """Yield when events have been stored, as soon as MongoDB tells; also once at the start."""
+        pipeline: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
+        async with self._database.events.watch(pipeline, max_await_time_ms=1000) as changes:
+            yield None
+            while changes.alive:
+                if await changes.try_next() is not None:
+                    yield None
+
+    async def _read(self, query: dict[str, Any], limit: int) -> list[Event]:
+        found = await self._database.events.find(query).sort("number", 1).to_list(limit)
+        return [Event.restored(fields) for fields in found]
+
+
+def _of_type(wanted: str) -> dict[str, Any]:
+    if not wanted.endswith(".*"):
+        return {"type": wanted}
+    kind = wanted.removesuffix("*")
+    return {"type": {"$gte": kind, "$lt": kind[:-1] + "/"}}  # the slash is the character after the dot

@@ -1,0 +1,146 @@
+"""The queue of tasks in MongoDB.
+
+It is in MongoDB and not on Redis, because a task has to be stored in the same transaction as the change that asks for
+it: a crash can then neither lose nor invent one. Whoever takes a task moves its `due` ahead; if it dies with the task,
+the task comes back by itself.
+"""
+
+import datetime
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from pymongo import UpdateOne
+
+from models.documents.document import now
+from models.documents.task import Task
+from models.errors import NotFound
+from models.ids import new_id
+from models.store.connections import Database
+from models.store.outbox import Announcement, OutboxRepository
+from models.store.paging import Page, PageRequest, read_page
+from models.store.scope import Scope
+from models.store.transactions import Session, in_transaction
+
+__all__ = ["TaskRepository"]
+
+
+class TaskRepository:
+    """Tasks of all tenants: of those who put them, of the worker, and of admins who look after what failed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tasks: Any = database["tasks"]
+        self._outbox = OutboxRepository(database)
+
+    async def put(self, tasks: Sequence[Task], session: Session | None = None) -> None:
+        """Store tasks, in a transaction where one is given. One whose id is there already is left as it is."""
+        if not tasks:
+            return
+        await self._tasks.bulk_write(
+            [UpdateOne({"_id": task.id}, {"$setOnInsert": _without_id(task)}, upsert=True) for task in tasks],
+            session=session,
+        )
+
+    async def cancel(self, scope: Scope, tasks: Sequence[str], session: Session | None = None) -> None:
+        """Remove those of the tasks that still wait."""
+        query = {"_id": {"$in": list(tasks)}, "tenant": scope.tenant, "state": "waiting"}
+        await self._tasks.delete_many(query, session=session)
+
+    async def claim(self, kind: str, limit: int, lease_s: float) -> list[Task]:
+        """Take up to `limit` tasks that are due, those that wait longest first; nobody else gets them for `lease_s`.
+
+        They are returned as they were due.
+        """
+        moment = now()
+        ready = {"kind": kind, "state": "waiting", "due": {"$lte": moment}}
+        found = {fields["_id"]: fields async for fields in self._tasks.find(ready).sort("due", 1).limit(limit)}
+        if not found:
+            return []
+        claim = new_id("clm")
+        await self._tasks.update_many(
+            {**ready, "_id": {"$in": list(found)}},
+            {"$set": {"claim": claim, "due": moment + datetime.timedelta(seconds=lease_s)}, "$inc": {"attempts": 1}},
+        )
+        ours = await self._tasks.find({"_id": {"$in": list(found)}, "claim": claim}, {"_id": 1}).to_list(None)
+        return [
+            Task.restored({**found[task["_id"]], "claim": claim, "attempts": found[task["_id"]]["attempts"] + 1})
+            for task in ours
+        ]
+
+    async def done(self, task: Task) -> None:
+        """Mark a task as done, if it is still ours."""
+        await self._tasks.update_one(
+            _ours(task), {"$set": {"state": "done", "doneAt": now()}, "$unset": {"payload": "", "error": ""}}
+        )
+
+    async def again(self, task: Task, due: datetime.datetime, error: str | None, *, counts: bool) -> None:
+        """Let a task be taken again from `due` on; an attempt that does not count was only put off."""
+        change: dict[str, Any] = {"$set": {"due": due} | ({"error": error} if error is not None else {})}
+        if not counts:
+            change["$inc"] = {"attempts": -1}
+        await self._tasks.update_one(_ours(task), change)
+
+    async def bury(self, task: Task, error: str, announcement: Announcement) -> None:
+        """Move a task to the dead letters and tell about it, if it is still ours."""
+
+        async def move(session: Session) -> None:
+            change = {"$set": {"state": "dead", "error": error, "endedAt": now()}}
+            moved = await self._tasks.update_one(_ours(task), change, session=session)
+            if moved.matched_count:
+                await self._outbox.put(session, [announcement])
+
+        await in_transaction(self._database, move)
+
+    async def dead(self, scope: Scope, page: PageRequest, kind: str | None = None) -> Page[Task]:
+        """Return one page of the tenant's dead letters, newest first."""
+        query: dict[str, Any] = {"tenant": scope.tenant, "state": "dead"}
+        if kind is not None:
+            query["kind"] = kind
+        return await read_page(self._tasks, Task, query, page, newest_first=True)
+
+    async def revive(self, scope: Scope, task: str) -> Task:
+        """Let a dead letter be tried again from the first attempt on.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such dead letter.
+        """
+        revived = await self._tasks.find_one_and_update(
+            {"_id": task, "tenant": scope.tenant, "state": "dead"},
+            {"$set": {"state": "waiting", "due": now(), "attempts": 0}, "$unset": {"endedAt": ""}},
+            return_document=True,
+        )
+        if revived is None:
+            raise NotFound("dead letter", task)
+        return Task.restored(revived)
+
+    async def next_due(self, kinds: Sequence[str]) -> datetime.datetime | None:
+        """Return when the first of the tasks of these kinds that wait is due."""
+        dues = [
+            found["due"]
+            for kind in kinds
+            if (found := await self._tasks.find_one({"kind": kind, "state": "waiting"}, {"due": 1}, sort=[("due", 1)]))
+        ]
+        return min(dues, default=None)
+
+    async def arrivals(self) -> AsyncIterator[None]:
+        """Yield when tasks have been put or revived, as soon as MongoDB tells; also once at the start."""
+        put = {"operationType": "insert"}
+        revived = {"operationType": "update", "updateDescription.updatedFields.state": "waiting"}
+        pipeline: list[dict[str, Any]] = [{"$match": {"$or": [put, revived]}}, {"$project": {"_id": 1}}]
+        async with self._tasks.watch(pipeline, max_await_time_ms=1000) as changes:
+            yield None
+            while changes.alive:
+                if await changes.try_next() is not None:
+                    yield None
+
+
+def _ours(task: Task) -> dict[str, Any]:
+    return {"_id": task.id, "claim": task.claim, "state": "waiting"}
+
+
+def _without_id(task: Task) -> dict[str, Any]:
+    fields = task.stored()
+    del fields["_id"]
+    return fields
