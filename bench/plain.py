@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 
 from models.store.connections import connect_mongo
 
-__all__ = ["BULK_PATH", "EACH_PATH", "plain_app", "running_plain"]
+__all__ = ["BULK_PATH", "EACH_PATH", "plain_app", "running_plain", "serve"]
 
 READY_WITHIN_S = 20.0
 DATABASE = "plain"
@@ -73,13 +73,13 @@ def plain_app(mongo_url: str) -> FastAPI:
 
 
 @contextlib.asynccontextmanager
-async def running_plain(mongo_url: str) -> AsyncIterator[tuple[str, int]]:
-    """Run the plain alternative in a process of its own; yield host and port."""
+async def running_plain(mongo_url: str, module: str = "bench.plain") -> AsyncIterator[tuple[str, int]]:
+    """Run a plain alternative, the one of `module`, in a process of its own; yield host and port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.plain", mongo_url, str(port)), stdin=asyncio.subprocess.DEVNULL
+        *(sys.executable, "-m", module, mongo_url, str(port)), stdin=asyncio.subprocess.DEVNULL
     )
     try:
         await _answers(port)
@@ -103,18 +103,12 @@ async def _answers(port: int) -> None:
                 return
 
 
-def main() -> None:
-    """Serve on a port: `python -m bench.plain MONGO_URL PORT`."""
+def serve(app: FastAPI, port: int) -> None:
+    """Serve an app under the settings of the real API processes, as far as they matter."""
     uvicorn.run(
-        plain_app(sys.argv[1]),
-        host="127.0.0.1",
-        port=int(sys.argv[2]),
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
+        app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False
     )
 
 
 if __name__ == "__main__":
-    main()
+    serve(plain_app(sys.argv[1]), int(sys.argv[2]))

@@ -91,6 +91,31 @@ def latency(
 
 
 @bench.command()
+def api(
+    deliveries: Annotated[int, typer.Option(min=1000, help="Deliveries of the company.")] = 100_000,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of one run.")] = 15.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs; figures are their medians.")] = 3,
+    connections: Annotated[int, typer.Option(min=1, help="Connections, each with one request at a time.")] = 32,
+    pings: Annotated[float, typer.Option(min=0, help="Pings a second that flow in meanwhile.")] = 0.0,
+    workers: Annotated[int, typer.Option(min=1, help="API processes.")] = 1,
+    plain: Annotated[bool, typer.Option(help="Alternate with the plain alternative.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Measure REST requests a second on a mix of reads and writes, beside a plain FastAPI and Motor service.
+
+    mix: percent of get one, list (20 a page, filters in turns), track (live position), locate (one position in), move
+    (next status), create, assign and edit. errors: answers other than the right one, by kind and status. lost:
+    acknowledged writes that the store lacks. cpu_ms_per_request: processor time of the whole stack.
+    plain_requests_per_s: no token, role, tenant, version, event or audit; the same documents, indexes and mongod.
+    """
+    from bench.rest import RestOptions, measure_rest
+
+    options = RestOptions(deliveries, connections, seconds, repeats, pings, workers, plain)
+    result = asyncio.run(measure_rest(options))
+    _tell(result, json=json, is_valid=not result["errors"] and not result["lost"])
+
+
+@bench.command()
 def memory(
     drivers: Annotated[int, typer.Option(min=1, help="Drivers in one shard.")] = 100_000, json: AsJson = False
 ) -> None:
