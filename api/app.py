@@ -13,7 +13,8 @@ import api.ingest
 from api.gateway import endpoint as gateway
 from api.ingest.stream import IngestStream
 from api.lifespan import lifespan_of
-from api.problems import PROBLEM_RESPONSES, install_problems
+from api.openapi import DescribedApi
+from api.problems import install_problems
 from api.requests import RequestMiddleware
 from api.routers import (
     audit,
@@ -51,7 +52,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     services
         Parts that run already, for tests that need only some; none starts them with the application.
     """
-    app = FastAPI(
+    app = DescribedApi(
         title="Outrider",
         version=version("outrider"),
         summary="Actor-based real-time tracking for delivery fleets",
@@ -84,7 +85,7 @@ def _add_routes(app: FastAPI) -> None:
     # a raw ASGI endpoint, first in line: without FastAPI's work per connection
     app.router.routes.append(WebSocketRoute(f"{PREFIX}/ws/ingest", IngestStream()))
     app.include_router(gateway.router)
-    rest = APIRouter(prefix=PREFIX, responses=PROBLEM_RESPONSES)
+    rest = APIRouter(prefix=PREFIX)
     modules = (
         auth,
         tenant,

@@ -19,10 +19,17 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from models import errors
-from models.errors import InvalidInput, NotAuthenticated, OutriderError, StoreUnavailable, TryLater
+from models.errors import (
+    InvalidInput,
+    NotAuthenticated,
+    OutriderError,
+    StoreUnavailable,
+    TryLater,
+    UnsupportedContent,
+)
 
 __all__ = [
-    "PROBLEM_RESPONSES",
+    "MEDIA_TYPE",
     "STATUSES",
     "Problem",
     "install_problems",
@@ -34,6 +41,8 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+"""Of every error answer."""
+
 TYPE_PREFIX = "/problems/"
 _RETRY_AFTER_STORE_S = 2.0
 _MAX_ERRORS = 50  # a bulk body may be wrong in a thousand places
@@ -43,6 +52,7 @@ STATUSES: Mapping[type[OutriderError], int] = {
     errors.InvalidInput: 422,
     errors.Malformed: 400,
     errors.TooLarge: 413,
+    errors.UnsupportedContent: 415,
     errors.NotAuthenticated: 401,
     errors.NotAllowed: 403,
     errors.NotFound: 404,
@@ -60,6 +70,7 @@ _CODES: Mapping[int, str] = {
     405: "method-not-allowed",
     409: errors.Conflict.code,
     413: errors.TooLarge.code,
+    415: errors.UnsupportedContent.code,
     422: errors.InvalidInput.code,
     429: errors.RateLimited.code,
     503: errors.TryLater.code,
@@ -88,20 +99,6 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = None
     allowed: list[str] | None = None
     current: int | None = None
-
-
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description, "content": {MEDIA_TYPE: {}}}
-    for status, description in (
-        (401, "No valid token"),
-        (403, "Not among the caller's rights"),
-        (404, "Not there, or another tenant's"),
-        (409, "The world has moved on"),
-        (422, "The request has to change"),
-        (503, "Try again after `Retry-After`"),
-    )
-}
-"""Error answers for OpenAPI."""
 
 
 def status_of(kind: type[OutriderError]) -> int:
@@ -152,6 +149,8 @@ async def _on_ours(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    if (content := _unsupported(request)) is not None:
+        return problem_response(content, _request_id(request))
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         problem = _problem(400, "malformed", "the body is not valid JSON", _request_id(request))
@@ -159,6 +158,18 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     fields = [(_path(one["loc"]), str(one["msg"]).removeprefix("Value error, ")) for one in found]
     detail = f"{fields[0][0] or 'body'}: {fields[0][1]}" if fields else "the request is not valid"
     return problem_response(InvalidInput(detail, fields), _request_id(request))
+
+
+def _unsupported(request: Request) -> UnsupportedContent | None:
+    """Return what is wrong with the content type of a body that could not be taken, if that is what it is."""
+    wanted = getattr(getattr(request.scope.get("route"), "body_field", None), "field_info", None)
+    wanted_type = getattr(wanted, "media_type", None)
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if wanted_type is None or not given or given == wanted_type:
+        return None
+    if wanted_type == "application/json" and given.endswith("+json"):
+        return None
+    return UnsupportedContent(f"a body here is {wanted_type}", [("Content-Type", wanted_type)])
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

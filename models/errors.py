@@ -28,6 +28,7 @@ __all__ = [
     "TooLarge",
     "TryLater",
     "Undoable",
+    "UnsupportedContent",
     "VersionConflict",
     "check_version",
 ]
@@ -71,6 +72,12 @@ class TooLarge(InvalidInput):
     """Raised when a body, a frame or what it unpacks to passes its limit."""
 
     code = "too-large"
+
+
+class UnsupportedContent(InvalidInput):
+    """Raised when a body is of a content type that is not taken."""
+
+    code = "unsupported-content"
 
 
 class ForbiddenTransition(InvalidInput):

@@ -15,7 +15,7 @@ from api.services import Services
 from engine.log.append import PARTITION
 from engine.log.watermark import Commit
 from engine.telemetry.metrics import PINGS
-from models.errors import InvalidInput, Malformed
+from models.errors import Malformed, UnsupportedContent
 from models.messages.fixes import FIX, Source
 
 __all__ = ["accept", "count_pings", "router"]
@@ -137,7 +137,7 @@ def _decode(body: bytes, content_type: str, max_pings: int) -> Message:
         message = decoder.json(body)
     else:
         known = "application/json or application/msgpack"
-        raise InvalidInput(f"the content type {kind[:40]!r} is not known", [("Content-Type", known)])
+        raise UnsupportedContent(f"a body here is {known}", [("Content-Type", known)])
     if message.rows is None and message.packed is None:
         raise Malformed("the body has no pings", [("pings", "missing")])
     return message

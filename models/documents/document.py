@@ -43,6 +43,7 @@ class Shape(BaseModel):
         allow_inf_nan=False,
         str_strip_whitespace=True,
         frozen=True,
+        use_attribute_docstrings=True,
     )
 
 

@@ -331,6 +331,13 @@ async def test_ten_mebibytes_are_too_large_declared_or_not(admin):
         assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"])
+async def test_a_body_of_another_content_type_is_refused(admin, kind):
+    answer = await admin.ask("POST", "drivers", content=b'{"name": "Ana"}', headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-content")
+    assert answer.json()["errors"][0]["field"] == "Content-Type"
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -291,7 +291,7 @@ class TestBatches:
             (b"{", {}, 400),
             (b'{"pings":3}', {}, 400),
             (b"{}", {}, 400),
-            (b"x", {"Content-Type": "text/csv"}, 422),
+            (b"x", {"Content-Type": "text/csv"}, 415),
             (b"\x1f\x8b\x08", {"Content-Encoding": "gzip"}, 400),
             (gzip.compress(bytes(50_000_000)), {"Content-Encoding": "gzip"}, 413),
             (bytes(10 * 2**20), {}, 413),

@@ -1,0 +1,48 @@
+"""Examples of bodies for the OpenAPI document, by name of the schema. A test holds each against its schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["EXAMPLES"]
+
+_PORTO = {"latitude": 41.1496, "longitude": -8.6109}
+_DELIVERY: dict[str, Any] = {
+    "pickup": {"address": "Rua de Santa Catarina 112, Porto"} | _PORTO,
+    "dropoff": {"address": "Avenida da Boavista 604, Porto", "latitude": 41.1583, "longitude": -8.6347},
+    "reference": "ORDER-1042",
+    "customer": {"name": "Inês Costa", "phone": "+351 912 345 678"},
+    "weightKg": 2.4,
+    "priority": "high",
+    "timeWindow": {"start": "2026-03-02T09:00:00Z", "end": "2026-03-02T11:00:00Z"},
+    "serviceTimeS": 180,
+}
+
+EXAMPLES: Mapping[str, Any] = {
+    "Assignment": {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d", "version": 1},
+    "Claim": {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
+    "Credentials": {"email": "ana@example.com", "password": "correct horse battery"},
+    "DeliveryBody": _DELIVERY | {"version": 3},
+    "DriverBody": {"name": "Ana Silva", "externalId": "van-7", "phone": "+351 912 345 678", "profile": "parcel"},
+    "DriverChanges": {"name": "Ana Sousa", "version": 2},
+    "FenceShape": {"name": "Depot", "kind": "circle", "points": [_PORTO], "radiusM": 120},
+    "LocationUpdate": _PORTO | {"time": "2026-03-02T09:14:07Z", "speed": 8.3, "heading": 270, "accuracy": 6},
+    "NewDelivery": _DELIVERY | {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
+    "NewKey": {"kind": "device", "name": "Ana's phone", "driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
+    "NewUser": {"email": "rui@example.com", "password": "a long first password", "role": "planner", "name": "Rui"},
+    "PasswordChange": {"current": "correct horse battery", "new": "a better one than that"},
+    "Registration": {
+        "tenant": "Blue Vans",
+        "email": "ana@example.com",
+        "password": "correct horse battery",
+        "name": "Ana Silva",
+    },
+    "Renewal": {"refreshToken": "sgn_01k6z3v9q4e8tb5m2x7c1n0r6d.pQ3dT9xw"},
+    "ReplayBody": {"since": "2026-03-02T08:00:00Z"},
+    "RoleChange": {"role": "driver", "driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
+    "StatusMove": {"status": "picked_up", "location": _PORTO, "notes": "two parcels", "version": 3},
+    "TenantChanges": {"name": "Blue Vans", "settings": {"motionProfile": "parcel"}, "version": 1},
+    "UserBody": {"email": "rui@example.com", "name": "Rui Alves", "version": 1},
+    "WebhookBody": {"url": "https://example.com/hooks", "events": ["delivery.*"], "description": "Order system"},
+    "WebhookChange": {"url": "https://example.com/hooks", "events": ["*"], "enabled": True, "version": 2},
+}
+"""Name of the schema → a body that would do."""
