@@ -126,7 +126,7 @@ class PlainPage(BaseModel):
 def plain_rest_app(mongo_url: str) -> FastAPI:
     """Return the plain alternative's app."""
     app = FastAPI()
-    database: Any = connect_mongo(mongo_url, DATABASE)
+    database = connect_mongo(mongo_url, DATABASE).shared
     deliveries, positions = database["deliveries"], database["positions"]
 
     async def find(delivery_id: str) -> dict[str, Any]:

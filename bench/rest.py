@@ -164,7 +164,7 @@ async def _run(stack: Stack, load: RestLoad, pings: Traffic, options: RestOption
 async def _lost(database: Database, account: Account, report: RestReport, before: int) -> int:
     """Return how many acknowledged writes the store lacks: deliveries too few, and versions too low."""
     kept: int = await database.deliveries.count_documents({"tenant": account.tenant})
-    query = {"_id": {"$in": list(report.versions)}}
+    query = {"tenant": account.tenant, "_id": {"$in": list(report.versions)}}
     stored = {one["_id"]: one["version"] async for one in database.deliveries.find(query, {"version": 1})}
     behind = [one for one, version in report.versions.items() if stored.get(one, 0) < version]
     return max(0, before + report.created - kept) + len(behind)

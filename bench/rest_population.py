@@ -91,7 +91,8 @@ async def _close(database: Database, account: Account, identifiers: Sequence[str
             for status in ("assigned", "accepted", "picked_up", "in_transit", "arrived", "delivered")
         ]
         fields = {"status": "delivered", "driver": driver, "history": steps, "version": 1 + len(steps)}
-        await database.deliveries.update_many({"_id": {"$in": list(identifiers[place::groups])}}, {"$set": fields})
+        wanted = {"tenant": account.tenant, "_id": {"$in": list(identifiers[place::groups])}}
+        await database.deliveries.update_many(wanted, {"$set": fields})
 
 
 async def _relayed(database: Database) -> None:

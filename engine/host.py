@@ -169,7 +169,7 @@ class Host:
         mongo, address = self.settings.mongo_url, self.settings.redis_url
         if mongo is None or address is None:
             raise BadSettings("the addresses of the stores are missing")
-        database = connect_mongo(mongo.get_secret_value(), self.settings.database)
+        database = connect_mongo(mongo.get_secret_value(), self.settings.database, apart=self.settings.tenants_apart)
         redis = connect_redis(address.get_secret_value())
         self._stack.callback(database.client.close)
         self._stack.push_async_callback(redis.aclose)

@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     """Ray cluster to join; none starts one on this machine."""
     database: str = "outrider"
     """Name of the MongoDB database."""
+    tenancy: Literal["shared", "database"] = "shared"
+    """Where companies' documents live. `database`: each company's deliveries, fleet and audit log in a database of its
+    own. Choose before the first company registers."""
     prefix: str = "outrider"
     """First part of every Redis key and channel."""
     jwt_secret: SecretStr | None = None
@@ -191,3 +194,8 @@ class Settings(BaseSettings):
         """The keys of access tokens, the one that signs first."""
         single = () if self.jwt_secret is None else (self.jwt_secret,)
         return tuple(secret.get_secret_value() for secret in (*self.jwt_secrets, *single))
+
+    @property
+    def tenants_apart(self) -> bool:
+        """Whether each company has a database of its own."""
+        return self.tenancy == "database"

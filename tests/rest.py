@@ -60,7 +60,8 @@ async def running_api(stores: Stores, prefix: str, **fields: Any) -> AsyncIterat
     """Run the application's parts, but for the shards and their live feeds, with these settings beside the usual."""
     usual = {"database": "outrider_test", "jwt_secret": SecretStr("0123456789abcdef" * 4)}
     settings = Settings(prefix=prefix, **(usual | fields))
-    database, redis = connect_mongo(stores.mongo_url, settings.database), connect_redis(stores.redis_url)
+    database = connect_mongo(stores.mongo_url, settings.database, apart=settings.tenants_apart)
+    redis = connect_redis(stores.redis_url)
     await ensure_indexes(database)
     registry, appender = DriverRegistry(database, settings.log.partitions), LogAppender(redis, settings)
     await appender.start()

@@ -14,6 +14,7 @@ from models.documents.user import User
 from models.errors import Conflict, NotFound
 from models.ids import new_id
 from models.store.connections import Database
+from models.store.indexes import ensure_tenant_indexes
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
@@ -44,6 +45,7 @@ class AccountRepository:
             await self._database.tenants.insert_one(tenant.stored(), session=session)
             await self._outbox.put(session, [_registered(tenant, user)])
 
+        await ensure_tenant_indexes(self._database, tenant.id)  # a transaction can't make collections everywhere
         try:
             await in_transaction(self._database, insert)
         except DuplicateKeyError as fault:

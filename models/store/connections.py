@@ -1,24 +1,25 @@
 """Connections to the stores.
 
-Motor is imported in this room alone, so that moving to PyMongo's own async API touches one file.
+Motor is imported in this room alone, so that moving to PyMongo's own async API touches little.
 """
 
 from typing import Any
 
 from bson.codec_options import CodecOptions
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorClient
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from models.store.placement import Database
+
 __all__ = ["Database", "connect_mongo", "connect_redis"]
 
-Database = AsyncIOMotorDatabase[Any]
-"""A MongoDB database with async calls."""
 
-
-def connect_mongo(url: str, database: str) -> Database:
+def connect_mongo(url: str, database: str, *, apart: bool = False) -> Database:
     """Return a database handle with majority writes that are in the journal; it connects at first use.
+
+    `apart` says whether each tenant has a database of its own (`models.store.placement`), the same in every process.
 
     Times come back in UTC with their zone. Nothing is compressed unless the address asks for it (`?compressors=zstd`):
     to a server on this machine it costs half a microsecond of every ping and saves nothing.
@@ -32,8 +33,7 @@ def connect_mongo(url: str, database: str) -> Database:
         connectTimeoutMS=3000,
         uuidRepresentation="standard",
     )
-    handle: Database = client.get_database(database, codec_options=CodecOptions(tz_aware=True))
-    return handle
+    return Database(client.get_database(database, codec_options=CodecOptions(tz_aware=True)), apart=apart)
 
 
 def connect_redis(url: str, *, timeout_s: float = 5.0) -> "Redis":

@@ -1,12 +1,14 @@
 """Indexes of all collections, and rules that MongoDB itself keeps. Making them again changes nothing."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from models.store.connections import Database
+from models.store.placement import OWNED
 
-__all__ = ["INDEXES", "KEEP_DAYS", "ensure_indexes"]
+__all__ = ["INDEXES", "KEEP_DAYS", "ensure_indexes", "ensure_tenant_indexes"]
 
 KEEP_DAYS = 30
 """Days of history, unless the settings say otherwise."""
@@ -100,10 +102,24 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 
 async def ensure_indexes(database: Database, *, keep_days: int = KEEP_DAYS) -> None:
     """Create what is missing of `INDEXES`, and let history expire after `keep_days`, whatever it was before."""
-    for collection, indexes in INDEXES.items():
-        made = await database[collection].index_information()
-        missing = [index for index in indexes if index.document["name"] not in made]
-        if missing:
-            await database[collection].create_indexes(missing)
+    for collection in INDEXES:
+        await _ensure(database.shared, collection)
     expiry = {"name": _EXPIRY, "expireAfterSeconds": keep_days * _DAY_S}
     await database.command("collMod", "history", index=expiry)
+    if database.apart:
+        async for tenant in database.tenants.find({}, {"_id": 1}):
+            await ensure_tenant_indexes(database, tenant["_id"])
+
+
+async def ensure_tenant_indexes(database: Database, tenant: str) -> None:
+    """Create what is missing in a tenant's own database, and the collections with it; nothing if it has none."""
+    if database.apart:
+        for collection in INDEXES.keys() & OWNED:
+            await _ensure(database.of(tenant), collection)
+
+
+async def _ensure(database: Any, collection: str) -> None:
+    made = await database[collection].index_information()
+    missing = [index for index in INDEXES[collection] if index.document["name"] not in made]
+    if missing:
+        await database[collection].create_indexes(missing)

@@ -1,0 +1,124 @@
+"""Where a tenant's documents live, and the guard that no query goes without a tenant.
+
+A database handle gives ordinary collections for what the installation shares, and guarded ones for what belongs to one
+tenant (`OWNED`). A guarded collection refuses a query or a document that names no tenant, so a repository can't forget
+it, and sends the others to the place of that tenant: the shared database, or one of the tenant's own.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+
+__all__ = ["OWNED", "Database", "MissingTenant", "tenant_database_name"]
+
+OWNED = frozenset({"deliveries", "vehicles", "depots", "audit"})
+"""Collections of which every document belongs to one tenant and every query is about one."""
+
+_BY_FILTER = frozenset(
+    {
+        "count_documents",
+        "delete_many",
+        "delete_one",
+        "find",
+        "find_one",
+        "find_one_and_delete",
+        "find_one_and_replace",
+        "find_one_and_update",
+        "replace_one",
+        "update_many",
+        "update_one",
+    }
+)
+"""Methods whose first argument is a filter."""
+
+
+class MissingTenant(AssertionError):
+    """Raised when a query or a document of a tenant's collection names no tenant: our fault, never the caller's."""
+
+
+def tenant_database_name(shared: str, tenant: str) -> str:
+    """Return the name of a tenant's own database."""
+    return f"{shared}-{tenant}"
+
+
+class Database:
+    """The collections of an installation, as attributes or by name.
+
+    Parameters
+    ----------
+    shared
+        The installation's database.
+    apart
+        Whether each tenant's `OWNED` collections are in a database of its own.
+    """
+
+    def __init__(self, shared: "AsyncIOMotorDatabase[Any]", *, apart: bool = False) -> None:
+        self.shared = shared
+        """The installation's database without the guard, for what looks over all tenants: indexes, migrations."""
+        self.apart = apart
+        self.client: Any = shared.client
+        self.name: str = shared.name
+        self._guarded = {name: _OwnedCollection(self, name) for name in OWNED}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a collection, or what else a Motor database has."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._guarded.get(name) or getattr(self.shared, name)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a collection."""
+        return self._guarded.get(name) or self.shared[name]
+
+    def of(self, tenant: str) -> "AsyncIOMotorDatabase[Any]":
+        """Return the database that holds a tenant's `OWNED` collections."""
+        if not self.apart:
+            return self.shared
+        name = tenant_database_name(self.name, tenant)
+        found: AsyncIOMotorDatabase[Any] = self.client.get_database(name, codec_options=self.shared.codec_options)
+        return found
+
+
+class _OwnedCollection:
+    """One collection of all tenants: finds the tenant in what it is asked."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        if method not in _BY_FILTER:
+            raise MissingTenant(f"{self._name}.{method} names no tenant")
+
+        def call(query: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+            return getattr(self._of(query), method)(query, *args, **options)
+
+        return call
+
+    def insert_one(self, document: Mapping[str, Any], **options: Any) -> Any:
+        """Insert a document where its tenant's are."""
+        return self._of(document).insert_one(document, **options)
+
+    def insert_many(self, documents: Sequence[Mapping[str, Any]], **options: Any) -> Any:
+        """Insert documents of one tenant."""
+        return self._of(*documents).insert_many(documents, **options)
+
+    def bulk_write(self, writes: Sequence[Any], **options: Any) -> Any:
+        """Write what concerns one tenant."""
+        concerned = [getattr(write, "_filter", None) or getattr(write, "_doc", {}) for write in writes]
+        return self._of(*concerned).bulk_write(writes, **options)
+
+    def aggregate(self, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> Any:
+        """Aggregate a tenant's documents; the first stage matches the tenant."""
+        return self._of(pipeline[0].get("$match", {})).aggregate(pipeline, **options)
+
+    def distinct(self, key: str, query: Mapping[str, Any], **options: Any) -> Any:
+        """Return the distinct values of a field in a tenant's documents."""
+        return self._of(query).distinct(key, query, **options)
+
+    def _of(self, *concerned: Mapping[str, Any]) -> Any:
+        tenants = [one.get("tenant") for one in concerned]
+        if not tenants or not isinstance(tenants[0], str) or any(tenant != tenants[0] for tenant in tenants):
+            raise MissingTenant(f"{self._name} is asked without a tenant, or about several")
+        return self._database.of(tenants[0])[self._name]
