@@ -14,14 +14,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 __all__ = [
     "ApiSettings",
     "ArchiveSettings",
+    "EmailSettings",
     "EmbeddedSettings",
     "FanoutSettings",
     "HistorySettings",
     "IngestSettings",
     "LogSettings",
     "MotionSettings",
+    "NotificationSettings",
+    "PushSettings",
     "Settings",
     "ShardSettings",
+    "SmsSettings",
 ]
 
 
@@ -146,6 +150,69 @@ class ApiSettings(_Branch):
     """Origins that browsers may call from; none by default."""
 
 
+class SmsSettings(_Branch):
+    """Who sends SMS."""
+
+    url: SecretStr | None = None
+    """JSON gateway to post to (`https://…`), or an Apprise URL with `{to}`; none leaves messages unsent."""
+    token: SecretStr | None = None
+    """Bearer token of the gateway."""
+    sender: str | None = Field(None, max_length=40)
+    """Number or name that messages come from."""
+    idempotent: bool = True
+    """Whether the gateway sends once what comes twice under one `Idempotency-Key`; if not, what may be sent stays."""
+    failures: int = Field(10, ge=1)
+    """Failures in a row after which the gateway is left alone."""
+    recovery_s: float = Field(120.0, gt=0)
+    """For how long, seconds; then one message tries it out."""
+    timeout_s: float = Field(2.0, gt=0, le=20)
+    """Time limit of one call, seconds."""
+
+
+class EmailSettings(_Branch):
+    """Who sends e-mail."""
+
+    url: SecretStr | None = None
+    """`smtp://user:password@host:587`, `smtps://…`, or an Apprise URL with `{to}`; none leaves messages unsent."""
+    sender: str = Field("outrider@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    """Address that mails come from."""
+    idempotent: bool = False
+    """Whether to send a mail again, under the same Message-ID, that may be sent already."""
+    failures: int = Field(5, ge=1)
+    """Failures in a row after which the server is left alone."""
+    recovery_s: float = Field(60.0, gt=0)
+    """For how long, seconds; then one message tries it out."""
+    timeout_s: float = Field(10.0, gt=0, le=20)
+    """Time limit of one mail, seconds."""
+
+
+class PushSettings(_Branch):
+    """Who sends push messages."""
+
+    url: SecretStr | None = None
+    """JSON gateway to post to (`https://…`), or an Apprise URL with `{to}`; none leaves messages unsent."""
+    token: SecretStr | None = None
+    """Bearer token of the gateway."""
+    idempotent: bool = True
+    """Whether the gateway sends once what comes twice under one `Idempotency-Key`; if not, what may be sent stays."""
+    failures: int = Field(5, ge=1)
+    """Failures in a row after which the gateway is left alone."""
+    recovery_s: float = Field(60.0, gt=0)
+    """For how long, seconds; then one message tries it out."""
+    timeout_s: float = Field(5.0, gt=0, le=20)
+    """Time limit of one call, seconds."""
+
+
+class NotificationSettings(_Branch):
+    """Messages to customers, drivers and users."""
+
+    sms: SmsSettings = SmsSettings()
+    email: EmailSettings = EmailSettings()
+    push: PushSettings = PushSettings()
+    tracking_url: str | None = Field(None, pattern=r"^https?://\S*\{delivery\}\S*$")
+    """Page that shows a customer the way of a delivery, with `{delivery}` for its id; none sends no link."""
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -188,6 +255,7 @@ class Settings(BaseSettings):
     archive: ArchiveSettings = ArchiveSettings()
     fanout: FanoutSettings = FanoutSettings()
     api: ApiSettings = ApiSettings()
+    notifications: NotificationSettings = NotificationSettings()
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

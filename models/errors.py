@@ -17,9 +17,11 @@ __all__ = [
     "IdempotencyMismatch",
     "InvalidInput",
     "Malformed",
+    "MessageRefused",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "OutcomeUnknown",
     "OutriderError",
     "Postponed",
     "ProviderDown",
@@ -193,6 +195,18 @@ class ProviderDown(TryLater):
     """Raised when an outside service fails, is too slow, or has failed so often that it is left alone for a while."""
 
     code = "provider-down"
+
+
+class OutcomeUnknown(ProviderDown):
+    """Raised when an outside service did not answer in time, or made no sense: it may have done what was asked."""
+
+    code = "outcome-unknown"
+
+
+class MessageRefused(OutriderError):
+    """Raised inside when a provider says that a message to this address will never do. Handled there, never shown."""
+
+    code = "message-refused"
 
 
 class Fenced(OutriderError):

@@ -18,7 +18,7 @@ from purgatory.domain.model import OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
 from engine.telemetry.metrics import PROVIDER_CALLS, PROVIDER_CIRCUIT
-from models.errors import ProviderDown
+from models.errors import OutcomeUnknown, ProviderDown
 
 __all__ = ["Breaker"]
 
@@ -74,7 +74,9 @@ class Breaker:
         Raises
         ------
         ProviderDown
-            If the circuit is open, or `work` took too long. Other errors of `work` come out as they are.
+            If the circuit is open: nothing was begun.
+        OutcomeUnknown
+            If `work` took too long: it may have been done. Other errors of `work` come out as they are.
         """
         async with self:
             return await work()
@@ -103,7 +105,7 @@ class Breaker:
             if call.probes:
                 self._probing.release()
         if isinstance(fault, TimeoutError):
-            raise ProviderDown(f"{self.name} took longer than {self._timeout_s:g} s", _SOONEST_S) from fault
+            raise OutcomeUnknown(f"{self.name} took longer than {self._timeout_s:g} s", _SOONEST_S) from fault
 
     async def _let_through(self, circuit: AsyncCircuitBreaker) -> bool:
         """Let a call through or refuse it; return whether it is a probe."""

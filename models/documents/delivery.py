@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from models.documents.document import Document, Instant, Latitude, Line, Longitude, Shape, now
+from models.documents.tenant import Language
+from models.documents.user import Email
 
 __all__ = [
     "CLOSED",
@@ -93,6 +95,9 @@ class Customer(Shape):
 
     name: Line | None = None
     phone: Annotated[str, StringConstraints(max_length=40, pattern=r"^\+?[0-9 ()./-]{3,40}$")] | None = None
+    email: Email | None = None
+    language: Language | None = None
+    """Of messages; none takes the company's."""
 
 
 class TimeWindow(Shape):

@@ -1,0 +1,75 @@
+"""Which events are an occasion for which message."""
+
+import pytest
+
+from engine.notifications.occasions import Occasion, occasions_of
+from models.documents.document import now
+from models.documents.event import Event
+from models.documents.notification import Template
+
+
+def told(kind, **data):
+    event = Event(
+        id="evt_1",
+        tenant="ten_1",
+        time=now(),
+        type=kind,
+        aggregate="dlv_1",
+        sequence=1,
+        actor="usr_1",
+        data={"deliveryId": "dlv_1"} | data,
+    )
+    return [(one.template, one.driver) for one in occasions_of(event)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        ("delivery.created", {}, [("delivery-created", None)]),
+        (
+            "delivery.assigned",
+            {"driverId": "drv_1"},
+            [("delivery-assigned", None), ("driver-assigned", "drv_1")],
+        ),
+        (
+            "delivery.assigned",
+            {"driverId": "drv_2", "previousDriverId": "drv_1"},
+            [
+                ("delivery-assigned", None),
+                ("driver-assigned", "drv_2"),
+                ("driver-unassigned", "drv_1"),
+            ],
+        ),
+        (
+            "delivery.unassigned",
+            {"previousDriverId": "drv_1", "driverId": None},
+            [("driver-unassigned", "drv_1")],
+        ),
+        ("delivery.declined", {"previousDriverId": "drv_1"}, []),
+        ("delivery.cancelled", {"driverId": "drv_1"}, [("driver-unassigned", "drv_1")]),
+        ("delivery.changed", {"fields": ["reference"], "driverId": "drv_1"}, []),
+        (
+            "delivery.changed",
+            {"fields": ["time_window"], "driverId": "drv_1"},
+            [("delivery-rescheduled", None), ("driver-changed", "drv_1")],
+        ),
+        ("delivery.in_transit", {}, [("delivery-on-the-way", None)]),
+        ("driver.stopped", {}, []),
+    ],
+)
+def test_an_event_tells_those_whom_it_concerns(kind, data, expected):
+    assert told(kind, **data) == expected
+
+
+def test_minutes_are_whole_and_never_none():
+    event = Event(
+        id="evt_1",
+        tenant="ten_1",
+        time=now(),
+        type="delivery.imminent",
+        aggregate="dlv_1",
+        sequence=1,
+        actor="engine",
+        data={"deliveryId": "dlv_1", "minutes": 0.2},
+    )
+    assert occasions_of(event) == [Occasion(Template.DELIVERY_ARRIVING_SOON, "dlv_1", minutes=1)]
