@@ -244,6 +244,8 @@ class Settings(BaseSettings):
     """Key that signs access tokens; none makes one in `var` at first start."""
     jwt_secrets: tuple[SecretStr, ...] = ()
     """Keys of access tokens as a JSON list: the first signs, all verify, as does `OUTRIDER_JWT_SECRET` beside them."""
+    master_keys: tuple[SecretStr, ...] = ()
+    """Keys that wrap each tenant's key of personal data, as a JSON list, newest first; none makes one in `var`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
     embedded: EmbeddedSettings = EmbeddedSettings()

@@ -46,6 +46,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             [("tenant", ASCENDING), ("reference", ASCENDING)],
             partialFilterExpression={"reference": {"$type": "string"}},
         ),
+        IndexModel(
+            [("tenant", ASCENDING), ("phoneToken", ASCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"phoneToken": {"$exists": True}},
+        ),
     ],
     "vehicles": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
@@ -95,6 +99,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         # What waits goes after its days; a claim stays.
         IndexModel([("seen", ASCENDING)], expireAfterSeconds=30 * _DAY_S, partialFilterExpression={"waiting": True}),
     ],
+    "data_keys": [IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], unique=True)],
     "idempotency": [IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)],
 }
 """Indexes by collection."""

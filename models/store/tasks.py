@@ -1,4 +1,4 @@
-"""The queue of tasks in MongoDB.
+"""The queue of tasks in MongoDB. What a task has to know is sealed, because it may name people.
 
 It is in MongoDB and not on Redis, because a task has to be stored in the same transaction as the change that asks for
 it: a crash can then neither lose nor invent one. Whoever takes a task moves its `due` ahead; if it dies with the task,
@@ -18,10 +18,13 @@ from models.ids import new_id
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
+from models.store.personal import opened, sealed
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 
 __all__ = ["TaskRepository"]
+
+_COLLECTION = "tasks"
 
 
 class TaskRepository:
@@ -36,8 +39,9 @@ class TaskRepository:
         """Store tasks, in a transaction where one is given. One whose id is there already is left as it is."""
         if not tasks:
             return
+        stored = [await sealed(self._database.vault, _COLLECTION, task.tenant, task.stored()) for task in tasks]
         await self._tasks.bulk_write(
-            [UpdateOne({"_id": task.id}, {"$setOnInsert": _without_id(task)}, upsert=True) for task in tasks],
+            [UpdateOne({"_id": fields.pop("_id")}, {"$setOnInsert": fields}, upsert=True) for fields in stored],
             session=session,
         )
 
@@ -62,10 +66,8 @@ class TaskRepository:
             {"$set": {"claim": claim, "due": moment + datetime.timedelta(seconds=lease_s)}, "$inc": {"attempts": 1}},
         )
         ours = await self._tasks.find({"_id": {"$in": list(found)}, "claim": claim}, {"_id": 1}).to_list(None)
-        return [
-            Task.restored({**found[task["_id"]], "claim": claim, "attempts": found[task["_id"]]["attempts"] + 1})
-            for task in ours
-        ]
+        taken = [await self._opened(found[task["_id"]]) for task in ours]
+        return [Task.restored({**fields, "claim": claim, "attempts": fields["attempts"] + 1}) for fields in taken]
 
     async def done(self, task: Task) -> None:
         """Mark a task as done, if it is still ours."""
@@ -96,7 +98,7 @@ class TaskRepository:
         query: dict[str, Any] = {"tenant": scope.tenant, "state": "dead"}
         if kind is not None:
             query["kind"] = kind
-        return await read_page(self._tasks, Task, query, page, newest_first=True)
+        return await read_page(self._tasks, Task, query, page, newest_first=True, opened=self._opened)
 
     async def revive(self, scope: Scope, task: str) -> Task:
         """Let a dead letter be tried again from the first attempt on.
@@ -113,7 +115,7 @@ class TaskRepository:
         )
         if revived is None:
             raise NotFound("dead letter", task)
-        return Task.restored(revived)
+        return Task.restored(await self._opened(revived))
 
     async def next_due(self, kinds: Sequence[str]) -> datetime.datetime | None:
         """Return when the first of the tasks of these kinds that wait is due."""
@@ -135,12 +137,9 @@ class TaskRepository:
                 if await changes.try_next() is not None:
                     yield None
 
+    async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return await opened(self._database.vault, _COLLECTION, fields["tenant"], fields)
+
 
 def _ours(task: Task) -> dict[str, Any]:
     return {"_id": task.id, "claim": task.claim, "state": "waiting"}
-
-
-def _without_id(task: Task) -> dict[str, Any]:
-    fields = task.stored()
-    del fields["_id"]
-    return fields
