@@ -32,6 +32,7 @@ from api.routers import (
     tracking,
     users,
     vehicles,
+    webhooks,
 )
 from api.routers.page import mount_page
 from api.services import Services
@@ -101,6 +102,7 @@ def _add_routes(app: FastAPI) -> None:
         events,
         audit,
         dead_letters,
+        webhooks,
         health,
     )
     for module in modules:

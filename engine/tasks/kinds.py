@@ -2,6 +2,8 @@
 
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
+from engine.webhooks.follower import WEBHOOK
+from engine.webhooks.tasks import webhook_kind
 from models.store.connections import Database
 
 __all__ = ["task_kinds_of"]
@@ -9,4 +11,4 @@ __all__ = ["task_kinds_of"]
 
 def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind."""
-    return {}
+    return {WEBHOOK: webhook_kind(database, settings.webhooks)}
