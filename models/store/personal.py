@@ -26,6 +26,7 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
     "audit": ("changes",),
     "idempotency": ("body",),
     "tasks": ("payload",),
+    "webhooks": ("secrets.value",),
 }
 """Collection → paths of its personal fields; a path goes through all items of a list on its way."""
 
@@ -76,7 +77,7 @@ def _with(value: Any, steps: list[str], change: Callable[[Any], Any]) -> Any:
         return None
     if not steps:
         return change(value)
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_with(item, steps, change) for item in value]
     if isinstance(value, Mapping) and steps[0] in value:
         return {**value, steps[0]: _with(value[steps[0]], steps[1:], change)}

@@ -51,6 +51,7 @@ class Lanes:
             kept[identifier] = fields
         return kept
 
+
 _COLLECTION = "tasks"
 
 

@@ -9,6 +9,7 @@ from models.errors import Conflict, NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
+from models.store.personal import opened, sealed
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 from models.store.versions import delete_at, replace_at
@@ -18,9 +19,11 @@ __all__ = ["MOST_WEBHOOKS", "WebhookAttemptRepository", "WebhookRepository"]
 MOST_WEBHOOKS = 100
 """Webhooks of one tenant: each event may become a post to every one of them."""
 
+_COLLECTION = "webhooks"
+
 
 class WebhookRepository:
-    """The webhooks of a tenant."""
+    """The webhooks of a tenant; their secrets are sealed in MongoDB."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,11 +37,12 @@ class WebhookRepository:
         Conflict
             If the tenant has as many as it may.
         """
+        stored = await self._stored(webhook)
 
         async def insert(session: Session) -> None:
             if await self._database.webhooks.count_documents({"tenant": webhook.tenant}) >= MOST_WEBHOOKS:
                 raise Conflict(f"a company has {MOST_WEBHOOKS} webhooks at most")
-            await self._database.webhooks.insert_one(webhook.stored(), session=session)
+            await self._database.webhooks.insert_one(stored, session=session)
             await self._outbox.put(session, [announcement])
 
         await in_transaction(self._database, insert)
@@ -54,16 +58,24 @@ class WebhookRepository:
         found = await self._database.webhooks.find_one({"_id": webhook, "tenant": scope.tenant})
         if found is None:
             raise NotFound("webhook", webhook)
-        return Webhook.restored(found)
+        return Webhook.restored(await self._opened(found))
 
     async def page(self, scope: Scope, page: PageRequest) -> Page[Webhook]:
         """Return one page of the tenant's webhooks, oldest first."""
-        return await read_page(self._database.webhooks, Webhook, {"tenant": scope.tenant}, page, newest_first=False)
+        return await read_page(
+            self._database.webhooks,
+            Webhook,
+            {"tenant": scope.tenant},
+            page,
+            newest_first=False,
+            opened=self._opened,
+        )
 
     async def listening(self, tenants: Iterable[str], session: Session) -> list[Webhook]:
-        """Return the webhooks of some tenants that are to be told of events."""
+        """Return the webhooks of some tenants that are to be told of events, without their secrets."""
         query = {"tenant": {"$in": sorted(tenants)}, "enabled": True}
-        return [Webhook.restored(fields) async for fields in self._database.webhooks.find(query, session=session)]
+        found = self._database.webhooks.find(query, {"secrets": 0}, session=session)
+        return [Webhook.restored(fields) async for fields in found]
 
     async def replace(self, webhook: Webhook, expected: int, announcement: Announcement) -> None:
         """Store a changed webhook and its event, if it still is at version `expected`.
@@ -73,9 +85,10 @@ class WebhookRepository:
         VersionConflict
             If somebody was faster.
         """
+        stored = await self._stored(webhook)
 
         async def swap(session: Session) -> None:
-            await replace_at(self._database.webhooks, webhook, expected, session)
+            await replace_at(self._database.webhooks, webhook, expected, session, stored)
             await self._outbox.put(session, [announcement])
 
         await in_transaction(self._database, swap)
@@ -95,6 +108,12 @@ class WebhookRepository:
 
         await in_transaction(self._database, remove)
         await self._database.webhook_attempts.delete_many({"tenant": webhook.tenant, "webhook": webhook.id})
+
+    async def _stored(self, webhook: Webhook) -> dict[str, Any]:
+        return await sealed(self._database.vault, _COLLECTION, webhook.tenant, webhook.stored())
+
+    async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return await opened(self._database.vault, _COLLECTION, fields["tenant"], fields)
 
 
 class WebhookAttemptRepository:

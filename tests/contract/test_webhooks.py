@@ -109,6 +109,9 @@ async def test_a_secret_is_shown_once_and_kept_out_of_the_audit_log(admin, https
         assert webhook["id"] in answer
         assert webhook["secret"] not in answer
         assert rotated["secret"] not in answer
+    stored = str(await database.webhooks.find_one({"_id": webhook["id"]}))
+    assert webhook["secret"] not in stored
+    assert rotated["secret"] not in stored
 
 
 async def test_both_secrets_sign_for_a_day_after_a_rotation(admin, httpserver, database):
