@@ -17,6 +17,7 @@ from api.openapi import DescribedApi
 from api.problems import install_problems
 from api.requests import RequestMiddleware
 from api.routers import (
+    analytics,
     audit,
     auth,
     dead_letters,
@@ -32,7 +33,6 @@ from api.routers import (
     tracking,
     users,
     vehicles,
-    webhooks,
 )
 from api.routers.page import mount_page
 from api.services import Services
@@ -100,9 +100,9 @@ def _add_routes(app: FastAPI) -> None:
         keys,
         tracking,
         events,
+        analytics,
         audit,
         dead_letters,
-        webhooks,
         health,
     )
     for module in modules:

@@ -79,6 +79,7 @@ class DeliveryView(Shape):
     version: int
     status: Status
     driver_id: str | None
+    route_id: str | None
     reference: str | None
     pickup: Place | None
     dropoff: Place
@@ -155,9 +156,6 @@ async def list_deliveries(
     driver_id: Annotated[str | None, Query(alias="driverId")] = None,
     priority: Priority | None = None,
     reference: Annotated[str | None, Query(max_length=200)] = None,
-    phone: Annotated[
-        str | None, Query(pattern=r"^[+ ]?[0-9 ()./-]{3,40}$", description="The customer's, however it is written")
-    ] = None,
     created_from: Annotated[Instant | None, Query(alias="createdFrom")] = None,
     created_to: Annotated[Instant | None, Query(alias="createdTo", description="Not included")] = None,
     sort: Annotated[Literal["createdAt", "-createdAt"], Query(description="Oldest or newest first")] = "-createdAt",
@@ -165,9 +163,7 @@ async def list_deliveries(
     """Return deliveries, newest first unless asked otherwise; a driver sees its own."""
     # one who drives and is linked to no driver has no deliveries
     driver = principal.driver or "" if principal.role in ("driver", "device") else driver_id
-    if phone is not None and phone.startswith(" "):
-        phone = f"+{phone[1:]}"  # a plus that was not percent-encoded
-    wanted = DeliveryFilter(status, driver, priority, reference, created_from, created_to, phone)
+    wanted = DeliveryFilter(status, driver, priority, reference, created_from, created_to)
     repository = DeliveryRepository(services.database)
     found = await repository.page(principal.scope, page, wanted, newest_first=sort == "-createdAt")
     return page_of(found, view_of)
@@ -270,9 +266,9 @@ def require_visible(principal: Principal, delivery: Delivery) -> None:
 def view_of(delivery: Delivery) -> DeliveryView:
     """Return a delivery as it is answered."""
     fields = dict(delivery)
-    for inner in ("tenant", "driver"):
-        del fields[inner]
-    return DeliveryView(**fields, driver_id=delivery.driver, stops=delivery.stops, located=delivery.is_located)
+    del fields["tenant"]
+    named = {"driver_id": fields.pop("driver"), "route_id": fields.pop("route")}
+    return DeliveryView(**fields, **named, stops=delivery.stops, located=delivery.is_located)
 
 
 def _tagged(response: Response, delivery: Delivery) -> DeliveryView:

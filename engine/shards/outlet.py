@@ -91,9 +91,9 @@ class EffectOutlet:
         return joined, steps
 
     async def _write(self, effects: Effects) -> None:
-        await self._motion.add_events(effects.events)
         await self._motion.save_trips(effects.trips)
         await self._motion.save_visits(effects.visits)
+        await self._motion.add_events(effects.events)  # after what they tell of: whoever hears of a trip finds it
         for moment in effects.moments:
             await self._apply(moment)
         watched: dict[str, list[dict[str, object]]] = {}

@@ -1,8 +1,10 @@
 """Repair after late fixes: a driver's trips and visits are derived again, in order of fix time, from history."""
 
 import asyncio
+import datetime
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import structlog
@@ -15,6 +17,8 @@ from engine.registry import DriverRef
 from engine.shards.effects import trip_document, visit_document, visit_records
 from engine.shards.memory import ShardMemory
 from engine.sinks.history import Waiting, read_track
+from models.documents.event import SCHEMA_VERSION
+from models.ids import new_id
 from models.store.connections import Database
 from models.store.motion import MotionRepository
 from models.store.scope import Scope
@@ -80,7 +84,8 @@ class RepairDesk:
             [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
             if row >= 0 and apply_derivation(self._memory.state.drivers, row, derivation):
                 since = start.arrival if start is not None else from_ms
-                await self._store(scope, ref, since, derivation.trips, derivation.visits)
+                until_ms = int(derivation.state["time"][0])
+                await self._store(scope, ref, since, until_ms, derivation.trips, derivation.visits)
                 return
 
     def _profile(self, ref: DriverRef) -> MotionProfile:
@@ -91,9 +96,30 @@ class RepairDesk:
         return self._memory.history.of_driver(partition, number)
 
     async def _store(
-        self, scope: Scope, ref: DriverRef, from_ms: int, trips: NDArray[np.void], visits: NDArray[np.void]
+        self,
+        scope: Scope,
+        ref: DriverRef,
+        from_ms: int,
+        until_ms: int,
+        trips: NDArray[np.void],
+        visits: NDArray[np.void],
     ) -> None:
         made_trips = [trip_document(trip, ref.tenant, ref.id) for trip in trips]
         made_visits = [visit_document(visit, ref.tenant, ref.id) for visit in visits]
         await self._motion.replace_from(scope, ref.id, from_ms + 1, made_trips, made_visits)
+        await self._motion.add_events([_repaired(ref, from_ms + 1, until_ms)])
         log.debug("driver.repaired", trips=len(made_trips), visits=len(made_visits))
+
+
+def _repaired(ref: DriverRef, from_ms: int, until_ms: int) -> dict[str, Any]:
+    """Return the event that a driver's trips and visits of a span are others than told; told twice it harms nobody."""
+    return {
+        "_id": new_id("evt"),
+        "tenant": ref.tenant,
+        "type": "driver.trips_repaired",
+        "aggregate": ref.id,
+        "sequence": from_ms,
+        "schema": SCHEMA_VERSION,
+        "time": datetime.datetime.fromtimestamp(max(from_ms, until_ms) / 1000, tz=datetime.UTC),
+        "data": {"driver": ref.id, "since": from_ms},
+    }

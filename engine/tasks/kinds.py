@@ -1,9 +1,8 @@
 """Which kinds of tasks there are, and who does them."""
 
+from engine.analytics.follower import REBUILD_KIND, rebuild_kind
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
-from engine.webhooks.follower import WEBHOOK
-from engine.webhooks.tasks import webhook_kind
 from models.store.connections import Database
 
 __all__ = ["task_kinds_of"]
@@ -11,4 +10,4 @@ __all__ = ["task_kinds_of"]
 
 def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind."""
-    return {WEBHOOK: webhook_kind(database, settings.webhooks)}
+    return {REBUILD_KIND: rebuild_kind(database)}

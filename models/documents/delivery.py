@@ -142,6 +142,8 @@ class Delivery(Document):
     status: Status = Status.PENDING
     driver: str | None = None
     """Who has it, `drv_…`."""
+    route: str | None = None
+    """The planned route that it belongs to, `rte_…`."""
     reference: Line | None = None
     """What the customer's own systems call it."""
     pickup: Place | None = None

@@ -46,10 +46,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             [("tenant", ASCENDING), ("reference", ASCENDING)],
             partialFilterExpression={"reference": {"$type": "string"}},
         ),
-        IndexModel(
-            [("tenant", ASCENDING), ("phoneToken", ASCENDING), ("_id", DESCENDING)],
-            partialFilterExpression={"phoneToken": {"$exists": True}},
-        ),
     ],
     "vehicles": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
@@ -67,7 +63,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
         IndexModel([("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
         IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
-        IndexModel([("tenant", ASCENDING), ("time", ASCENDING), ("number", ASCENDING)]),
     ],
     "audit": [
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
@@ -76,11 +71,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     "tasks": [
         # What is done or dead is in neither of these, so a claim costs nothing however much was done.
-        IndexModel(
-            [("kind", ASCENDING), ("due", ASCENDING), ("lane", ASCENDING)],
-            partialFilterExpression={"state": "waiting"},
-            name="due-by-lane",
-        ),
+        IndexModel([("kind", ASCENDING), ("due", ASCENDING)], partialFilterExpression={"state": "waiting"}, name="due"),
         IndexModel(
             [("tenant", ASCENDING), ("_id", DESCENDING)], partialFilterExpression={"state": "dead"}, name="dead"
         ),
@@ -93,6 +84,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     "trips": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
     "visits": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
+    # Everything that a question for figures asks is one range of this one; what keys there are is answered by it alone.
+    "analytics_buckets": [
+        IndexModel([(name, ASCENDING) for name in ("tenant", "generation", "level", "key", "period")]),
+    ],
     # A track is one range of the first; the second drops chunks after their days.
     "history": [
         IndexModel([("d", ASCENDING), ("to", ASCENDING)]),
@@ -103,13 +98,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("device", ASCENDING)], unique=True),
         # What waits goes after its days; a claim stays.
         IndexModel([("seen", ASCENDING)], expireAfterSeconds=30 * _DAY_S, partialFilterExpression={"waiting": True}),
-    ],
-    "data_keys": [IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], unique=True)],
-    "webhooks": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
-    "webhook_attempts": [
-        IndexModel([("tenant", ASCENDING), ("webhook", ASCENDING), ("_id", DESCENDING)]),
-        IndexModel([("tenant", ASCENDING), ("webhook", ASCENDING), ("ok", ASCENDING), ("_id", DESCENDING)]),
-        IndexModel([("time", ASCENDING)], expireAfterSeconds=30 * _DAY_S),
     ],
     "idempotency": [IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)],
 }

@@ -20,6 +20,7 @@ COMMANDS = {
     "replay": ("outrider.cli.replay:replay", "Stream a recorded trace into a running Outrider."),
     "doctor": ("outrider.cli.doctor:doctor", "Check this machine, and say what to do."),
     "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
+    "analytics": ("outrider.cli.analytics:analytics", "Look after the figures."),
     "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
     "keys": ("outrider.cli.keys:keys", "Change the keys that sign access tokens."),
     "docs": ("outrider.cli.docs:docs", "Write the reference pages from the code."),

@@ -1,0 +1,1 @@
+"""Figures of deliveries and drivers: kept current by events, rebuilt from the truth, both by the same pure rules."""

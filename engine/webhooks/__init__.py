@@ -1,1 +1,0 @@
-"""Telling a tenant's own servers what happens, by the Standard Webhooks specification."""
