@@ -33,6 +33,7 @@ from api.routers import (
     tracking,
     users,
     vehicles,
+    webhooks,
 )
 from api.routers.page import mount_page
 from api.services import Services
@@ -103,6 +104,7 @@ def _add_routes(app: FastAPI) -> None:
         analytics,
         audit,
         dead_letters,
+        webhooks,
         health,
     )
     for module in modules:

@@ -42,7 +42,7 @@ async def create_once(
     identifier = _digest(principal.tenant, principal.subject, request.url.path, key)
     # keyed, because a body may hold a password that could be guessed
     fingerprints = request.app.state.services.authenticator.fingerprints(await request.body())
-    first = await answers.claim(identifier, fingerprints)
+    first = await answers.claim(principal.scope, identifier, fingerprints)
     if first is not None:
         return _created(first)
     try:
@@ -50,7 +50,7 @@ async def create_once(
     except BaseException:
         await answers.release(identifier)
         raise
-    await answers.keep(identifier, body)
+    await answers.keep(principal.scope, identifier, body)
     return _created(body)
 
 

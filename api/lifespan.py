@@ -33,8 +33,11 @@ def lifespan_of(settings: Settings) -> Callable[[FastAPI], contextlib.AbstractAs
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
-    database = connect_mongo(_url("MONGO", settings.mongo_url), settings.database, apart=settings.tenants_apart)
+    database = connect_mongo(
+        _url("MONGO", settings.mongo_url), settings.database, settings.master_keys, apart=settings.tenants_apart
+    )
     stack.callback(database.client.close)
+    await database.vault.check()
     redis = connect_redis(_url("REDIS", settings.redis_url))
     stack.push_async_callback(redis.aclose)
     registry = DriverRegistry(database, settings.log.partitions)

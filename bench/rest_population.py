@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+from pymongo import UpdateOne
 from rich.progress import Progress
 
 from bench.plain_rest import DATABASE as PLAIN_DATABASE
@@ -18,7 +19,9 @@ from bench.rest_load import Known
 from bench.rest_requests import delivery_body
 from bench.stack import Account, Stack
 from models.store.connections import Database
+from models.store.deliveries import PHONE_TOKEN
 from models.store.indexes import INDEXES
+from models.store.personal import KEY_NUMBER
 
 __all__ = ["Population", "populate"]
 
@@ -26,6 +29,7 @@ SEED = 11
 CLOSED_SHARE = 0.75  # of a company's deliveries lie behind it
 WAITING_SHARE = 0.10
 _BULK = 1000
+_SEALED = ("customer", "pickup", "dropoff", "notes")
 _AT_ONCE = 2
 _RELAYED_WITHIN_S = 300.0
 
@@ -47,7 +51,7 @@ async def populate(stack: Stack, account: Account, database: Database, deliverie
     closed = [one for one in made if one["status"] == "pending"][: round(deliveries * CLOSED_SHARE)]
     await _close(database, account, [one["id"] for one in closed])
     await _relayed(database)
-    await _copy(database, account)
+    await _copy(database, account, made)
     done = {one["id"] for one in closed}
     rest = [Known(one["id"], one["status"], one["version"]) for one in made if one["id"] not in done]
     return Population(
@@ -102,7 +106,8 @@ async def _relayed(database: Database) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _copy(database: Database, account: Account) -> None:
+async def _copy(database: Database, account: Account, made: Sequence[dict[str, Any]]) -> None:
+    """Copy the deliveries for the plain service, which keeps in clear what Outrider seals."""
     plain: Any = database.client[PLAIN_DATABASE]["deliveries"]
     await plain.create_indexes(list(INDEXES["deliveries"]))
     stages: list[dict[str, Any]] = [
@@ -111,6 +116,12 @@ async def _copy(database: Database, account: Account) -> None:
         {"$merge": {"into": {"db": PLAIN_DATABASE, "coll": "deliveries"}}},
     ]
     await database.deliveries.aggregate(stages).to_list(None)
+    sealed = {KEY_NUMBER: "", PHONE_TOKEN: ""}
+    in_clear = [
+        UpdateOne({"_id": one["id"]}, {"$set": {name: one[name] for name in _SEALED}, "$unset": sealed}) for one in made
+    ]
+    for first in range(0, len(in_clear), _BULK):
+        await plain.bulk_write(in_clear[first : first + _BULK], ordered=False)
     positions: Any = database.client[PLAIN_DATABASE]["positions"]
     spot = {"latitude": 41.15, "longitude": -8.61, "speed": 8.5}
     await positions.insert_many([{"_id": driver, **spot} for driver in account.drivers])

@@ -110,6 +110,7 @@ class Host:
         await _timed("stores.started", self._start_stores())
         database, redis = self._connect()
         await ensure_indexes(database, keep_days=self.settings.history.keep_days)
+        await database.vault.check()
         await _timed("ray.started", asyncio.to_thread(self._start_ray))
         self._stack.push_async_callback(asyncio.to_thread, ray.shutdown)
         await self._start_processes(ShardSupervisor(self.settings, redis), listener)
@@ -153,6 +154,8 @@ class Host:
         resolved: dict[str, Any] = {}
         if not self.settings.signing_secrets:
             resolved["jwt_secrets"] = tuple(map(SecretStr, read_secrets(self._var, "jwt")))
+        if not self.settings.master_keys:
+            resolved["master_keys"] = tuple(map(SecretStr, read_secrets(self._var, "master")))
         if self.settings.redis_url is None:
             self._redis_server = EmbeddedRedis(self._var / "redis", appendfsync=self.settings.log.appendfsync)
             await self._redis_server.start()
@@ -169,7 +172,10 @@ class Host:
         mongo, address = self.settings.mongo_url, self.settings.redis_url
         if mongo is None or address is None:
             raise BadSettings("the addresses of the stores are missing")
-        database = connect_mongo(mongo.get_secret_value(), self.settings.database, apart=self.settings.tenants_apart)
+        settings = self.settings
+        database = connect_mongo(
+            mongo.get_secret_value(), settings.database, settings.master_keys, apart=settings.tenants_apart
+        )
         redis = connect_redis(address.get_secret_value())
         self._stack.callback(database.client.close)
         self._stack.push_async_callback(redis.aclose)
@@ -276,8 +282,9 @@ class Host:
             secret: SecretStr | None = getattr(settings, name)
             if secret is not None:
                 environment[f"OUTRIDER_{name.upper()}"] = secret.get_secret_value()
-        keys = [secret.get_secret_value() for secret in settings.jwt_secrets]
-        environment["OUTRIDER_JWT_SECRETS"] = msgspec.json.encode(keys).decode()
+        for name in ("jwt_secrets", "master_keys"):
+            keys = [secret.get_secret_value() for secret in getattr(settings, name)]
+            environment[f"OUTRIDER_{name.upper()}"] = msgspec.json.encode(keys).decode()
         return {**os.environ, **environment}
 
     async def _note_pids(self) -> None:

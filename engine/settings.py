@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "ShardSettings",
     "SmsSettings",
+    "WebhookSettings",
 ]
 
 
@@ -131,6 +132,25 @@ class FanoutSettings(_Branch):
     """Most subscriptions of one connection."""
     send_timeout_s: float = Field(10.0, gt=0)
     """A connection that takes no frame for this long is closed, seconds."""
+
+
+class WebhookSettings(_Branch):
+    """Events posted to tenants' own servers."""
+
+    allow_private: bool = False
+    """Whether webhooks may lead to private, loopback and link-local addresses, for servers of your own network."""
+    allow_http: bool = False
+    """Whether webhooks may lead to plain `http` addresses; loopback ones may, where private ones are allowed."""
+    timeout_s: float = Field(15.0, gt=0, le=60)
+    """How long one try may take, from the name to the answer, seconds."""
+    connect_timeout_s: float = Field(5.0, gt=0, le=60)
+    """How long the connection alone may take, seconds."""
+    at_once: int = Field(64, ge=1, le=10_000)
+    """Tries under way at once, of all tenants."""
+    at_once_each: int = Field(4, ge=1, le=1000)
+    """Tries under way at once to one webhook, so that a slow one does not hold up others."""
+    disable_after_h: float = Field(120.0, gt=0)
+    """A webhook at which nothing but failures came in for this long is disabled, hours."""
 
 
 class ApiSettings(_Branch):
@@ -244,6 +264,8 @@ class Settings(BaseSettings):
     """Key that signs access tokens; none makes one in `var` at first start."""
     jwt_secrets: tuple[SecretStr, ...] = ()
     """Keys of access tokens as a JSON list: the first signs, all verify, as does `OUTRIDER_JWT_SECRET` beside them."""
+    master_keys: tuple[SecretStr, ...] = ()
+    """Keys that wrap each tenant's key of personal data, as a JSON list, newest first; none makes one in `var`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
     embedded: EmbeddedSettings = EmbeddedSettings()
@@ -254,6 +276,7 @@ class Settings(BaseSettings):
     history: HistorySettings = HistorySettings()
     archive: ArchiveSettings = ArchiveSettings()
     fanout: FanoutSettings = FanoutSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     notifications: NotificationSettings = NotificationSettings()
 

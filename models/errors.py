@@ -30,6 +30,7 @@ __all__ = [
     "TooLarge",
     "TryLater",
     "Undoable",
+    "Unreadable",
     "UnsupportedContent",
     "VersionConflict",
     "check_version",
@@ -207,6 +208,12 @@ class MessageRefused(OutriderError):
     """Raised inside when a provider says that a message to this address will never do. Handled there, never shown."""
 
     code = "message-refused"
+
+
+class Unreadable(TryLater):
+    """Raised when sealed personal data can't be opened: its key is not here, or somebody changed the bytes."""
+
+    code = "unreadable"
 
 
 class Fenced(OutriderError):

@@ -20,7 +20,7 @@ from engine.registry import DriverRegistry
 from engine.settings import Settings
 from models.store.connections import connect_mongo, connect_redis
 from models.store.indexes import ensure_indexes
-from tests.stack import Stores
+from tests.stack import MASTER_KEYS, Stores
 
 PASSWORD = "correct horse battery"
 
@@ -58,9 +58,13 @@ class Caller:
 @contextlib.asynccontextmanager
 async def running_api(stores: Stores, prefix: str, **fields: Any) -> AsyncIterator[tuple[FastAPI, Services]]:
     """Run the application's parts, but for the shards and their live feeds, with these settings beside the usual."""
-    usual = {"database": "outrider_test", "jwt_secret": SecretStr("0123456789abcdef" * 4)}
+    usual = {
+        "database": "outrider_test",
+        "jwt_secret": SecretStr("0123456789abcdef" * 4),
+        "master_keys": MASTER_KEYS,
+    }
     settings = Settings(prefix=prefix, **(usual | fields))
-    database = connect_mongo(stores.mongo_url, settings.database, apart=settings.tenants_apart)
+    database = connect_mongo(stores.mongo_url, settings.database, settings.master_keys, apart=settings.tenants_apart)
     redis = connect_redis(stores.redis_url)
     await ensure_indexes(database)
     registry, appender = DriverRegistry(database, settings.log.partitions), LogAppender(redis, settings)

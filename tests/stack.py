@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
 
+MASTER_KEYS = (SecretStr("the master key of the tests' personal data"),)
 READY_WITHIN_S = 180.0  # other work may share the machine
 
 

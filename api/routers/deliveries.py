@@ -156,6 +156,9 @@ async def list_deliveries(
     driver_id: Annotated[str | None, Query(alias="driverId")] = None,
     priority: Priority | None = None,
     reference: Annotated[str | None, Query(max_length=200)] = None,
+    phone: Annotated[
+        str | None, Query(pattern=r"^[+ ]?[0-9 ()./-]{3,40}$", description="The customer's, however it is written")
+    ] = None,
     created_from: Annotated[Instant | None, Query(alias="createdFrom")] = None,
     created_to: Annotated[Instant | None, Query(alias="createdTo", description="Not included")] = None,
     sort: Annotated[Literal["createdAt", "-createdAt"], Query(description="Oldest or newest first")] = "-createdAt",
@@ -163,7 +166,9 @@ async def list_deliveries(
     """Return deliveries, newest first unless asked otherwise; a driver sees its own."""
     # one who drives and is linked to no driver has no deliveries
     driver = principal.driver or "" if principal.role in ("driver", "device") else driver_id
-    wanted = DeliveryFilter(status, driver, priority, reference, created_from, created_to)
+    if phone is not None and phone.startswith(" "):
+        phone = f"+{phone[1:]}"  # a plus that was not percent-encoded
+    wanted = DeliveryFilter(status, driver, priority, reference, created_from, created_to, phone)
     repository = DeliveryRepository(services.database)
     found = await repository.page(principal.scope, page, wanted, newest_first=sort == "-createdAt")
     return page_of(found, view_of)

@@ -15,7 +15,7 @@ from models.documents.event import Event
 from models.errors import InvalidInput
 from models.store.events import EventRepository
 
-__all__ = ["router"]
+__all__ = ["place_of", "router"]
 
 router = APIRouter(prefix="/events", tags=["events"])
 _PLACE = re.compile(r"^[0-9]{1,18}$")
@@ -68,7 +68,7 @@ async def list_events(
     """
     events = EventRepository(services.database)
     newest = await events.newest()
-    place = _place(cursor) if cursor is not None else {"oldest": 0, "newest": newest}[start]
+    place = place_of(cursor) if cursor is not None else {"oldest": 0, "newest": newest}[start]
     found = await events.after(principal.scope, place, limit + 1, types, aggregate)
     shown, more = found[:limit], len(found) > limit
     # at the end of the feed the next page begins after all of it, also after what the filter left out
@@ -76,7 +76,14 @@ async def list_events(
     return EventPage(items=[_view(event) for event in shown], next=opaque(str(seen)), more=more)
 
 
-def _place(cursor: str) -> int:
+def place_of(cursor: str) -> int:
+    """Return the place in the feed that a cursor stands for.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no cursor of the feed.
+    """
     place = transparent(cursor)
     if not _PLACE.match(place):
         raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")])

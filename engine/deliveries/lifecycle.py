@@ -184,7 +184,6 @@ def _told(changed: Delivery, before: Delivery, command: Assign | Move) -> dict[s
     }
     if before.driver not in (None, changed.driver):
         told["previousDriverId"] = before.driver
-    if isinstance(command, Move):
-        told |= {"notes": command.notes} if command.notes else {}
-        told |= {"location": command.location.model_dump()} if command.location else {}
+    if isinstance(command, Move) and command.location:  # notes may name people, and events go far: they stay at home
+        told["location"] = command.location.model_dump()
     return told

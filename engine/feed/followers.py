@@ -3,6 +3,7 @@
 from engine.analytics.follower import FigureFollower
 from engine.feed.feed import Follower
 from engine.settings import Settings
+from engine.webhooks.follower import WebhookFollower
 from models.store.connections import Database
 
 __all__ = ["followers_of"]
@@ -10,4 +11,4 @@ __all__ = ["followers_of"]
 
 def followers_of(database: Database, settings: Settings) -> list[Follower]:
     """Return all followers of this installation."""
-    return [FigureFollower(database)]
+    return [WebhookFollower(database), FigureFollower(database)]

@@ -76,7 +76,12 @@ class ShardActor:
         settings = self._settings
         if settings.mongo_url is None or settings.redis_url is None:
             raise ValueError("a shard needs the addresses of its stores")
-        database = connect_mongo(settings.mongo_url.get_secret_value(), settings.database, apart=settings.tenants_apart)
+        database = connect_mongo(
+            settings.mongo_url.get_secret_value(),
+            settings.database,
+            settings.master_keys,
+            apart=settings.tenants_apart,
+        )
         self._redis = connect_redis(settings.redis_url.get_secret_value())
         return Shard(self._index, settings, database, self._redis, _ports(database, settings))
 

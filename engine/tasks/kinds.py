@@ -3,6 +3,8 @@
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
+from engine.webhooks.follower import WEBHOOK
+from engine.webhooks.tasks import webhook_kind
 from models.store.connections import Database
 
 __all__ = ["task_kinds_of"]
@@ -10,4 +12,4 @@ __all__ = ["task_kinds_of"]
 
 def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind."""
-    return {REBUILD_KIND: rebuild_kind(database)}
+    return {WEBHOOK: webhook_kind(database, settings.webhooks), REBUILD_KIND: rebuild_kind(database)}

@@ -6,6 +6,7 @@ At-least-once: a task whose worker dies comes back when its lease is over, so wh
 import asyncio
 import contextlib
 import datetime
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from models.errors import Postponed, TryLater, Undoable
 from models.ids import new_id
 from models.store.connections import Database
 from models.store.outbox import Announcement
-from models.store.tasks import TaskRepository
+from models.store.tasks import Lanes, TaskRepository
 
 __all__ = ["TaskKind", "TaskWorker"]
 
@@ -43,8 +44,12 @@ class TaskKind:
     """Pauses between attempts, seconds; there is one attempt more."""
     at_once: int = 16
     """Most tasks of the kind that one worker does at once."""
+    at_once_each: int | None = None
+    """Most of them in one lane, where lanes are told apart."""
     timeout_s: float = 30.0
     """Limit of one attempt, seconds."""
+    close: Callable[[], Awaitable[None]] | None = None
+    """Lets go of what `handle` holds, when the worker has stopped."""
 
 
 class TaskWorker:
@@ -62,6 +67,7 @@ class TaskWorker:
         self._tasks = TaskRepository(database)
         self._kinds = kinds
         self._running = dict.fromkeys(kinds, 0)
+        self._lanes: dict[str, Counter[str]] = {name: Counter() for name in kinds}
         self._bell = asyncio.Event()
         self._supervisor = Supervisor("tasks")
         self._supervisor.run("tasks-listen", self._listen)
@@ -74,6 +80,9 @@ class TaskWorker:
     async def stop(self) -> None:
         """Stop; what was begun comes back later. May be called twice."""
         await self._supervisor.stop()
+        for kind in self._kinds.values():
+            if kind.close is not None:
+                await kind.close()
 
     async def _listen(self) -> None:
         async for _ in self._tasks.arrivals():
@@ -81,6 +90,7 @@ class TaskWorker:
 
     async def _serve(self) -> None:
         self._running = dict.fromkeys(self._kinds, 0)
+        self._lanes = {name: Counter() for name in self._kinds}
         async with asyncio.TaskGroup() as group:
             while True:
                 self._bell.clear()
@@ -94,15 +104,25 @@ class TaskWorker:
             room = kind.at_once - self._running[name]
             if room <= 0:
                 continue
-            for task in await self._tasks.claim(name, room, kind.timeout_s + _LEASE_MARGIN_S):
+            for task in await self._tasks.claim(name, room, kind.timeout_s + _LEASE_MARGIN_S, self._lanes_of(name)):
                 self._running[name] += 1
+                if task.lane is not None:
+                    self._lanes[name][task.lane] += 1
                 group.create_task(self._do(task, kind), name=f"task-{task.id}")
                 begun = True
         return begun
 
+    def _lanes_of(self, name: str) -> Lanes | None:
+        room = self._kinds[name].at_once_each
+        return None if room is None else Lanes(room, self._lanes[name])
+
     async def _wait(self) -> None:
-        """Wait for a new task, for one that ends, or until the next is due."""
-        free = [name for name, kind in self._kinds.items() if self._running[name] < kind.at_once]
+        """Wait for a new task, for one that ends, or until the next is due that has room."""
+        free = {
+            name: lanes.full() if (lanes := self._lanes_of(name)) is not None else []
+            for name, kind in self._kinds.items()
+            if self._running[name] < kind.at_once
+        }
         due = await self._tasks.next_due(free)
         pause_s = _SWEEP_S if due is None else (due - now()).total_seconds()
         with contextlib.suppress(TimeoutError):
@@ -117,6 +137,8 @@ class TaskWorker:
             log.warning("task.lost", tenant=task.tenant, task=task.id, kind=task.kind, error=str(error))
         finally:
             self._running[task.kind] -= 1
+            if task.lane is not None:
+                self._lanes[task.kind] -= Counter([task.lane])  # which also forgets a lane that is empty
             self._bell.set()
 
     async def _attempt(self, task: Task, kind: TaskKind) -> str:
@@ -159,6 +181,7 @@ def _told(task: Task, error: str) -> Announcement:
         aggregate=task.id,
         sequence=1,
         actor="engine",
-        data={"taskId": task.id, "kind": task.kind, "attempts": task.attempts, "error": error},
+        data={"taskId": task.id, "kind": task.kind, "attempts": task.attempts, "error": error}
+        | ({"lane": task.lane} if task.lane is not None else {}),
     )
     return Announcement(event)

@@ -9,7 +9,9 @@ from models.ids import new_id
 
 __all__ = ["AuditEntry", "FieldChange", "audit_entry"]
 
-_UNSAID = frozenset({"_id", "tenant", "version", "updatedAt", "history", "passwordHash", "digest", "tokensSince"})
+_UNSAID = frozenset(
+    {"_id", "tenant", "version", "updatedAt", "history", "passwordHash", "digest", "secrets", "tokensSince"}
+)
 """Fields that never come into the log: secrets, and what only says that something changed."""
 
 

@@ -18,6 +18,8 @@ class Task(Document):
     """Who does it, such as `webhook`."""
     payload: dict[str, Any] = Field(default_factory=dict)
     """What the one who does it has to know; dropped when it is done."""
+    lane: str | None = None
+    """What it shares with others of its kind, such as the server that they ask; a slow lane holds up no other."""
     due: Instant = Field(default_factory=now)
     """Not before. While somebody works on it: when it is taken for lost and given to another."""
     state: TaskState = "waiting"

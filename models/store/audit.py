@@ -1,4 +1,7 @@
-"""The audit log in MongoDB. It is written with each change, in `models.store.outbox`; nothing here changes it."""
+"""The audit log in MongoDB. It is written with each change, in `models.store.outbox`; nothing here changes it.
+
+What a change was of is sealed, because it may be anything that a document says.
+"""
 
 import datetime
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from typing import Any
 from models.documents.audit import AuditEntry
 from models.store.connections import Database
 from models.store.paging import Page, PageRequest, read_page
+from models.store.personal import opened
 from models.store.scope import Scope
 
 __all__ = ["AuditFilter", "AuditRepository"]
@@ -29,6 +33,7 @@ class AuditRepository:
 
     def __init__(self, database: Database) -> None:
         self._audit: Any = database["audit"]
+        self._vault = database.vault
 
     async def page(self, scope: Scope, page: PageRequest, wanted: AuditFilter) -> Page[AuditEntry]:
         """Return one page of entries, newest first."""
@@ -39,4 +44,7 @@ class AuditRepository:
         bounds = {"$gte": wanted.since, "$lt": wanted.until}
         if between := {sign: moment for sign, moment in bounds.items() if moment is not None}:
             query["at"] = between
-        return await read_page(self._audit, AuditEntry, query, page, newest_first=True)
+        return await read_page(self._audit, AuditEntry, query, page, newest_first=True, opened=self._opened)
+
+    async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return await opened(self._vault, "audit", fields["tenant"], fields)

@@ -3,22 +3,26 @@
 Motor is imported in this room alone, so that moving to PyMongo's own async API touches little.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from models.store.placement import Database
+from models.store.vault import Vault
 
 __all__ = ["Database", "connect_mongo", "connect_redis"]
 
 
-def connect_mongo(url: str, database: str, *, apart: bool = False) -> Database:
+def connect_mongo(url: str, database: str, master_keys: Sequence[SecretStr] = (), *, apart: bool = False) -> Database:
     """Return a database handle with majority writes that are in the journal; it connects at first use.
 
+    Without `master_keys` it can neither read nor write personal data (`models.store.vault`).
     `apart` says whether each tenant has a database of its own (`models.store.placement`), the same in every process.
 
     Times come back in UTC with their zone. Nothing is compressed unless the address asks for it (`?compressors=zstd`):
@@ -33,7 +37,8 @@ def connect_mongo(url: str, database: str, *, apart: bool = False) -> Database:
         connectTimeoutMS=3000,
         uuidRepresentation="standard",
     )
-    return Database(client.get_database(database, codec_options=CodecOptions(tz_aware=True)), apart=apart)
+    shared = client.get_database(database, codec_options=CodecOptions(tz_aware=True))
+    return Database(shared, Vault(shared["data_keys"], master_keys), apart=apart)
 
 
 def connect_redis(url: str, *, timeout_s: float = 5.0) -> "Redis":

@@ -8,15 +8,21 @@ from typing import Any
 from models.documents.delivery import Delivery, Priority, Status
 from models.documents.event import Event
 from models.errors import NotFound
+from models.phones import has_country, normal_phone
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
+from models.store.personal import opened, sealed
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 from models.store.versions import replace_at
 
-__all__ = ["DeliveryFilter", "DeliveryRepository"]
+__all__ = ["PHONE_TOKEN", "DeliveryFilter", "DeliveryRepository"]
 
+PHONE_TOKEN = "phoneToken"  # noqa: S105  # the name of a field
+"""Field that stands for the customer's phone number in an index."""
+
+_COLLECTION = "deliveries"
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
 
@@ -31,10 +37,12 @@ class DeliveryFilter:
     created_from: datetime.datetime | None = None
     created_to: datetime.datetime | None = None
     """Not included."""
+    phone: str | None = None
+    """The customer's, however it is written."""
 
 
 class DeliveryRepository:
-    """The deliveries of a tenant."""
+    """The deliveries of a tenant; what is personal in them is sealed in MongoDB."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,9 +50,10 @@ class DeliveryRepository:
 
     async def create(self, deliveries: Sequence[Delivery], announcements: Sequence[Announcement]) -> None:
         """Store new deliveries and their events, all or none."""
+        stored = [await self._stored(delivery) for delivery in deliveries]
 
         async def insert(session: Session) -> None:
-            await self._database.deliveries.insert_many([one.stored() for one in deliveries], session=session)
+            await self._database.deliveries.insert_many(stored, session=session)
             await self._outbox.put(session, announcements)
 
         await in_transaction(self._database, insert)
@@ -57,9 +66,10 @@ class DeliveryRepository:
         VersionConflict
             If somebody was faster.
         """
+        stored = await self._stored(delivery)
 
         async def swap(session: Session) -> None:
-            await replace_at(self._database.deliveries, delivery, expected, session)
+            await replace_at(self._database.deliveries, delivery, expected, session, stored)
             await self._outbox.put(session, announcements)
 
         await in_transaction(self._database, swap)
@@ -75,7 +85,7 @@ class DeliveryRepository:
         found = await self._database.deliveries.find_one({"_id": delivery, "tenant": scope.tenant})
         if found is None:
             raise NotFound("delivery", delivery)
-        return Delivery.restored(found)
+        return Delivery.restored(await self._opened(found))
 
     async def events(self, scope: Scope, delivery: str) -> list[Event]:
         """Return what happened to a delivery, motion at its stops included, by number within the delivery."""
@@ -88,7 +98,32 @@ class DeliveryRepository:
     ) -> Page[Delivery]:
         """Return one page of the tenant's deliveries in the order of their making."""
         query = {"tenant": scope.tenant} | _query(wanted)
-        return await read_page(self._database.deliveries, Delivery, query, page, newest_first=newest_first)
+        if wanted.phone is not None:
+            query[PHONE_TOKEN] = {"$in": await self._phone_tokens(scope.tenant, wanted.phone)}
+        return await read_page(
+            self._database.deliveries, Delivery, query, page, newest_first=newest_first, opened=self._opened
+        )
+
+    async def _stored(self, delivery: Delivery) -> dict[str, Any]:
+        fields = await sealed(self._database.vault, _COLLECTION, delivery.tenant, delivery.stored())
+        if (phone := delivery.customer.phone) is not None:
+            keys = await self._database.vault.keys(delivery.tenant)
+            fields[PHONE_TOKEN] = keys.token(await self._normal(delivery.tenant, phone))
+        return fields
+
+    async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return await opened(self._database.vault, _COLLECTION, fields["tenant"], fields)
+
+    async def _phone_tokens(self, tenant: str, phone: str) -> list[bytes]:
+        """Return what may stand for a phone number, also under a data key that another process made just now."""
+        keys = await self._database.vault.reread(tenant)
+        return keys.all_tokens(await self._normal(tenant, phone))
+
+    async def _normal(self, tenant: str, phone: str) -> str:
+        if has_country(phone):
+            return normal_phone(phone, None)
+        found = await self._database.tenants.find_one({"_id": tenant}, {"settings.country": 1})
+        return normal_phone(phone, found.get("settings", {}).get("country") if found else None)
 
 
 def _query(wanted: DeliveryFilter) -> dict[str, Any]:

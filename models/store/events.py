@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import ReturnDocument, UpdateOne
 
 from models.documents.event import Event
+from models.errors import NotFound
 from models.store.connections import Database
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
@@ -100,6 +101,29 @@ class EventRepository:
         if types:
             query["$or"] = [_of_type(wanted) for wanted in types]
         return await self._read(query, limit)
+
+    async def get(self, scope: Scope, event: str) -> Event:
+        """Return one event.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such event.
+        """
+        found = await self._database.events.find_one({"_id": event, "tenant": scope.tenant})
+        if found is None:
+            raise NotFound("event", event)
+        return Event.restored(found)
+
+    async def place_before(self, scope: Scope, moment: datetime.datetime) -> int:
+        """Return the place in the feed after which everything is that happened to the tenant from a moment on."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"tenant": scope.tenant, "time": {"$gte": moment}, "number": {"$gt": 0}}},
+            {"$group": {"_id": None, "first": {"$min": "$number"}}},
+        ]
+        async for found in self._database.events.aggregate(pipeline):
+            return int(found["first"]) - 1
+        return await self.newest()
 
     async def arrivals(self) -> AsyncIterator[None]:
         """Yield when events have been stored, as soon as MongoDB tells; also once at the start."""

@@ -46,6 +46,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             [("tenant", ASCENDING), ("reference", ASCENDING)],
             partialFilterExpression={"reference": {"$type": "string"}},
         ),
+        IndexModel(
+            [("tenant", ASCENDING), ("phoneToken", ASCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"phoneToken": {"$exists": True}},
+        ),
     ],
     "vehicles": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
@@ -63,6 +67,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
         IndexModel([("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
         IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
+        IndexModel([("tenant", ASCENDING), ("time", ASCENDING), ("number", ASCENDING)]),
     ],
     "audit": [
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
@@ -71,7 +76,11 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     "tasks": [
         # What is done or dead is in neither of these, so a claim costs nothing however much was done.
-        IndexModel([("kind", ASCENDING), ("due", ASCENDING)], partialFilterExpression={"state": "waiting"}, name="due"),
+        IndexModel(
+            [("kind", ASCENDING), ("due", ASCENDING), ("lane", ASCENDING)],
+            partialFilterExpression={"state": "waiting"},
+            name="due-by-lane",
+        ),
         IndexModel(
             [("tenant", ASCENDING), ("_id", DESCENDING)], partialFilterExpression={"state": "dead"}, name="dead"
         ),
@@ -98,6 +107,13 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("device", ASCENDING)], unique=True),
         # What waits goes after its days; a claim stays.
         IndexModel([("seen", ASCENDING)], expireAfterSeconds=30 * _DAY_S, partialFilterExpression={"waiting": True}),
+    ],
+    "data_keys": [IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], unique=True)],
+    "webhooks": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
+    "webhook_attempts": [
+        IndexModel([("tenant", ASCENDING), ("webhook", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("webhook", ASCENDING), ("ok", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("time", ASCENDING)], expireAfterSeconds=30 * _DAY_S),
     ],
     "idempotency": [IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)],
 }

@@ -16,6 +16,7 @@ from models.documents.document import Document, now
 from models.documents.event import Event
 from models.messages.commands import LogMessage, encode
 from models.store.connections import Database
+from models.store.personal import sealed
 from models.store.transactions import Session
 
 __all__ = ["EVERYWHERE", "Announcement", "Errand", "OutboxRepository", "Routed", "is_repeat"]
@@ -79,7 +80,7 @@ class OutboxRepository:
         await self._database.events.insert_many(events, session=session)
         await self._database.outbox.insert_many([_stored(one) for one in announcements], session=session)
         entries = [
-            audit_entry(one.event, one.before, one.after).stored()
+            await sealed(self._database.vault, "audit", one.event.tenant, _entry(one))
             for one in announcements
             if one.before is not None or one.after is not None
         ]
@@ -110,6 +111,10 @@ class OutboxRepository:
 def is_repeat(fault: BulkWriteError) -> bool:
     """Tell whether a write failed only because the same event was stored before."""
     return all(error["code"] == _DUPLICATE_KEY for error in fault.details["writeErrors"])
+
+
+def _entry(announcement: Announcement) -> dict[str, Any]:
+    return audit_entry(announcement.event, announcement.before, announcement.after).stored()
 
 
 def _stored(announcement: Announcement) -> dict[str, Any]:

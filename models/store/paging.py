@@ -1,6 +1,6 @@
 """One page of a collection in the order of its ids."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -29,10 +29,22 @@ class Page(Generic[DocumentT]):
 
 
 async def read_page(
-    collection: Any, kind: type[DocumentT], query: dict[str, Any], page: PageRequest, *, newest_first: bool
+    collection: Any,
+    kind: type[DocumentT],
+    query: dict[str, Any],
+    page: PageRequest,
+    *,
+    newest_first: bool,
+    opened: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None,
 ) -> Page[DocumentT]:
-    """Return one page of `collection`; ids sort by time, so the order stays stable while documents come in."""
+    """Return one page of `collection`; ids sort by time, so the order stays stable while documents come in.
+
+    `opened` makes of what MongoDB kept what it says, where personal data is sealed.
+    """
     if page.after is not None:
         query = {**query, "_id": {"$lt" if newest_first else "$gt": page.after}}
     found = await collection.find(query).sort("_id", -1 if newest_first else 1).to_list(page.limit + 1)
-    return Page([kind.restored(fields) for fields in found[: page.limit]], len(found) > page.limit)
+    more, found = len(found) > page.limit, found[: page.limit]
+    if opened is not None:
+        found = [await opened(fields) for fields in found]
+    return Page([kind.restored(fields) for fields in found], more)

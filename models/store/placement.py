@@ -10,6 +10,8 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
+from models.store.vault import Vault
+
 __all__ = ["OWNED", "Database", "MissingTenant", "tenant_database_name"]
 
 OWNED = frozenset(
@@ -54,13 +56,17 @@ class Database:
     ----------
     shared
         The installation's database.
+    vault
+        Keys of the personal data in it.
     apart
         Whether each tenant's `OWNED` collections are in a database of its own.
     """
 
-    def __init__(self, shared: "AsyncIOMotorDatabase[Any]", *, apart: bool = False) -> None:
+    def __init__(self, shared: "AsyncIOMotorDatabase[Any]", vault: Vault, *, apart: bool = False) -> None:
         self.shared = shared
         """The installation's database without the guard, for what looks over all tenants: indexes, migrations."""
+        self.vault = vault
+        """Seals and opens what `models.store.personal` lists."""
         self.apart = apart
         self.client: Any = shared.client
         self.name: str = shared.name

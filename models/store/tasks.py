@@ -1,4 +1,4 @@
-"""The queue of tasks in MongoDB.
+"""The queue of tasks in MongoDB. What a task has to know is sealed, because it may name people.
 
 It is in MongoDB and not on Redis, because a task has to be stored in the same transaction as the change that asks for
 it: a crash can then neither lose nor invent one. Whoever takes a task moves its `due` ahead; if it dies with the task,
@@ -6,7 +6,8 @@ the task comes back by itself.
 """
 
 import datetime
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo import UpdateOne
@@ -18,10 +19,40 @@ from models.ids import new_id
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
+from models.store.personal import opened, sealed
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 
-__all__ = ["TaskRepository"]
+__all__ = ["Lanes", "TaskRepository"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """How many tasks of each lane are being done, and how many may be."""
+
+    room: int
+    """Most tasks of one lane at once."""
+    running: Mapping[str, int]
+
+    def full(self) -> list[str]:
+        """Return the lanes that have no room."""
+        return [lane for lane, count in self.running.items() if count >= self.room]
+
+    def fitting(self, tasks: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return those of some tasks that their lanes have room for, in their order."""
+        taken = dict(self.running)
+        kept = {}
+        for identifier, fields in tasks.items():
+            lane = fields.get("lane")
+            if lane is not None:
+                if taken.get(lane, 0) >= self.room:
+                    continue
+                taken[lane] = taken.get(lane, 0) + 1
+            kept[identifier] = fields
+        return kept
+
+
+_COLLECTION = "tasks"
 
 
 class TaskRepository:
@@ -36,8 +67,9 @@ class TaskRepository:
         """Store tasks, in a transaction where one is given. One whose id is there already is left as it is."""
         if not tasks:
             return
+        stored = [await sealed(self._database.vault, _COLLECTION, task.tenant, task.stored()) for task in tasks]
         await self._tasks.bulk_write(
-            [UpdateOne({"_id": task.id}, {"$setOnInsert": _without_id(task)}, upsert=True) for task in tasks],
+            [UpdateOne({"_id": fields.pop("_id")}, {"$setOnInsert": fields}, upsert=True) for fields in stored],
             session=session,
         )
 
@@ -46,14 +78,18 @@ class TaskRepository:
         query = {"_id": {"$in": list(tasks)}, "tenant": scope.tenant, "state": "waiting"}
         await self._tasks.delete_many(query, session=session)
 
-    async def claim(self, kind: str, limit: int, lease_s: float) -> list[Task]:
+    async def claim(self, kind: str, limit: int, lease_s: float, lanes: Lanes | None = None) -> list[Task]:
         """Take up to `limit` tasks that are due, those that wait longest first; nobody else gets them for `lease_s`.
 
-        They are returned as they were due.
+        They are returned as they were due. Where `lanes` are given, no lane gets more than it has room for.
         """
         moment = now()
-        ready = {"kind": kind, "state": "waiting", "due": {"$lte": moment}}
+        ready: dict[str, Any] = {"kind": kind, "state": "waiting", "due": {"$lte": moment}}
+        if lanes is not None and (full := lanes.full()):
+            ready["lane"] = {"$nin": full}
         found = {fields["_id"]: fields async for fields in self._tasks.find(ready).sort("due", 1).limit(limit)}
+        if lanes is not None:
+            found = lanes.fitting(found)
         if not found:
             return []
         claim = new_id("clm")
@@ -62,10 +98,8 @@ class TaskRepository:
             {"$set": {"claim": claim, "due": moment + datetime.timedelta(seconds=lease_s)}, "$inc": {"attempts": 1}},
         )
         ours = await self._tasks.find({"_id": {"$in": list(found)}, "claim": claim}, {"_id": 1}).to_list(None)
-        return [
-            Task.restored({**found[task["_id"]], "claim": claim, "attempts": found[task["_id"]]["attempts"] + 1})
-            for task in ours
-        ]
+        taken = [await self._opened(found[task["_id"]]) for task in ours]
+        return [Task.restored({**fields, "claim": claim, "attempts": fields["attempts"] + 1}) for fields in taken]
 
     async def done(self, task: Task) -> None:
         """Mark a task as done, if it is still ours."""
@@ -96,7 +130,7 @@ class TaskRepository:
         query: dict[str, Any] = {"tenant": scope.tenant, "state": "dead"}
         if kind is not None:
             query["kind"] = kind
-        return await read_page(self._tasks, Task, query, page, newest_first=True)
+        return await read_page(self._tasks, Task, query, page, newest_first=True, opened=self._opened)
 
     async def revive(self, scope: Scope, task: str) -> Task:
         """Let a dead letter be tried again from the first attempt on.
@@ -108,20 +142,27 @@ class TaskRepository:
         """
         revived = await self._tasks.find_one_and_update(
             {"_id": task, "tenant": scope.tenant, "state": "dead"},
-            {"$set": {"state": "waiting", "due": now(), "attempts": 0}, "$unset": {"endedAt": ""}},
+            _revived(),
             return_document=True,
         )
         if revived is None:
             raise NotFound("dead letter", task)
-        return Task.restored(revived)
+        return Task.restored(await self._opened(revived))
 
-    async def next_due(self, kinds: Sequence[str]) -> datetime.datetime | None:
-        """Return when the first of the tasks of these kinds that wait is due."""
-        dues = [
-            found["due"]
-            for kind in kinds
-            if (found := await self._tasks.find_one({"kind": kind, "state": "waiting"}, {"due": 1}, sort=[("due", 1)]))
-        ]
+    async def revive_all(self, scope: Scope, tasks: Sequence[str]) -> set[str]:
+        """Let those of the tasks that are dead be tried again from the first attempt on, and return which they are."""
+        query = {"_id": {"$in": list(tasks)}, "tenant": scope.tenant, "state": "dead"}
+        dead = [found["_id"] async for found in self._tasks.find(query, {"_id": 1})]
+        await self._tasks.update_many({**query, "_id": {"$in": dead}}, _revived())
+        return set(dead)
+
+    async def next_due(self, kinds: Mapping[str, Sequence[str]]) -> datetime.datetime | None:
+        """Return when the first of the tasks that wait is due, of some kinds, each without those of its full lanes."""
+        dues = []
+        for kind, full in kinds.items():
+            query = {"kind": kind, "state": "waiting"} | ({"lane": {"$nin": list(full)}} if full else {})
+            if (found := await self._tasks.find_one(query, {"due": 1}, sort=[("due", 1)])) is not None:
+                dues.append(found["due"])
         return min(dues, default=None)
 
     async def arrivals(self) -> AsyncIterator[None]:
@@ -135,12 +176,13 @@ class TaskRepository:
                 if await changes.try_next() is not None:
                     yield None
 
+    async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return await opened(self._database.vault, _COLLECTION, fields["tenant"], fields)
+
+
+def _revived() -> dict[str, Any]:
+    return {"$set": {"state": "waiting", "due": now(), "attempts": 0}, "$unset": {"endedAt": ""}}
+
 
 def _ours(task: Task) -> dict[str, Any]:
     return {"_id": task.id, "claim": task.claim, "state": "waiting"}
-
-
-def _without_id(task: Task) -> dict[str, Any]:
-    fields = task.stored()
-    del fields["_id"]
-    return fields

@@ -1,5 +1,6 @@
 """Optimistic concurrency: a document is replaced or deleted only at the version that the change was decided on."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from models.errors import VersionConflict
@@ -27,15 +28,22 @@ class Versioned(Protocol):
         """Return it as MongoDB keeps it."""
 
 
-async def replace_at(collection: Any, document: Versioned, expected: int, session: Session) -> None:
-    """Store a changed document, if it still is at version `expected`.
+async def replace_at(
+    collection: Any,
+    document: Versioned,
+    expected: int,
+    session: Session,
+    fields: Mapping[str, Any] | None = None,
+) -> None:
+    """Store a changed document, if it still is at version `expected`; as `fields`, where those are sealed.
 
     Raises
     ------
     VersionConflict
         If somebody was faster.
     """
-    swapped = await collection.replace_one(_at(document, expected), document.stored(), session=session)
+    wanted = document.stored() if fields is None else fields
+    swapped = await collection.replace_one(_at(document, expected), wanted, session=session)
     if swapped.matched_count == 0:
         raise VersionConflict(document.id, expected, await _version(collection, document, session))
 

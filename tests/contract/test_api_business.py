@@ -65,6 +65,17 @@ async def test_a_delivery_from_order_to_door(admin):
     assert done["history"][-1]["location"] == PORTO
 
 
+async def test_a_customer_is_found_by_phone_however_it_is_written(admin):
+    await admin.ask("PATCH", "tenant", json={"settings": {"country": "PT"}})
+    made = [await a_delivery(admin, customer={"phone": phone}) for phone in ("912 345 678", "+351 912 345 678")]
+    await a_delivery(admin, customer={"phone": "+351 912 345 679"})
+    for written in ("912345678", "00351 912345678", "+351912345678", "(912) 345-678"):
+        found = await admin.ask("GET", "deliveries", params={"phone": written, "sort": "createdAt"})
+        assert [delivery["id"] for delivery in found.json()["items"]] == [delivery["id"] for delivery in made]
+    assert len((await admin.ask("GET", "deliveries?phone=+351912345678")).json()["items"]) == 2
+    assert (await admin.ask("GET", "deliveries", params={"phone": "$ne"})).status_code == 422
+
+
 async def test_a_forbidden_change_names_the_allowed_ones(admin):
     delivery = await a_delivery(admin)
     answer = await move(admin, delivery, "delivered")

@@ -20,13 +20,13 @@ from models.store.outbox import Announcement, OutboxRepository
 from models.store.scope import Scope
 from models.store.transactions import in_transaction
 from tests.rest import Caller, client_of, running_api
-from tests.stack import eventually
+from tests.stack import MASTER_KEYS, eventually
 
 
 @pytest.fixture
 async def database(stores, prefix):
     """Return a database of this test alone: the feed is one for all tenants."""
-    own = connect_mongo(stores.mongo_url, prefix)
+    own = connect_mongo(stores.mongo_url, prefix, MASTER_KEYS)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(prefix)

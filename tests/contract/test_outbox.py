@@ -19,7 +19,7 @@ from models.store.geofences import GeofenceRepository
 from models.store.indexes import ensure_indexes
 from models.store.leases import Lease
 from models.store.scope import Scope
-from tests.stack import eventually
+from tests.stack import MASTER_KEYS, eventually
 
 PARTITIONS = 4
 
@@ -27,7 +27,7 @@ PARTITIONS = 4
 @pytest.fixture
 async def database(stores, prefix):
     """Return a database of this test alone: a relay serves all tenants of one."""
-    own = connect_mongo(stores.mongo_url, prefix)
+    own = connect_mongo(stores.mongo_url, prefix, MASTER_KEYS)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(prefix)

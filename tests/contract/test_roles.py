@@ -36,6 +36,7 @@ FOREIGN = {
     "vehicle_id": "vehicles",
     "depot_id": "depots",
     "task_id": "tasks",
+    "webhook_id": "webhooks",
 }
 BODIES = {
     "PUT /api/v1/drivers/{driver_id}": {"name": "x"},
@@ -56,6 +57,8 @@ BODIES = {
     "PUT /api/v1/vehicles/{vehicle_id}": {"name": "x"},
     "PUT /api/v1/depots/{depot_id}": {"name": "x", "place": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
+    "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://93.184.216.34/"},
+    "POST /api/v1/webhooks/{webhook_id}/replay": {"failed": True},
 }
 """Bodies that would do, so that nothing but whose it is can be at fault."""
 
@@ -117,6 +120,7 @@ async def foreign(nobody, database):
         ),
         "key_id": await other.make("keys", {"kind": "gateway"}),
         "vehicle_id": await other.make("vehicles", {"name": "theirs"}),
+        "webhook_id": await other.make("webhooks", {"url": "https://93.184.216.34/", "enabled": False}),
         "depot_id": await other.make("depots", {"name": "theirs", "place": place}),
     }
     [user] = (await other.ask("GET", "users")).json()["items"]

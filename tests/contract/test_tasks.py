@@ -17,7 +17,7 @@ from models.store.paging import PageRequest
 from models.store.scope import Scope
 from models.store.tasks import TaskRepository
 from models.store.transactions import in_transaction
-from tests.stack import eventually
+from tests.stack import MASTER_KEYS, eventually
 
 SOON = (0.02, 0.04)
 
@@ -25,7 +25,7 @@ SOON = (0.02, 0.04)
 @pytest.fixture
 async def database(stores, prefix):
     """Return a database of this test alone: a worker serves all tenants of one."""
-    own = connect_mongo(stores.mongo_url, prefix)
+    own = connect_mongo(stores.mongo_url, prefix, MASTER_KEYS)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(prefix)

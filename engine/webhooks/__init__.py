@@ -1,0 +1,1 @@
+"""Telling a tenant's own servers what happens, by the Standard Webhooks specification."""

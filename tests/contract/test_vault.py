@@ -1,0 +1,149 @@
+"""Personal data at rest against a real MongoDB: sealed, searchable by phone, and clear about keys that are missing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from models.documents.delivery import Customer, Delivery, Place
+from models.errors import BadSettings, Unreadable
+from models.ids import new_id
+from models.store.connections import connect_mongo
+from models.store.deliveries import DeliveryFilter, DeliveryRepository
+from models.store.indexes import ensure_indexes
+from models.store.paging import PageRequest
+from models.store.personal import KEY_NUMBER, opened, sealed
+from models.store.scope import Scope
+from tests.stack import MASTER_KEYS
+
+OTHER_KEYS = (SecretStr("another master key, thirty-two bytes or more"),)
+PHONE = "+351 912 345 678"
+
+
+@pytest.fixture
+async def own(stores, prefix):
+    """Return a function that connects to a database of this test alone with some master keys."""
+    made = []
+
+    def connect(*keys):
+        made.append(connect_mongo(stores.mongo_url, prefix, keys))
+        return made[-1]
+
+    yield connect
+    await made[0].client.drop_database(prefix)
+    for database in made:
+        database.client.close()
+
+
+@pytest.fixture
+async def store(database):
+    await ensure_indexes(database)
+    return database
+
+
+def a_delivery(tenant, **fields):
+    usual = {"dropoff": Place(address="12 Elm Street"), "customer": Customer(name="Rui Sá", phone=PHONE)}
+    return Delivery(id=new_id("dlv"), tenant=tenant, **(usual | fields))
+
+
+async def test_a_delivery_comes_back_as_it_was_and_mongodb_sees_none_of_it(store, tenant):
+    repository, delivery = DeliveryRepository(store), a_delivery(tenant, notes="ring twice")
+    await repository.create([delivery], [])
+    assert await repository.get(Scope(tenant, "usr_1"), delivery.id) == delivery
+    raw = await store.deliveries.find_one({"_id": delivery.id, "tenant": tenant})
+    hidden = (raw["customer"]["name"], raw["customer"]["phone"], raw["dropoff"]["address"], raw["notes"])
+    assert all(isinstance(value, bytes) for value in hidden)
+
+
+async def test_what_an_older_release_stored_in_clear_is_read(store, tenant):
+    delivery = a_delivery(tenant)
+    await store.deliveries.insert_one(delivery.stored())
+    assert await DeliveryRepository(store).get(Scope(tenant, "usr_1"), delivery.id) == delivery
+
+
+async def test_a_phone_is_found_however_it_is_written_through_an_index(store, tenant):
+    repository, scope = DeliveryRepository(store), Scope(tenant, "usr_1")
+    written = [PHONE, "00351912345678", "+351 (912) 345-678", "+351 912 345 679"]
+    made = [a_delivery(tenant, customer=Customer(phone=phone)) for phone in written]
+    await repository.create(made, [])
+    found = await repository.page(scope, PageRequest(10), DeliveryFilter(phone="+351912345678"), newest_first=False)
+    assert [delivery.id for delivery in found.items] == [delivery.id for delivery in made[:3]]
+    keys = await store.vault.keys(tenant)
+    query = {"tenant": tenant, "phoneToken": {"$in": keys.all_tokens("+351912345678")}}
+    plan = await store.deliveries.find(query).sort("_id", -1).limit(10).explain()
+    assert plan["executionStats"]["totalDocsExamined"] == 3
+    assert plan["executionStats"]["totalKeysExamined"] <= 4
+
+
+async def test_equal_values_look_different_and_equal_tokens_are_equal(store, tenant):
+    keys = await store.vault.keys(tenant)
+    assert keys.seal("f", "same") != keys.seal("f", "same")
+    assert keys.token("same") == keys.token("same") != keys.token("other")
+
+
+async def test_a_value_opens_in_its_place_alone(store, tenant):
+    keys, others = await store.vault.keys(tenant), await store.vault.keys(f"{tenant}x")
+    value = keys.seal("deliveries.notes", "secret")
+    flipped = bytes([*value[:-1], value[-1] ^ 1])
+    for holder, field, changed in ((keys, "audit.notes", value), (others, "deliveries.notes", value)):
+        with pytest.raises(Unreadable):
+            holder.open(field, changed)
+    for changed in (flipped, value[:9], b""):
+        with pytest.raises(Unreadable):
+            keys.open("deliveries.notes", changed)
+
+
+_SCALARS = st.none() | st.booleans() | st.text(max_size=5)
+_ANYTHING = st.recursive(_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"_id": st.text()},
+        optional={
+            "customer": st.fixed_dictionaries({}, optional={"name": st.none() | st.text(), "phone": st.text()}),
+            "pickup": st.none()
+            | st.fixed_dictionaries({"radiusM": st.integers(0, 9)}, optional={"address": st.text()}),
+            "notes": st.text(),
+            "history": st.lists(st.fixed_dictionaries({"status": st.text()}, optional={"notes": st.text()})),
+            "other": _ANYTHING,
+        },
+    )
+)
+async def test_any_document_comes_back_as_it_was(database, fields):
+    stored = await sealed(database.vault, "deliveries", "ten_any", fields)
+    back = await opened(database.vault, "deliveries", "ten_any", stored)
+    assert {name: value for name, value in back.items() if name != KEY_NUMBER} == fields
+
+
+async def test_another_master_key_is_refused_at_start(own):
+    await own(*MASTER_KEYS).vault.check()
+    with pytest.raises(BadSettings, match="OUTRIDER_MASTER_KEYS"):
+        await own(*OTHER_KEYS).vault.check()
+    with pytest.raises(BadSettings, match="is not set"):
+        await own().vault.check()
+    with pytest.raises(BadSettings, match="32 bytes"):
+        own(SecretStr("short"))
+    await own(*OTHER_KEYS, *MASTER_KEYS).vault.check()
+
+
+async def test_nothing_is_read_or_written_with_another_master_key(own, tenant):
+    delivery = a_delivery(tenant)
+    await DeliveryRepository(own(*MASTER_KEYS)).create([delivery], [])
+    stranger = DeliveryRepository(own(*OTHER_KEYS))
+    with pytest.raises(Unreadable):
+        await stranger.get(Scope(tenant, "usr_1"), delivery.id)
+    with pytest.raises(Unreadable):
+        await stranger.create([a_delivery(tenant)], [])
+
+
+async def test_a_new_data_key_leaves_everything_readable_and_searchable(own, tenant):
+    old, new = own(*MASTER_KEYS), own(*OTHER_KEYS, *MASTER_KEYS)
+    scope, first, second = Scope(tenant, "usr_1"), a_delivery(tenant), a_delivery(tenant)
+    await DeliveryRepository(old).create([first], [])
+    assert (await new.vault.renew(tenant)).number == 2
+    await DeliveryRepository(new).create([second], [])
+    later = DeliveryRepository(own(*OTHER_KEYS))  # the old master key may go now
+    assert [await later.get(scope, one.id) for one in (first, second)] == [first, second]
+    found = await later.page(scope, PageRequest(10), DeliveryFilter(phone=PHONE), newest_first=False)
+    assert len(found.items) == 2
