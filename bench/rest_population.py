@@ -19,7 +19,7 @@ from bench.rest_load import Known
 from bench.rest_requests import delivery_body
 from bench.stack import Account, Stack
 from models.store.connections import Database
-from models.store.deliveries import PHONE_TOKEN
+from models.store.contacts import CONTACT_TOKENS
 from models.store.indexes import INDEXES
 from models.store.personal import KEY_NUMBER
 
@@ -116,7 +116,7 @@ async def _copy(database: Database, account: Account, made: Sequence[dict[str, A
         {"$merge": {"into": {"db": PLAIN_DATABASE, "coll": "deliveries"}}},
     ]
     await database.deliveries.aggregate(stages).to_list(None)
-    sealed = {KEY_NUMBER: "", PHONE_TOKEN: ""}
+    sealed = dict.fromkeys((KEY_NUMBER, *CONTACT_TOKENS), "")
     in_clear = [
         UpdateOne({"_id": one["id"]}, {"$set": {name: one[name] for name in _SEALED}, "$unset": sealed}) for one in made
     ]

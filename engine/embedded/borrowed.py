@@ -4,8 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from engine.embedded.folders import FolderLock
 from engine.embedded.mongod import EmbeddedMongo
+from engine.embedded.secrets import read_secrets
 from engine.settings import Settings
 from models.errors import BadSettings
 from models.store.connections import Database, connect_mongo
@@ -33,9 +36,11 @@ async def borrowed_database(settings: Settings) -> AsyncIterator[Database]:
             await mongo.start()
             stack.push_async_callback(mongo.stop)
             url = mongo.url
-        database = connect_mongo(url, settings.database, apart=settings.tenants_apart)
+        masters = settings.master_keys or tuple(map(SecretStr, read_secrets(settings.var, "master")))
+        database = connect_mongo(url, settings.database, masters, apart=settings.tenants_apart)
         stack.callback(database.client.close)
         await ensure_indexes(database, keep_days=settings.history.keep_days)
+        await database.vault.check()
         yield database
 
 

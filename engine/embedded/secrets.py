@@ -17,9 +17,9 @@ def read_secrets(var: Path, name: str) -> tuple[str, ...]:
     return tuple(path.read_text().split())
 
 
-def add_secret(var: Path, name: str) -> int:
+def add_secret(var: Path, name: str, *, keep: int = _KEEP) -> int:
     """Put a new secret before those that are there, of which the newest few stay; return how many there are now."""
-    found = [_fresh(), *read_secrets(var, name)][:_KEEP]
+    found = [_fresh(), *read_secrets(var, name)][:keep]
     _write(_path(var, name), found)
     return len(found)
 

@@ -8,21 +8,17 @@ from typing import Any
 from models.documents.delivery import Delivery, Priority, Status
 from models.documents.event import Event
 from models.errors import NotFound
-from models.phones import has_country, normal_phone
 from models.store.connections import Database
+from models.store.contacts import Contacts
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
-from models.store.personal import opened, sealed
+from models.store.personal import opened
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 from models.store.versions import replace_at
 
-__all__ = ["PHONE_TOKEN", "DeliveryFilter", "DeliveryRepository"]
+__all__ = ["DeliveryFilter", "DeliveryRepository"]
 
-PHONE_TOKEN = "phoneToken"  # noqa: S105  # the name of a field
-"""Field that stands for the customer's phone number in an index."""
-
-_COLLECTION = "deliveries"
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
 
@@ -46,11 +42,11 @@ class DeliveryRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._outbox = OutboxRepository(database)
+        self._outbox, self._contacts = OutboxRepository(database), Contacts(database)
 
     async def create(self, deliveries: Sequence[Delivery], announcements: Sequence[Announcement]) -> None:
         """Store new deliveries and their events, all or none."""
-        stored = [await self._stored(delivery) for delivery in deliveries]
+        stored = [await self._contacts.sealed(delivery.stored()) for delivery in deliveries]
 
         async def insert(session: Session) -> None:
             await self._database.deliveries.insert_many(stored, session=session)
@@ -66,7 +62,7 @@ class DeliveryRepository:
         VersionConflict
             If somebody was faster.
         """
-        stored = await self._stored(delivery)
+        stored = await self._contacts.sealed(delivery.stored())
 
         async def swap(session: Session) -> None:
             await replace_at(self._database.deliveries, delivery, expected, session, stored)
@@ -99,31 +95,13 @@ class DeliveryRepository:
         """Return one page of the tenant's deliveries in the order of their making."""
         query = {"tenant": scope.tenant} | _query(wanted)
         if wanted.phone is not None:
-            query[PHONE_TOKEN] = {"$in": await self._phone_tokens(scope.tenant, wanted.phone)}
+            query |= await self._contacts.query(scope.tenant, phone=wanted.phone)
         return await read_page(
             self._database.deliveries, Delivery, query, page, newest_first=newest_first, opened=self._opened
         )
 
-    async def _stored(self, delivery: Delivery) -> dict[str, Any]:
-        fields = await sealed(self._database.vault, _COLLECTION, delivery.tenant, delivery.stored())
-        if (phone := delivery.customer.phone) is not None:
-            keys = await self._database.vault.keys(delivery.tenant)
-            fields[PHONE_TOKEN] = keys.token(await self._normal(delivery.tenant, phone))
-        return fields
-
     async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return await opened(self._database.vault, _COLLECTION, fields["tenant"], fields)
-
-    async def _phone_tokens(self, tenant: str, phone: str) -> list[bytes]:
-        """Return what may stand for a phone number, also under a data key that another process made just now."""
-        keys = await self._database.vault.reread(tenant)
-        return keys.all_tokens(await self._normal(tenant, phone))
-
-    async def _normal(self, tenant: str, phone: str) -> str:
-        if has_country(phone):
-            return normal_phone(phone, None)
-        found = await self._database.tenants.find_one({"_id": tenant}, {"settings.country": 1})
-        return normal_phone(phone, found.get("settings", {}).get("country") if found else None)
+        return await opened(self._database.vault, "deliveries", fields["tenant"], fields)
 
 
 def _query(wanted: DeliveryFilter) -> dict[str, Any]:

@@ -50,6 +50,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             [("tenant", ASCENDING), ("phoneToken", ASCENDING), ("_id", DESCENDING)],
             partialFilterExpression={"phoneToken": {"$exists": True}},
         ),
+        IndexModel(
+            [("tenant", ASCENDING), ("emailToken", ASCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"emailToken": {"$exists": True}},
+        ),
     ],
     "vehicles": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),

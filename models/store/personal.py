@@ -18,6 +18,7 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
     "deliveries": (
         "customer.name",
         "customer.phone",
+        "customer.email",
         "pickup.address",
         "dropoff.address",
         "notes",

@@ -24,7 +24,7 @@ from pymongo.errors import DuplicateKeyError
 from models.documents.document import now
 from models.errors import BadSettings, Unreadable
 
-__all__ = ["TenantKeys", "Vault"]
+__all__ = ["INSTALLATION", "KEPT_S", "TenantKeys", "Vault"]
 
 MIN_SECRET_BYTES = 32
 """Least length of a master key's secret, bytes."""
@@ -33,9 +33,10 @@ _NONCE_BYTES = 12
 _HEAD_BYTES = 5  # what kind of value, and the number of its data key
 _TEXT, _OTHER, _BYTES = 1, 2, 3
 _TOKEN_FIELD = b"token"
-_KEPT_S = 60.0  # how long a process may go on sealing with a data key that has been replaced
+KEPT_S = 60.0
+"""How long a process may go on sealing with a data key that has been replaced, seconds."""
 _KEPT_TENANTS = 10_000  # 2 KiB each
-_INSTALLATION = "installation"
+INSTALLATION = "installation"
 """Stands for a tenant: its key is made at the first start, so that a wrong master key shows at the next."""
 
 
@@ -171,7 +172,7 @@ class Vault:
                     f"personal data in this database is sealed under master key {master}, which is not among the keys "
                     f"given ({', '.join(self._masters)}); add it to OUTRIDER_MASTER_KEYS or to var/secrets/master"
                 )
-        await self.keys(_INSTALLATION)
+        await self.keys(INSTALLATION)
 
     async def keys(self, tenant: str) -> TenantKeys:
         """Return a tenant's data keys; the first time, one is made.
@@ -182,7 +183,7 @@ class Vault:
             If the master key of one is not here.
         """
         kept = self._kept.get(tenant)
-        if kept is not None and time.monotonic() - kept[0] < _KEPT_S:
+        if kept is not None and time.monotonic() - kept[0] < KEPT_S:
             return kept[1]
         return await self.reread(tenant)
 
@@ -201,25 +202,29 @@ class Vault:
         return keys
 
     async def renew(self, tenant: str) -> TenantKeys:
-        """Give a tenant a new data key, and wrap its older ones with the newest master key; return all.
+        """Give a tenant a new data key, unsettled until everything is sealed anew under it; return all.
 
-        What is sealed stays readable; other processes seal with the new key within a minute.
+        What is sealed stays readable; other processes seal with the new key within `KEPT_S`.
         """
-        newest = self._newest()
-        found = await self._collection.find({"tenant": tenant}).to_list(None)
-        for fields in found:
-            if fields["master"] != newest.id:
-                wrapped = newest.wrap(fields["_id"], self._unwrapped(fields))
-                await self._collection.update_one(
-                    {"_id": fields["_id"], "master": fields["master"]},
-                    {"$set": {"wrapped": wrapped, "master": newest.id}},
-                )
-        await self._make(tenant, max((fields["number"] for fields in found), default=0) + 1)
+        await self._make(tenant, (await self.reread(tenant)).number + 1, settled=False)
         return await self.reread(tenant)
 
-    async def _make(self, tenant: str, number: int) -> None:
+    async def rewrap(self, tenant: str) -> None:
+        """Wrap a tenant's data keys with the newest master key.
+
+        Raises
+        ------
+        Unreadable
+            If the master key of one is not here.
+        """
+        newest = self._newest()
+        async for fields in self._collection.find({"tenant": tenant, "master": {"$ne": newest.id}}):
+            changes = {"wrapped": newest.wrap(fields["_id"], self._unwrapped(fields)), "master": newest.id}
+            await self._collection.update_one({"_id": fields["_id"], "master": fields["master"]}, {"$set": changes})
+
+    async def _make(self, tenant: str, number: int, *, settled: bool = True) -> None:
         master, identifier = self._newest(), f"{tenant}/{number}"
-        fields = {"_id": identifier, "tenant": tenant, "number": number, "createdAt": now()}
+        fields = {"_id": identifier, "tenant": tenant, "number": number, "settled": settled, "createdAt": now()}
         fields |= {"master": master.id, "wrapped": master.wrap(identifier, secrets.token_bytes(32))}
         try:
             await self._collection.insert_one(fields)

@@ -22,7 +22,7 @@ COMMANDS = {
     "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
     "analytics": ("outrider.cli.analytics:analytics", "Look after the figures."),
     "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
-    "keys": ("outrider.cli.keys:keys", "Change the keys that sign access tokens."),
+    "keys": ("outrider.cli.keys:keys", "Change the keys that sign tokens and seal personal data."),
     "docs": ("outrider.cli.docs:docs", "Write the reference pages from the code."),
 }
 """Command → (module:function or module:typer app, what it does)."""

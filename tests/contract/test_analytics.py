@@ -35,7 +35,7 @@ from models.store.leases import Lease
 from models.store.motion import MotionRepository
 from models.store.scope import Scope
 from outrider.cli.analytics import rebuild_figures
-from tests.stack import eventually
+from tests.stack import MASTER_KEYS, eventually
 
 PARTITIONS = 4
 MORNING = datetime.datetime(2026, 3, 28, 20, tzinfo=datetime.UTC)  # an hour is skipped in Berlin that night
@@ -46,7 +46,7 @@ WANTED = ("accepted", "declined", "picked_up", "in_transit", "arrived", "deliver
 async def database(stores):
     """Return a database of these tests alone: the feed is one for all tenants of it."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    own = connect_mongo(stores.mongo_url, name)
+    own = connect_mongo(stores.mongo_url, name, MASTER_KEYS)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(name)
@@ -284,7 +284,7 @@ async def test_one_rebuild_of_a_tenant_is_at_work_at_a_time(database, scope):
 async def test_the_command_rebuilds_in_the_database_of_a_running_installation(database, stores, scope, capsys):
     await Traffic(database, scope, await some_drivers(database, scope), 19).go_on(10)
     assert not await sums(database, scope)
-    settings = Settings(var=stores.mongo._folder.parent, database=database.name)
+    settings = Settings(var=stores.mongo._folder.parent, database=database.name, master_keys=MASTER_KEYS)
     await rebuild_figures(settings, scope.tenant)
     assert (await sums(database, scope))["fleet", "", "M2026-03", "created"] > 0
     assert f"{scope.tenant}: rebuilt in" in capsys.readouterr().err

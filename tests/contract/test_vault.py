@@ -5,14 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from engine.privacy.rotation import DataRotation
 from models.documents.delivery import Customer, Delivery, Place
+from models.documents.event import Event
 from models.errors import BadSettings, Unreadable
 from models.ids import new_id
+from models.store.audit import AuditFilter, AuditRepository
 from models.store.connections import connect_mongo
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
 from models.store.indexes import ensure_indexes
+from models.store.outbox import Announcement
 from models.store.paging import PageRequest
 from models.store.personal import KEY_NUMBER, opened, sealed
+from models.store.resealing import ResealRepository
 from models.store.scope import Scope
 from tests.stack import MASTER_KEYS
 
@@ -44,6 +49,19 @@ async def store(database):
 def a_delivery(tenant, **fields):
     usual = {"dropoff": Place(address="12 Elm Street"), "customer": Customer(name="Rui Sá", phone=PHONE)}
     return Delivery(id=new_id("dlv"), tenant=tenant, **(usual | fields))
+
+
+def an_event(delivery):
+    event = Event(
+        id=new_id("evt"),
+        tenant=delivery.tenant,
+        time=delivery.created_at,
+        type="delivery.created",
+        aggregate=delivery.id,
+        sequence=1,
+        actor="usr_1",
+    )
+    return Announcement(event, after=delivery)
 
 
 async def test_a_delivery_comes_back_as_it_was_and_mongodb_sees_none_of_it(store, tenant):
@@ -141,9 +159,70 @@ async def test_a_new_data_key_leaves_everything_readable_and_searchable(own, ten
     old, new = own(*MASTER_KEYS), own(*OTHER_KEYS, *MASTER_KEYS)
     scope, first, second = Scope(tenant, "usr_1"), a_delivery(tenant), a_delivery(tenant)
     await DeliveryRepository(old).create([first], [])
+    await new.vault.rewrap(tenant)
     assert (await new.vault.renew(tenant)).number == 2
     await DeliveryRepository(new).create([second], [])
     later = DeliveryRepository(own(*OTHER_KEYS))  # the old master key may go now
     assert [await later.get(scope, one.id) for one in (first, second)] == [first, second]
     found = await later.page(scope, PageRequest(10), DeliveryFilter(phone=PHONE), newest_first=False)
     assert len(found.items) == 2
+
+
+async def test_a_rotation_seals_everything_anew_also_what_was_in_clear(own, tenant):
+    old, new = own(*MASTER_KEYS), own(*OTHER_KEYS, *MASTER_KEYS)
+    scope, told = Scope(tenant, "usr_1"), []
+    made = [a_delivery(tenant, notes=f"note {number}") for number in range(5)]
+    await DeliveryRepository(old).create(made[:3], [an_event(made[0])])
+    await old.of(tenant).deliveries.insert_many([delivery.stored() for delivery in made[3:]])
+    assert await DataRotation(new, settle_s=0).run(lambda done, total: told.append((done, total))) == 6
+    assert told[0] == (0, 6)
+    assert told[-1] == (6, 6)
+    later = own(*OTHER_KEYS)
+    await later.vault.check()
+    assert [await DeliveryRepository(later).get(scope, one.id) for one in made] == made
+    found = await DeliveryRepository(later).page(scope, PageRequest(9), DeliveryFilter(phone=PHONE), newest_first=False)
+    assert len(found.items) == 5
+    assert {fields["dataKey"] async for fields in later.deliveries.find({"tenant": tenant})} == {2}
+    [entry] = (await AuditRepository(later).page(scope, PageRequest(9), AuditFilter())).items
+    assert ("customer.phone", PHONE) in [(change.field, change.after) for change in entry.changes]
+
+
+async def test_a_rotation_that_was_broken_off_goes_on_with_its_key(own, tenant):
+    database = own(*MASTER_KEYS)
+    made = [a_delivery(tenant) for _ in range(250)]
+    await DeliveryRepository(database).create(made, [])
+
+    def stop(done, total):
+        if done >= 200:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await DataRotation(database, settle_s=0).run(stop)
+    assert await DataRotation(database, settle_s=0).run(lambda done, total: None) == 50
+    assert (await database.vault.keys(tenant)).number == 2
+    assert await DataRotation(database, settle_s=0).run(lambda done, total: None) == 250  # a new one begins anew
+
+
+async def test_a_change_during_a_rotation_is_never_undone(own, tenant):
+    """A change comes between reading and writing of every document: the rotation leaves it alone, and comes again."""
+    database, scope = own(*MASTER_KEYS), Scope(tenant, "usr_1")
+    repository, made = DeliveryRepository(database), [a_delivery(tenant) for _ in range(3)]
+    await repository.create(made, [])
+    await database.vault.renew(tenant)
+    stored = ResealRepository(database)
+    original = database.vault.keys
+
+    async def keys_after_a_change(owner):
+        if changed := [delivery for delivery in made if delivery.version == 1]:
+            made.remove(changed[0])
+            after = changed[0].model_copy(update={"version": 2, "notes": "changed meanwhile"})
+            made.append(after)
+            await repository.replace(after, expected=1, announcements=[])
+        return await original(owner)
+
+    database.vault.keys = keys_after_a_change
+    _, count = await stored.reseal("deliveries", tenant, 2, "", 10)
+    assert count == 0
+    for delivery in made:
+        assert await repository.get(scope, delivery.id) == delivery
+    assert await stored.stale(tenant, 2) == 0

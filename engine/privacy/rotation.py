@@ -1,0 +1,70 @@
+"""A new data key for every tenant, wrapped by the newest master key, and everything sealed anew under it.
+
+The system runs on meanwhile: what is not yet sealed anew opens with the older key. Started again after it was broken
+off, it goes on with the keys it had made.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from models.store.connections import Database
+from models.store.personal import PERSONAL
+from models.store.resealing import ResealRepository
+from models.store.vault import KEPT_S
+
+__all__ = ["DataRotation"]
+
+_BATCH = 200
+
+
+class DataRotation:
+    """One rotation.
+
+    Parameters
+    ----------
+    database
+        Connected with all master keys, the newest first.
+    settle_s
+        How long other processes may still seal with the older keys, seconds.
+    """
+
+    def __init__(self, database: Database, *, settle_s: float = KEPT_S) -> None:
+        self._vault, self._stored = database.vault, ResealRepository(database)
+        self._settle_s = settle_s
+
+    async def run(self, progress: Callable[[int, int], None]) -> int:
+        """Rotate the keys of all tenants; return how many documents were sealed anew.
+
+        Parameters
+        ----------
+        progress
+            Told the number of documents done and of all, again and again.
+        """
+        numbers = {tenant: await self._renewed(tenant) for tenant in await self._stored.tenants()}
+        old_keys_end = time.monotonic() + self._settle_s
+        total = sum([await self._stored.stale(tenant, number) for tenant, number in numbers.items()])
+        done = 0
+        progress(done, total)
+        for again in (False, True):
+            if again:
+                await asyncio.sleep(max(0.0, old_keys_end - time.monotonic()))
+            for tenant, number in numbers.items():
+                for collection in PERSONAL:
+                    after = ""
+                    while True:
+                        after, count = await self._stored.reseal(collection, tenant, number, after, _BATCH)
+                        done += count
+                        progress(done, max(done, total))
+                        if not after:
+                            break
+        for tenant, number in numbers.items():
+            await self._stored.settle(tenant, number, settled=True)
+        return done
+
+    async def _renewed(self, tenant: str) -> int:
+        """Return the number of the tenant's new data key; one that a broken-off rotation made counts."""
+        await self._vault.rewrap(tenant)
+        if not await self._stored.is_settled(tenant):
+            return (await self._vault.reread(tenant)).number
+        return (await self._vault.renew(tenant)).number
