@@ -19,7 +19,6 @@ __all__ = [
     "FanoutSettings",
     "HistorySettings",
     "IngestSettings",
-    "LimitSettings",
     "LogSettings",
     "MotionSettings",
     "NotificationSettings",
@@ -146,9 +145,9 @@ class WebhookSettings(_Branch):
     """How long one try may take, from the name to the answer, seconds."""
     connect_timeout_s: float = Field(5.0, gt=0, le=60)
     """How long the connection alone may take, seconds."""
-    at_once: int = Field(64, ge=1, le=10_000)
+    at_once: int = Field(256, ge=1, le=10_000)
     """Tries under way at once, of all tenants."""
-    at_once_each: int = Field(4, ge=1, le=1000)
+    at_once_each: int = Field(16, ge=1, le=1000)
     """Tries under way at once to one webhook, so that a slow one does not hold up others."""
     disable_after_h: float = Field(120.0, gt=0)
     """A webhook at which nothing but failures came in for this long is disabled, hours."""
@@ -234,23 +233,6 @@ class NotificationSettings(_Branch):
     """Page that shows a customer the way of a delivery, with `{delivery}` for its id; none sends no link."""
 
 
-class LimitSettings(_Branch):
-    """How often somebody may ask before the answer is 429. What sends positions is not counted here."""
-
-    caller_per_s: int = Field(2500, ge=1)
-    """Requests a second of one user or key, in the mean of ten seconds; more than two API processes serve."""
-    company_per_s: int = Field(5000, ge=1)
-    """Requests a second of all users and keys of a company that has not chosen another number."""
-    company_most_per_s: int = Field(10_000, ge=1)
-    """The largest number that a company may choose."""
-    address_per_s: int = Field(5000, ge=1)
-    """Requests a second from one network address; a whole office or a gateway may stand behind it."""
-    sign_ins_per_email: int = Field(20, ge=1)
-    """Tries to sign in with one e-mail address, without success, in a quarter of an hour."""
-    sign_ins_per_address: int = Field(300, ge=1)
-    """Tries to sign in, sign up or have a mail sent from one network address in a quarter of an hour."""
-
-
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -297,7 +279,6 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     notifications: NotificationSettings = NotificationSettings()
-    limits: LimitSettings = LimitSettings()
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.auth.principal import Principal
 from api.auth.rights import RIGHTS, Right
-from api.limits import is_counted
 from api.services import Services
 from models.errors import NotAllowed, NotAuthenticated
 
@@ -31,25 +30,18 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 
 
 async def anyone(
-    request: Request,
-    services: ServicesOf,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    services: ServicesOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    """Return the verified caller, of whatever role; its request is counted.
+    """Return the verified caller, of whatever role.
 
     Raises
     ------
     NotAuthenticated
         If the `Authorization` header carries no valid token or key.
-    RateLimited
-        If it asks too often.
     """
     if credentials is None:
         raise NotAuthenticated("send `Authorization: Bearer` with an access token or an API key")
-    principal = await services.authenticator.authenticate(credentials.credentials)
-    if is_counted(request.scope["path"]):
-        services.limits.take_caller(principal)
-    return principal
+    return await services.authenticator.authenticate(credentials.credentials)
 
 
 def allowed(right: Right) -> Callable[..., Coroutine[Any, Any, Principal]]:

@@ -72,6 +72,9 @@ class TaskWorker:
         self._supervisor = Supervisor("tasks")
         self._supervisor.run("tasks-listen", self._listen)
         self._supervisor.run("tasks-serve", self._serve)
+        self._finished: list[Task] = []
+        self._finishing = asyncio.Event()
+        self._supervisor.run("tasks-finish", self._finish_for_ever)
 
     async def start(self) -> None:
         """Begin in the background."""
@@ -80,6 +83,7 @@ class TaskWorker:
     async def stop(self) -> None:
         """Stop; what was begun comes back later. May be called twice."""
         await self._supervisor.stop()
+        await self._finish()
         for kind in self._kinds.values():
             if kind.close is not None:
                 await kind.close()
@@ -163,8 +167,23 @@ class TaskWorker:
             log.warning("task.delayed", tenant=task.tenant, task=task.id, kind=task.kind, error=error, delay_s=delay_s)
             await self._tasks.again(task, now() + datetime.timedelta(seconds=delay_s), error, counts=True)
             return "failed"
-        await self._tasks.done(task)
+        self._finished.append(task)
+        self._finishing.set()
         return "done"
+
+    async def _finish_for_ever(self) -> None:
+        """Mark what is done as done, all that came in meanwhile in one write; it takes up no place at work."""
+        while True:
+            await self._finishing.wait()
+            self._finishing.clear()
+            await self._finish()
+
+    async def _finish(self) -> None:
+        finished, self._finished = self._finished, []
+        try:
+            await self._tasks.done(finished)
+        except PyMongoError as error:  # they come back when their leases are over
+            log.warning("tasks.lost", tasks=[task.id for task in finished], error=str(error))
 
     async def _bury(self, task: Task, error: str) -> str:
         log.error("task.died", tenant=task.tenant, task=task.id, kind=task.kind, attempts=task.attempts, error=error)

@@ -25,18 +25,13 @@ def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     severity = logging.getLevelNamesMapping()[level.upper()]
     pretty = out.isatty()
-    # tracebacks without the values of variables: a token, a password or somebody's address may be among them
-    plain = structlog.dev.RichTracebackFormatter(show_locals=False)
-    traces = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
-    renderer = (
-        structlog.dev.ConsoleRenderer(exception_formatter=plain) if pretty else structlog.processors.JSONRenderer()
-    )
+    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if pretty else [traces]),
+            *([] if pretty else [structlog.processors.dict_tracebacks]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(severity),

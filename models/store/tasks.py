@@ -93,19 +93,28 @@ class TaskRepository:
         if not found:
             return []
         claim = new_id("clm")
-        await self._tasks.update_many(
+        claimed = await self._tasks.update_many(
             {**ready, "_id": {"$in": list(found)}},
             {"$set": {"claim": claim, "due": moment + datetime.timedelta(seconds=lease_s)}, "$inc": {"attempts": 1}},
         )
-        ours = await self._tasks.find({"_id": {"$in": list(found)}, "claim": claim}, {"_id": 1}).to_list(None)
-        taken = [await self._opened(found[task["_id"]]) for task in ours]
+        ours = list(found)
+        if claimed.modified_count < len(found):  # another worker was faster with some
+            mine = self._tasks.find({"_id": {"$in": ours}, "claim": claim}, {"_id": 1})
+            ours = [fields["_id"] async for fields in mine]
+        taken = [await self._opened(found[task]) for task in ours]
         return [Task.restored({**fields, "claim": claim, "attempts": fields["attempts"] + 1}) for fields in taken]
 
-    async def done(self, task: Task) -> None:
-        """Mark a task as done, if it is still ours."""
-        await self._tasks.update_one(
-            _ours(task), {"$set": {"state": "done", "doneAt": now()}, "$unset": {"payload": "", "error": ""}}
-        )
+    async def done(self, tasks: Sequence[Task]) -> None:
+        """Mark those of the tasks as done that are still ours."""
+        if not tasks:
+            return
+        ours = {
+            "_id": {"$in": [task.id for task in tasks]},
+            "claim": {"$in": list({task.claim for task in tasks})},
+            "state": "waiting",
+        }
+        change = {"$set": {"state": "done", "doneAt": now()}, "$unset": {"payload": "", "error": ""}}
+        await self._tasks.update_many(ours, change)
 
     async def again(self, task: Task, due: datetime.datetime, error: str | None, *, counts: bool) -> None:
         """Let a task be taken again from `due` on; an attempt that does not count was only put off."""

@@ -4,6 +4,8 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pymongo import WriteConcern
+
 from models.documents.webhook import Webhook, WebhookAttempt
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
@@ -121,10 +123,11 @@ class WebhookAttemptRepository:
 
     def __init__(self, database: Database) -> None:
         self._attempts: Any = database["webhook_attempts"]
+        self._soon: Any = self._attempts.with_options(write_concern=WriteConcern(w=1, j=False))
 
     async def note(self, attempt: WebhookAttempt) -> None:
-        """Store one."""
-        await self._attempts.insert_one(attempt.stored())
+        """Store one; a success need not be on disk before we go on, for nothing follows from it."""
+        await (self._soon if attempt.ok else self._attempts).insert_one(attempt.stored())
 
     async def page(self, scope: Scope, webhook: str, page: PageRequest, ok: bool | None = None) -> Page[WebhookAttempt]:
         """Return one page of the tries of a webhook, newest first; where asked, only those that went well or failed."""

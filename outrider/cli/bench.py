@@ -116,6 +116,25 @@ def api(
 
 
 @bench.command()
+def events(
+    rate: Annotated[float, typer.Option(min=1, help="Changes of status a second, asked for when they are due.")] = 40.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the run, after a warm-up.")] = 15.0,
+    json: AsJson = False,
+) -> None:
+    """Measure how long a change of status takes to a webhook and to a live subscriber.
+
+    webhook_p50_ms, webhook_p99_ms: from the moment a change is due to a webhook's first attempt. live_p50_ms,
+    live_p99_ms: to the frame of a subscriber to alerts. answer_p50_ms, answer_p99_ms: to the answer of the request
+    itself, which the others contain. lost: changes that either has not seen. repeated: posts of an event that had come
+    already. forged: posts whose signature does not verify.
+    """
+    from bench.events import measure_events
+
+    result = asyncio.run(measure_events(rate=rate, seconds=seconds))
+    _tell(result, json=json, is_valid=not result["lost"] and not result["forged"])
+
+
+@bench.command()
 def memory(
     drivers: Annotated[int, typer.Option(min=1, help="Drivers in one shard.")] = 100_000, json: AsJson = False
 ) -> None:
