@@ -22,6 +22,7 @@ from api.routers import (
     auth,
     dead_letters,
     deliveries,
+    delivery_files,
     depots,
     drivers,
     events,
@@ -95,6 +96,7 @@ def _add_routes(app: FastAPI) -> None:
         drivers,
         vehicles,
         depots,
+        delivery_files,  # before deliveries, whose paths would take `export` for an id
         deliveries,
         history,
         geofences,

@@ -20,6 +20,8 @@ TAGS: Mapping[str, str] = {
     "users": "People of the company, each with a role.",
     "drivers": "Who moves: drivers, where they are, where they were.",
     "deliveries": "What is to be fetched here and brought there, and how far it has come.",
+    "vehicles": "What carries deliveries: capacity, shift, skills and cost, for plans.",
+    "depots": "Where vehicles start, load and end.",
     "tracking": "One delivery seen live.",
     "geofences": "Places that drivers enter and leave.",
     "keys": "Keys of devices and gateways.",

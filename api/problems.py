@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from models import errors
 from models.errors import (
+    ImportRefused,
     InvalidInput,
     NotAuthenticated,
     OutriderError,
@@ -32,6 +33,7 @@ __all__ = [
     "MEDIA_TYPE",
     "STATUSES",
     "Problem",
+    "field_faults",
     "install_problems",
     "problem_of",
     "problem_response",
@@ -99,6 +101,8 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = None
     allowed: list[str] | None = None
     current: int | None = None
+    rows: list[dict[str, Any]] | None = None
+    """What was to become of each row of a refused import."""
 
 
 def status_of(kind: type[OutriderError]) -> int:
@@ -114,6 +118,8 @@ def problem_of(error: OutriderError, request_id: str | None = None) -> dict[str,
     problem = _problem(status, error.code, str(error), request_id)
     if isinstance(error, InvalidInput) and error.fields:
         problem["errors"] = [{"field": field, "detail": detail} for field, detail in error.fields[:_MAX_ERRORS]]
+    if isinstance(error, ImportRefused):
+        problem["rows"] = [dict(row) for row in error.rows]
     for name in ("allowed", "current"):
         if (value := getattr(error, name, None)) is not None and not (name == "current" and isinstance(value, str)):
             problem[name] = list(value) if name == "allowed" else value
@@ -140,6 +146,11 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unknown)
 
 
+def field_faults(found: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return what pydantic found wrong, as pairs of (field path, what is wrong with it)."""
+    return [(_path(one["loc"]), str(one["msg"]).removeprefix("Value error, ")) for one in found]
+
+
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, OutriderError)  # noqa: S101 - registered for this class
     if status_of(type(error)) == http.HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -155,7 +166,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     if any(one["type"] == "json_invalid" for one in found):
         problem = _problem(400, "malformed", "the body is not valid JSON", _request_id(request))
         return _respond(problem, {})
-    fields = [(_path(one["loc"]), str(one["msg"]).removeprefix("Value error, ")) for one in found]
+    fields = field_faults(found)
     detail = f"{fields[0][0] or 'body'}: {fields[0][1]}" if fields else "the request is not valid"
     return problem_response(InvalidInput(detail, fields), _request_id(request))
 

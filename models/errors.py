@@ -6,7 +6,8 @@ other side of a Ray call.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = [
     "BadSettings",
@@ -15,6 +16,7 @@ __all__ = [
     "Fenced",
     "ForbiddenTransition",
     "IdempotencyMismatch",
+    "ImportRefused",
     "InvalidInput",
     "Malformed",
     "MessageRefused",
@@ -103,6 +105,20 @@ class IdempotencyMismatch(InvalidInput):
     """Raised when an `Idempotency-Key` comes back with another body."""
 
     code = "idempotency-mismatch"
+
+
+class ImportRefused(InvalidInput):
+    """Raised when a file of deliveries has rows that can't be taken, and all or none were wanted."""
+
+    code = "import-refused"
+
+    def __init__(
+        self, detail: str, fields: Sequence[tuple[str, str]] = (), rows: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        OutriderError.__init__(self, detail, fields, rows)
+        self.detail, self.fields = detail, tuple(fields)
+        self.rows = tuple(rows)
+        """What was to become of each row of the file, as the answer shows it."""
 
 
 class NotAuthenticated(OutriderError):

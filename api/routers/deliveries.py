@@ -1,5 +1,6 @@
 """Deliveries: creating, assigning, moving on."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -31,7 +32,15 @@ from models.errors import NotAllowed, NotFound
 from models.ids import new_id
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
 
-__all__ = ["require_visible", "router", "view_of", "visible_delivery"]
+__all__ = [
+    "DeliveryFields",
+    "NewDelivery",
+    "WantedDeliveries",
+    "require_visible",
+    "router",
+    "view_of",
+    "visible_delivery",
+]
 
 router = APIRouter(prefix="/deliveries", tags=["deliveries"])
 Planner = Annotated[Principal, Depends(allowed("deliveries.manage"))]
@@ -115,6 +124,26 @@ class StatusMove(Shape):
     version: int | None = Field(None, ge=1)
 
 
+async def _wanted(
+    status: Annotated[Sequence[Status], Query(description="One or several")] = (),
+    driver_id: Annotated[str | None, Query(alias="driverId")] = None,
+    priority: Priority | None = None,
+    reference: Annotated[str | None, Query(max_length=200)] = None,
+    phone: Annotated[
+        str | None, Query(pattern=r"^[+ ]?[0-9 ()./-]{3,40}$", description="The customer's, however it is written")
+    ] = None,
+    created_from: Annotated[Instant | None, Query(alias="createdFrom")] = None,
+    created_to: Annotated[Instant | None, Query(alias="createdTo", description="Not included")] = None,
+) -> DeliveryFilter:
+    if phone is not None and phone.startswith(" "):
+        phone = f"+{phone[1:]}"  # a plus that was not percent-encoded
+    return DeliveryFilter(status, driver_id, priority, reference, created_from, created_to, phone)
+
+
+WantedDeliveries = Annotated[DeliveryFilter, Depends(_wanted)]
+"""The deliveries that the query asks for."""
+
+
 @router.post("", status_code=201, response_model=DeliveryView)
 async def create_delivery(
     request: Request,
@@ -152,23 +181,13 @@ async def list_deliveries(
     services: ServicesOf,
     principal: Watcher,
     page: Paging,
-    status: Annotated[Sequence[Status], Query(description="One or several")] = (),
-    driver_id: Annotated[str | None, Query(alias="driverId")] = None,
-    priority: Priority | None = None,
-    reference: Annotated[str | None, Query(max_length=200)] = None,
-    phone: Annotated[
-        str | None, Query(pattern=r"^[+ ]?[0-9 ()./-]{3,40}$", description="The customer's, however it is written")
-    ] = None,
-    created_from: Annotated[Instant | None, Query(alias="createdFrom")] = None,
-    created_to: Annotated[Instant | None, Query(alias="createdTo", description="Not included")] = None,
+    wanted: WantedDeliveries,
     sort: Annotated[Literal["createdAt", "-createdAt"], Query(description="Oldest or newest first")] = "-createdAt",
 ) -> dict[str, Any]:
     """Return deliveries, newest first unless asked otherwise; a driver sees its own."""
-    # one who drives and is linked to no driver has no deliveries
-    driver = principal.driver or "" if principal.role in ("driver", "device") else driver_id
-    if phone is not None and phone.startswith(" "):
-        phone = f"+{phone[1:]}"  # a plus that was not percent-encoded
-    wanted = DeliveryFilter(status, driver, priority, reference, created_from, created_to, phone)
+    if principal.role in ("driver", "device"):
+        # one who drives and is linked to no driver has no deliveries
+        wanted = dataclasses.replace(wanted, driver=principal.driver or "")
     repository = DeliveryRepository(services.database)
     found = await repository.page(principal.scope, page, wanted, newest_first=sort == "-createdAt")
     return page_of(found, view_of)

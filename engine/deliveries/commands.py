@@ -1,8 +1,9 @@
 """Changes of deliveries: load, decide (`engine.deliveries.lifecycle`), store with the events in one transaction."""
 
 import datetime
+import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Literal
@@ -14,7 +15,15 @@ from models.documents.delivery import CLOSED, Delivery, Position, Status
 from models.documents.document import now
 from models.documents.driver import Driver
 from models.documents.event import Event
-from models.errors import ForbiddenTransition, InvalidInput, NotFound, VersionConflict, check_version
+from models.errors import (
+    Conflict,
+    ForbiddenTransition,
+    InvalidInput,
+    NotFound,
+    OutriderError,
+    VersionConflict,
+    check_version,
+)
 from models.ids import new_id
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
 from models.store.accounts import AccountRepository
@@ -23,8 +32,9 @@ from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository
 from models.store.outbox import Announcement, Routed, is_repeat
 from models.store.scope import Scope
+from models.store.transactions import Session
 
-__all__ = ["ENGINE", "DeliveryCommands", "Order", "StopEdge"]
+__all__ = ["ENGINE", "DeliveryCommands", "Order", "Revision", "StopEdge", "decide_revision"]
 
 ENGINE = "engine"
 """The actor of changes that nobody asked for."""
@@ -38,6 +48,15 @@ class Order:
     """A delivery to be created, and the driver who gets it at once."""
 
     delivery: Delivery
+    driver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """New fields for a delivery that exists, and the driver who shall have it, if one is named."""
+
+    delivery: str
+    edit: Edit
     driver: str | None = None
 
 
@@ -82,18 +101,42 @@ class DeliveryCommands:
         ]
         if absent:
             raise InvalidInput(absent[0][1], absent)
-        stored: list[Delivery] = []
-        announcements: list[Announcement] = []
-        for order in orders:
-            delivery = order.delivery
-            announcements.append(_created(scope, delivery))
-            if order.driver is not None:
-                decision = transition(delivery, Assign(order.driver, now(), scope.actor))
-                announcements.append(_announcement(delivery, decision, scope, drivers, new_id("evt")))
-                delivery = decision.delivery
-            stored.append(delivery)
+        stored, announcements = _ordered(scope, orders, drivers)
         await self._deliveries.create(stored, announcements)
         return stored
+
+    async def carry_out(
+        self,
+        scope: Scope,
+        orders: Sequence[Order],
+        revisions: Sequence[Revision],
+        also: Callable[[Session, Mapping[str, OutriderError]], Awaitable[None]],
+    ) -> None:
+        """Store new deliveries and revised ones, and whatever `also` stores: all or none.
+
+        A revision that can't be made any more is left out. A driver who is gone by now gets nothing.
+
+        Parameters
+        ----------
+        also
+            Called in the transaction with the revisions that were left out and why, by delivery.
+        """
+        named = [driver for driver in (*(o.driver for o in orders), *(r.driver for r in revisions)) if driver]
+        for attempt in range(_ATTEMPTS):
+            before = await self._deliveries.get_many(scope, [one.delivery for one in revisions])
+            held = [one.driver for one in before.values() if one.driver is not None]
+            drivers = await self._drivers.get_many(scope, [*named, *held])
+            stored, announcements = _ordered(scope, orders, drivers)
+            changed, told, refused = _revised(scope, revisions, before, drivers)
+            try:
+                await self._deliveries.store_many(
+                    stored, changed, [*announcements, *told], functools.partial(_with, also, refused)
+                )
+            except VersionConflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            return
 
     async def assign(self, scope: Scope, delivery: str, driver: str, version: int | None) -> Delivery:
         """Give a delivery to a driver.
@@ -168,6 +211,68 @@ class DeliveryCommands:
         steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
         announcements = [_announcement(was, one, scope, drivers, _event_id(cause, one)) for was, one in steps]
         await self._deliveries.replace(decisions[-1].delivery, expected=before.version, announcements=announcements)
+
+
+async def _with(
+    also: Callable[[Session, Mapping[str, OutriderError]], Awaitable[None]],
+    refused: Mapping[str, OutriderError],
+    session: Session,
+) -> None:
+    await also(session, refused)
+
+
+def _ordered(
+    scope: Scope, orders: Sequence[Order], drivers: Mapping[str, Driver]
+) -> tuple[list[Delivery], list[Announcement]]:
+    stored: list[Delivery] = []
+    announcements: list[Announcement] = []
+    for order in orders:
+        delivery = order.delivery
+        announcements.append(_created(scope, delivery))
+        if order.driver is not None and order.driver in drivers:
+            decision = transition(delivery, Assign(order.driver, now(), scope.actor))
+            announcements.append(_announcement(delivery, decision, scope, drivers, new_id("evt")))
+            delivery = decision.delivery
+        stored.append(delivery)
+    return stored, announcements
+
+
+def _revised(
+    scope: Scope, revisions: Sequence[Revision], before: Mapping[str, Delivery], drivers: Mapping[str, Driver]
+) -> tuple[list[tuple[Delivery, int]], list[Announcement], dict[str, OutriderError]]:
+    changed: list[tuple[Delivery, int]] = []
+    told: list[Announcement] = []
+    refused: dict[str, OutriderError] = {}
+    for one in revisions:
+        if (was := before.get(one.delivery)) is None:
+            refused[one.delivery] = NotFound("delivery", one.delivery)
+            continue
+        try:
+            driver = one.driver if one.driver in drivers else None
+            decisions = decide_revision(was, Revision(one.delivery, one.edit, driver), scope.actor)
+        except (Conflict, ForbiddenTransition) as fault:
+            refused[one.delivery] = fault
+            continue
+        steps = zip([was, *(step.delivery for step in decisions)], decisions, strict=False)
+        told += [_announcement(earlier, step, scope, drivers, new_id("evt")) for earlier, step in steps]
+        changed.append((decisions[-1].delivery, was.version))
+    return changed, told, refused
+
+
+def decide_revision(delivery: Delivery, revision: Revision, actor: str) -> list[Decision]:
+    """Return what a revision makes of a delivery, step by step.
+
+    Raises
+    ------
+    Conflict
+        If the edit comes too late.
+    ForbiddenTransition
+        If it can't be given to another driver any more.
+    """
+    commands: list[Command] = [revision.edit]
+    if revision.driver is not None and revision.driver != delivery.driver:
+        commands.append(Assign(revision.driver, revision.edit.at, actor))
+    return _decide(delivery, commands)
 
 
 def _decide(delivery: Delivery, commands: Sequence[Command]) -> list[Decision]:

@@ -1,6 +1,7 @@
 """Which kinds of tasks there are, and who does them."""
 
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
+from engine.imports.tasks import IMPORT_TASK, import_kind
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
 from engine.webhooks.follower import WEBHOOK
@@ -12,4 +13,8 @@ __all__ = ["task_kinds_of"]
 
 def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind."""
-    return {WEBHOOK: webhook_kind(database, settings.webhooks), REBUILD_KIND: rebuild_kind(database)}
+    return {
+        IMPORT_TASK: import_kind(database, settings.log.partitions),
+        WEBHOOK: webhook_kind(database, settings.webhooks),
+        REBUILD_KIND: rebuild_kind(database),
+    }

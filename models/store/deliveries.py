@@ -1,7 +1,7 @@
 """Deliveries in MongoDB. Every change is stored with its events in one transaction."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from models.store.paging import Page, PageRequest, read_page
 from models.store.personal import opened
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
-from models.store.versions import replace_at
+from models.store.versions import replace_at, replace_many_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository"]
 
+_BATCH = 500  # documents of an export that travel together
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
 
@@ -70,6 +71,58 @@ class DeliveryRepository:
 
         await in_transaction(self._database, swap)
 
+    async def store_many(
+        self,
+        created: Sequence[Delivery],
+        changed: Sequence[tuple[Delivery, int]],
+        announcements: Sequence[Announcement],
+        also: Callable[[Session], Awaitable[None]],
+    ) -> None:
+        """Store new deliveries, changed ones and their events, and whatever `also` stores: all or none.
+
+        Parameters
+        ----------
+        changed
+            Pairs of a changed delivery and the version that the change was decided on.
+
+        Raises
+        ------
+        VersionConflict
+            If somebody was faster with one of the changed ones.
+        """
+        new = [await self._contacts.sealed(delivery.stored()) for delivery in created]
+        replaced = [
+            (delivery, expected, await self._contacts.sealed(delivery.stored())) for delivery, expected in changed
+        ]
+
+        async def store(session: Session) -> None:
+            await also(session)
+            if new:
+                await self._database.deliveries.insert_many(new, session=session)
+            await replace_many_at(self._database.deliveries, replaced, session)
+            await self._outbox.put(session, announcements)
+
+        await in_transaction(self._database, store)
+
+    async def get_many(self, scope: Scope, deliveries: Sequence[str]) -> dict[str, Delivery]:
+        """Return those of `deliveries` that the tenant has, by id."""
+        query = {"_id": {"$in": list(deliveries)}, "tenant": scope.tenant}
+        found = self._database.deliveries.find(query)
+        return {fields["_id"]: Delivery.restored(await self._opened(fields)) async for fields in found}
+
+    async def by_reference(self, scope: Scope, references: Sequence[str]) -> dict[str, Delivery]:
+        """Return the newest delivery of each of these references that the tenant has, cancelled ones left out."""
+        query = {"tenant": scope.tenant, "reference": {"$in": list(references)}, "status": {"$ne": Status.CANCELLED}}
+        found = self._database.deliveries.find(query).sort("_id", 1)
+        return {fields["reference"]: Delivery.restored(await self._opened(fields)) async for fields in found}
+
+    async def each(self, scope: Scope, wanted: DeliveryFilter, *, newest_first: bool) -> AsyncIterator[Delivery]:
+        """Yield the tenant's deliveries in the order of their making, some hundred in memory at a time."""
+        query = await self._wanted(scope, wanted)
+        found = self._database.deliveries.find(query, batch_size=_BATCH).sort("_id", -1 if newest_first else 1)
+        async for fields in found:
+            yield Delivery.restored(await self._opened(fields))
+
     async def get(self, scope: Scope, delivery: str) -> Delivery:
         """Return one delivery.
 
@@ -93,12 +146,16 @@ class DeliveryRepository:
         self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool
     ) -> Page[Delivery]:
         """Return one page of the tenant's deliveries in the order of their making."""
-        query = {"tenant": scope.tenant} | _query(wanted)
-        if wanted.phone is not None:
-            query |= await self._contacts.query(scope.tenant, phone=wanted.phone)
+        query = await self._wanted(scope, wanted)
         return await read_page(
             self._database.deliveries, Delivery, query, page, newest_first=newest_first, opened=self._opened
         )
+
+    async def _wanted(self, scope: Scope, wanted: DeliveryFilter) -> dict[str, Any]:
+        query = {"tenant": scope.tenant} | _query(wanted)
+        if wanted.phone is not None:
+            query |= await self._contacts.query(scope.tenant, phone=wanted.phone)
+        return query
 
     async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
         return await opened(self._database.vault, "deliveries", fields["tenant"], fields)

@@ -61,6 +61,16 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         _unique_if_set("externalId"),
     ],
     "depots": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]), _unique_if_set("externalId")],
+    "imports": [
+        _unique_if_set("key"),
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
+    # Parts of an import that nobody could finish hold customers' data: they go after their days too.
+    "import_parts": [
+        IndexModel([("tenant", ASCENDING), ("import", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * _DAY_S),
+    ],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),

@@ -24,6 +24,7 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
         "notes",
         "history.notes",
     ),
+    "import_parts": ("entries.delivery",),
     "audit": ("changes",),
     "idempotency": ("body",),
     "tasks": ("payload",),

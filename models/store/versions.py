@@ -1,12 +1,14 @@
 """Optimistic concurrency: a document is replaced or deleted only at the version that the change was decided on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+from pymongo import ReplaceOne
 
 from models.errors import VersionConflict
 from models.store.transactions import Session
 
-__all__ = ["Versioned", "delete_at", "replace_at"]
+__all__ = ["Versioned", "delete_at", "replace_at", "replace_many_at"]
 
 
 class Versioned(Protocol):
@@ -46,6 +48,32 @@ async def replace_at(
     swapped = await collection.replace_one(_at(document, expected), wanted, session=session)
     if swapped.matched_count == 0:
         raise VersionConflict(document.id, expected, await _version(collection, document, session))
+
+
+async def replace_many_at(
+    collection: Any, changed: Sequence[tuple[Versioned, int, Mapping[str, Any]]], session: Session
+) -> None:
+    """Store changed documents in one round trip, if each still is at the version that its change was decided on.
+
+    Parameters
+    ----------
+    changed
+        Each document, that version, and the document as MongoDB keeps it.
+
+    Raises
+    ------
+    VersionConflict
+        If somebody was faster with one of them.
+    """
+    if not changed:
+        return
+    writes = [ReplaceOne(_at(document, expected), fields) for document, expected, fields in changed]
+    done = await collection.bulk_write(writes, ordered=False, session=session)
+    if done.matched_count == len(changed):
+        return
+    for document, expected, _ in changed:
+        if (current := await _version(collection, document, session)) != document.version:
+            raise VersionConflict(document.id, expected, current)
 
 
 async def delete_at(collection: Any, document: Versioned, session: Session) -> None:

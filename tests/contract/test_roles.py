@@ -34,6 +34,7 @@ FOREIGN = {
     "user_id": "users",
     "device": "devices",
     "vehicle_id": "vehicles",
+    "import_id": "imports",
     "depot_id": "depots",
     "task_id": "tasks",
     "webhook_id": "webhooks",
@@ -127,6 +128,8 @@ async def foreign(nobody, database):
     letter = Task(id=new_id("tsk"), tenant=user["id"], kind="test", state="dead")
     await TaskRepository(database).put([letter])
     ids = {name: thing["id"] for name, thing in made.items()}
+    file = {"content": "dropoff.address\nRua das Flores 1\n", "headers": {"Content-Type": "text/csv"}}
+    ids["import_id"] = (await other.ask("POST", "deliveries/import", **file)).json()["id"]
     return ids | {"user_id": user["id"], "device": "their-phone", "task_id": letter.id}
 
 
