@@ -11,6 +11,7 @@ from starlette.routing import WebSocketRoute
 import api.devices
 import api.ingest
 from api.gateway import endpoint as gateway
+from api.guard import GuardMiddleware
 from api.ingest.stream import IngestStream
 from api.lifespan import lifespan_of
 from api.openapi import DescribedApi
@@ -77,11 +78,13 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    # the last one added stands first: answers of the guard carry CORS headers, and all answers the common ones
+    app.add_middleware(GuardMiddleware, max_body_bytes=settings.ingest.max_body_bytes)
     if settings.api.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.api.cors_origins), allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(RequestMiddleware, max_body_bytes=settings.ingest.max_body_bytes)
+    app.add_middleware(RequestMiddleware)
 
 
 def _add_routes(app: FastAPI) -> None:

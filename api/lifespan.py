@@ -14,6 +14,7 @@ from engine.client import Engine
 from engine.log.append import LogAppender
 from engine.registry import DriverRegistry
 from engine.settings import Settings
+from engine.supervisor import Supervisor
 from models.errors import BadSettings
 from models.store.connections import connect_mongo, connect_redis
 
@@ -49,6 +50,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     stack.push_async_callback(engine.stop)
     services = Services(settings, database, redis, Authenticator(settings, database), registry, appender, engine, None)  # type: ignore[arg-type]  # the hub needs the others; it follows in the next line
     services.hub = Hub(services)
+    supervisor = Supervisor("api")
+    supervisor.run("limits", services.limits.run)
+    await supervisor.start()
+    stack.push_async_callback(supervisor.stop)
     await services.hub.start()
     stack.push_async_callback(services.hub.stop)
     return services

@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
+from api.security import security_headers, with_headers
 from models import errors
 from models.errors import (
     ImportRefused,
@@ -176,7 +177,7 @@ def _unsupported(request: Request) -> UnsupportedContent | None:
     wanted = getattr(getattr(request.scope.get("route"), "body_field", None), "field_info", None)
     wanted_type = getattr(wanted, "media_type", None)
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if wanted_type is None or not given or given == wanted_type:
+    if wanted_type is None or given == wanted_type or not (given or _has_body(request)):
         return None
     if wanted_type == "application/json" and given.endswith("+json"):
         return None
@@ -198,7 +199,10 @@ async def _on_store(request: Request, error: Exception) -> Response:
 
 async def _on_unknown(request: Request, error: Exception) -> Response:
     log.error("request.failed", path=request.url.path, exc_info=error)
-    return problem_response(OutriderError(), _request_id(request))
+    response = problem_response(OutriderError(), _request_id(request))
+    # Starlette answers the unforeseen outside of all middleware
+    response.raw_headers = with_headers(response.raw_headers, security_headers(request.url.path, request.url.scheme))
+    return response
 
 
 def _problem(status: int, code: str, detail: str, request_id: str | None) -> dict[str, Any]:
@@ -214,6 +218,10 @@ def _problem(status: int, code: str, detail: str, request_id: str | None) -> dic
 
 def _respond(problem: dict[str, Any], headers: dict[str, str]) -> Response:
     return JSONResponse(problem, problem["status"], headers, MEDIA_TYPE)
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def _request_id(request: Request) -> str | None:

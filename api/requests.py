@@ -1,15 +1,13 @@
-"""What every HTTP request goes through first: an id, a limit on its body, one log line."""
+"""What every HTTP request goes through first: an id, one log line, and the headers that every answer carries."""
 
 import re
 import time
 from typing import Any
 
 import structlog
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem_response
-from models.errors import TooLarge
+from api.security import security_headers, with_headers
 from models.ids import new_id
 
 __all__ = ["RequestMiddleware"]
@@ -22,21 +20,20 @@ _QUIET = ("/api/v1/pings", "/api/v1/devices", "/api/v1/health", "/metrics", "/as
 
 
 class RequestMiddleware:
-    """Names, limits and logs requests; WebSockets pass untouched."""
+    """Names and logs requests, and adds the headers that answers have in common; WebSockets pass untouched."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _GIVEN_ID.match(given) else new_id("req")
         scope["request_id"] = request_id
+        common = security_headers(scope["path"], scope.get("scheme", "http"))
         begun = time.monotonic()
         status = 500
 
@@ -44,39 +41,14 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = with_headers([*message["headers"], (b"x-request-id", request_id.encode())], common)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                if _declared(headers) > self._max_body_bytes:
-                    await problem_response(self._too_large(), request_id)(scope, receive, answer)
-                else:
-                    await self._app(scope, self._limited(receive), answer)
+                await self._app(scope, receive, answer)
             finally:
                 _log(scope, status, begun)
-
-    def _limited(self, receive: Receive) -> Receive:
-        taken = 0
-
-        async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._max_body_bytes:
-                # FastAPI lets an HTTPException through while it reads a body, and turns all others into a 400
-                raise HTTPException(413, str(self._too_large()))
-            return message
-
-        return limited
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"a body may have {self._max_body_bytes} bytes at most")
-
-
-def _declared(headers: dict[bytes, bytes]) -> int:
-    length = headers.get(b"content-length", b"0")
-    return int(length) if length.isdigit() and len(length) < 20 else 0
 
 
 def _log(scope: dict[str, Any] | Scope, status: int, begun: float) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from redis.asyncio import Redis
 
 from api.auth.passwords import Passwords
+from api.auth.throttle import Throttle
+from api.limits import RateLimits
 from engine.settings import Settings
 from models.store.connections import Database
 
@@ -38,3 +40,12 @@ class Services:
     """Fan-out of live frames to this process's subscribers."""
     passwords: Passwords = field(default_factory=Passwords)
     """Hashes and checks passwords, a few at a time."""
+    limits: RateLimits = field(init=False)
+    """How often callers may ask."""
+    throttle: Throttle = field(init=False)
+    """How often somebody may try to sign in."""
+
+    def __post_init__(self) -> None:
+        limits, prefix = self.settings.limits, self.settings.prefix
+        self.limits = RateLimits(limits, self.redis, prefix, self.database)
+        self.throttle = Throttle(limits, self.redis, prefix)

@@ -19,6 +19,7 @@ __all__ = [
     "FanoutSettings",
     "HistorySettings",
     "IngestSettings",
+    "LimitSettings",
     "LogSettings",
     "MotionSettings",
     "NotificationSettings",
@@ -233,6 +234,23 @@ class NotificationSettings(_Branch):
     """Page that shows a customer the way of a delivery, with `{delivery}` for its id; none sends no link."""
 
 
+class LimitSettings(_Branch):
+    """How often somebody may ask before the answer is 429. What sends positions is not counted here."""
+
+    caller_per_s: int = Field(2500, ge=1)
+    """Requests a second of one user or key, in the mean of ten seconds; more than two API processes serve."""
+    company_per_s: int = Field(5000, ge=1)
+    """Requests a second of all users and keys of a company that has not chosen another number."""
+    company_most_per_s: int = Field(10_000, ge=1)
+    """The largest number that a company may choose."""
+    address_per_s: int = Field(5000, ge=1)
+    """Requests a second from one network address; a whole office or a gateway may stand behind it."""
+    sign_ins_per_email: int = Field(20, ge=1)
+    """Tries to sign in with one e-mail address, without success, in a quarter of an hour."""
+    sign_ins_per_address: int = Field(300, ge=1)
+    """Tries to sign in, sign up or have a mail sent from one network address in a quarter of an hour."""
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -279,6 +297,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     notifications: NotificationSettings = NotificationSettings()
+    limits: LimitSettings = LimitSettings()
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

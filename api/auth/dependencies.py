@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.auth.principal import Principal
 from api.auth.rights import RIGHTS, Right
+from api.limits import is_counted
 from api.services import Services
 from models.errors import NotAllowed, NotAuthenticated
 
@@ -30,18 +31,25 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 
 
 async def anyone(
-    services: ServicesOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request,
+    services: ServicesOf,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Principal:
-    """Return the verified caller, of whatever role.
+    """Return the verified caller, of whatever role; its request is counted.
 
     Raises
     ------
     NotAuthenticated
         If the `Authorization` header carries no valid token or key.
+    RateLimited
+        If it asks too often.
     """
     if credentials is None:
         raise NotAuthenticated("send `Authorization: Bearer` with an access token or an API key")
-    return await services.authenticator.authenticate(credentials.credentials)
+    principal = await services.authenticator.authenticate(credentials.credentials)
+    if is_counted(request.scope["path"]):
+        services.limits.take_caller(principal)
+    return principal
 
 
 def allowed(right: Right) -> Callable[..., Coroutine[Any, Any, Principal]]:

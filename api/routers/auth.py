@@ -3,12 +3,13 @@
 import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from api.auth.dependencies import ServicesOf, anyone
 from api.auth.principal import Principal, Role
 from api.auth.tokens import new_refresh_token, read_refresh_token
+from api.limits import network_of
 from api.services import Services
 from engine.users.commands import UserCommands
 from models.documents.document import Line, Shape, now
@@ -85,8 +86,9 @@ class Profile(Shape):
 
 
 @router.post("/register", status_code=201)
-async def register(services: ServicesOf, body: Registration) -> Session:
+async def register(request: Request, services: ServicesOf, body: Registration) -> Session:
     """Create a tenant and its admin, who is signed in at once."""
+    await services.throttle.take("register", network_of(request.scope))
     tenant_id = new_id("ten")
     user = User(
         id=new_id("usr"),
@@ -102,12 +104,14 @@ async def register(services: ServicesOf, body: Registration) -> Session:
 
 
 @router.post("/login")
-async def login(services: ServicesOf, body: Credentials) -> Session:
+async def login(request: Request, services: ServicesOf, body: Credentials) -> Session:
     """Sign in. A wrong password and an unknown e-mail address look and take the same."""
+    await services.throttle.take("login", network_of(request.scope), body.email)
     user = await AccountRepository(services.database).user_by_email(body.email)
     is_right = await services.passwords.is_right(body.password, user.password_hash if user else None)
     if user is None or not is_right:
         raise NotAuthenticated("e-mail or password is wrong")
+    await services.throttle.clear("login", body.email)
     return await _signed_in(services, user)
 
 

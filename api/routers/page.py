@@ -10,15 +10,6 @@ from api.dashboard import BUILT, MAPS, is_built
 
 __all__ = ["mount_page"]
 
-_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; worker-src 'self'; connect-src 'self' ws: wss:; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 _NOTBUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Outrider</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
 <h1>Outrider is running</h1>
@@ -32,7 +23,7 @@ class _Assets(StaticFiles):
     def file_response(self, *args: object, **kwargs: object) -> Response:
         """Return a file that never changes under its name."""
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
-        response.headers.update({**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"})
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
 
 
@@ -43,8 +34,8 @@ def mount_page(app: FastAPI) -> None:
     @router.get("/")
     async def page() -> Response:
         if not is_built():
-            return HTMLResponse(_NOTBUILT, 503, _HEADERS)
-        return FileResponse(BUILT / "index.html", headers={**_HEADERS, "Cache-Control": "no-cache"})
+            return HTMLResponse(_NOTBUILT, 503)
+        return FileResponse(BUILT / "index.html", headers={"Cache-Control": "no-cache"})
 
     app.include_router(router)
     app.mount("/assets", _Assets(directory=BUILT / "assets", check_dir=False), name="assets")

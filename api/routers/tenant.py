@@ -45,6 +45,8 @@ class SettingsChanges(Shape):
     """Country of phone numbers that are written without one; null empties it."""
     quiet_hours: QuietHours | None = None
     """When messages that can wait are held back; null holds back nothing."""
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Requests a second of all users and keys, up to what the installation allows; null for its own number."""
 
     @field_validator("auto_status", "motion_profile", "language", "time_zone")
     @classmethod

@@ -25,13 +25,18 @@ def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     severity = logging.getLevelNamesMapping()[level.upper()]
     pretty = out.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    # tracebacks without the values of variables: a token, a password or somebody's address may be among them
+    plain = structlog.dev.RichTracebackFormatter(show_locals=False)
+    traces = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=plain) if pretty else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if pretty else [structlog.processors.dict_tracebacks]),
+            *([] if pretty else [traces]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(severity),

@@ -69,6 +69,8 @@ class TenantSettings(Shape):
     """Country of phone numbers that are written without one."""
     quiet_hours: QuietHours | None = None
     """When messages that can wait are held back; none holds back nothing."""
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Requests a second of all its users and keys; none is the installation's own number."""
 
 
 class Tenant(Document):

@@ -3,6 +3,7 @@
 Signing in happens before there is a scope, so the look-ups by e-mail and by digest are the two that take none.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -81,6 +82,12 @@ class AccountRepository:
         if found is None:
             raise NotFound("tenant", scope.tenant)
         return Tenant.restored(found)
+
+    async def request_budgets(self, tenants: Sequence[str]) -> Mapping[str, int | None]:
+        """Return the requests a second that tenants have chosen, for the counting of all that ask."""
+        query = {"_id": {"$in": list(tenants)}}
+        found = await self._database.tenants.find(query, {"settings.requestsPerSecond": 1}).to_list(None)
+        return {fields["_id"]: fields.get("settings", {}).get("requestsPerSecond") for fields in found}
 
     async def replace_tenant(self, tenant: Tenant, expected: int, announcement: Announcement) -> None:
         """Store a changed tenant and its event, if it still is at version `expected`.
