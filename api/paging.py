@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
@@ -25,7 +25,7 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 class PageOf(Shape, Generic[ItemT]):
     """One page of a list."""
 
-    items: Sequence[ItemT]
+    items: list[ItemT]
     next: str | None = None
     """Cursor of the next page, if there is one."""
 

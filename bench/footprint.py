@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import psutil
 
-__all__ = ["cpu_seconds", "rss_mib"]
+__all__ = ["cpu_seconds", "cpu_seconds_by_role", "rss_mib"]
 
 _ROLES = (  # words of a command line → role, first match
+    ("bench.plain", "plain"),
     ("mongod", "mongod"),
     ("valkey-server", "redis"),
     ("redis-server", "redis"),
@@ -29,9 +30,21 @@ def cpu_seconds(pid: int) -> float:
     return total
 
 
+def cpu_seconds_by_role(*pids: int) -> dict[str, float]:
+    """Return the processor time that the living processes of some trees have used so far, by role."""
+    sums: dict[str, float] = {}
+    for process in (process for pid in pids for process in _tree(pid)):
+        try:
+            times, role = process.cpu_times(), _role(process)
+        except psutil.NoSuchProcess:
+            continue
+        sums[role] = sums.get(role, 0.0) + times.user + times.system
+    return sums
+
+
 def rss_mib(pid: int) -> dict[str, float]:
     """Return the resident memory of a process tree by role, MiB: `api`, `engine`, `redis`, `mongod`, `ray`."""
-    sums = dict.fromkeys(("api", "engine", "redis", "mongod", _RAY), 0.0)
+    sums: dict[str, float] = dict.fromkeys(("api", "engine", "redis", "mongod", _RAY), 0.0)
     for process in _tree(pid):
         try:
             sums[_role(process)] += process.memory_info().rss / 2**20

@@ -87,8 +87,8 @@ async def measure_ingest(
         lag = LagWatch(redis, "outrider")
         await stores.enter_async_context(lag.listening())
         tracks = TrackWatch(stack.url, account.token, account.drivers)
-        simple = await stores.enter_async_context(running_plain(mongo_url))
-        beside = {path: Traffic(_plain_options(options, path), simple, account) for path in plain_runs}
+        host, port, _ = await stores.enter_async_context(running_plain(mongo_url))
+        beside = {path: Traffic(_plain_options(options, path), (host, port), account) for path in plain_runs}
         console.print(f"warming up for {WARM_UP_S:g} s")
         await traffic.send(WARM_UP_S)
         for repeat in range(repeats):

@@ -73,8 +73,8 @@ def plain_app(mongo_url: str) -> FastAPI:
 
 
 @contextlib.asynccontextmanager
-async def running_plain(mongo_url: str, module: str = "bench.plain") -> AsyncIterator[tuple[str, int]]:
-    """Run a plain alternative, the one of `module`, in a process of its own; yield host and port."""
+async def running_plain(mongo_url: str, module: str = "bench.plain") -> AsyncIterator[tuple[str, int, int]]:
+    """Run a plain alternative, the one of `module`, in a process of its own; yield host, port and process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,7 +83,7 @@ async def running_plain(mongo_url: str, module: str = "bench.plain") -> AsyncIte
     )
     try:
         await _answers(port)
-        yield "127.0.0.1", port
+        yield "127.0.0.1", port, process.pid
     finally:
         process.terminate()
         await process.wait()

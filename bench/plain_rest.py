@@ -176,7 +176,7 @@ def plain_rest_app(mongo_url: str) -> FastAPI:
             query["driver"] = driverId
         if priority:
             query["priority"] = priority
-        found = await deliveries.find(query).sort("_id", -1).to_list(limit + 1)
+        found = await deliveries.find(query).sort("_id", -1).limit(limit + 1).to_list(None)
         items = [_shown(fields) for fields in found[:limit]]
         return PlainPage(items=items, next=items[-1].id if len(found) > limit else None)
 

@@ -55,7 +55,8 @@ class _Run:
     """One run: what was answered, and what it cost."""
 
     report: RestReport
-    cpu_s: float
+    cpu_ms: Mapping[str, float]
+    """Processor time a request, by role; what the stack does anyway is in it."""
 
     @property
     def per_s(self) -> float:
@@ -75,9 +76,11 @@ async def measure_rest(options: RestOptions) -> dict[str, Any]:
         await _place_drivers(stack, account)
         population = await populate(stack, account, database, options.deliveries)
         tokens = await _planners(stack, account)
-        plain_address = await opened.enter_async_context(running_plain(mongo_url, plain_rest.MODULE))
+        plain_host, plain_port, plain_pid = await opened.enter_async_context(
+            running_plain(mongo_url, plain_rest.MODULE)
+        )
         ours = await opened.enter_async_context(_load(stack.address, tokens, account, population, options))
-        beside = await opened.enter_async_context(_load(plain_address, [], account, population, options))
+        beside = await opened.enter_async_context(_load((plain_host, plain_port), [], account, population, options))
         pings = Traffic(
             TrafficOptions(rate=options.pings, connections=_PING_CONNECTIONS, window=10_000), stack.address, account
         )
@@ -87,10 +90,10 @@ async def measure_rest(options: RestOptions) -> dict[str, Any]:
         for load in (ours, beside) if options.plain else (ours,):
             await load.run(WARM_UP_S)
         for repeat in range(options.repeats):
-            runs.append(await _run(stack, ours, pings, options))
+            runs.append(await _run([stack.pid], ours, pings, options))
             console.print(f"run {repeat + 1}: {_line(runs[-1])}")
             if options.plain:
-                plain_runs.append(await _run(stack, beside, pings, options))
+                plain_runs.append(await _run([stack.pid, plain_pid], beside, pings, options))
                 console.print(f"run {repeat + 1}: {_line(plain_runs[-1])} with the plain service")
         lost = await _lost(database, account, runs[-1].report, options.deliveries)
     return heading("api", seconds=options.seconds, repeats=options.repeats) | _result(options, runs, plain_runs, lost)
@@ -152,13 +155,15 @@ async def _load(
         await load.stop()
 
 
-async def _run(stack: Stack, load: RestLoad, pings: Traffic, options: RestOptions) -> _Run:
-    cpu = footprint.cpu_seconds(stack.pid)
+async def _run(pids: Sequence[int], load: RestLoad, pings: Traffic, options: RestOptions) -> _Run:
+    before = footprint.cpu_seconds_by_role(*pids)
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(load.run(options.seconds), name="requests")
         if options.pings:
             group.create_task(pings.send(options.seconds), name="pings")
-    return _Run(asking.result(), footprint.cpu_seconds(stack.pid) - cpu)
+    after, report = footprint.cpu_seconds_by_role(*pids), asking.result()
+    used = {role: spent - before.get(role, 0.0) for role, spent in after.items()}
+    return _Run(report, {role: round(spent / max(1, report.done) * 1000, 2) for role, spent in used.items()})
 
 
 async def _lost(database: Database, account: Account, report: RestReport, before: int) -> int:
@@ -197,7 +202,6 @@ def _result(options: RestOptions, runs: Sequence[_Run], plain_runs: Sequence[_Ru
     per_s = median(run.per_s for run in runs)
     plain_per_s = median(run.per_s for run in plain_runs) if plain_runs else None
     errors, plain_errors = _errors(runs), _errors(plain_runs)
-    requests = sum(run.report.done for run in runs)
     return {
         "deliveries": options.deliveries,
         "connections": options.connections,
@@ -212,9 +216,10 @@ def _result(options: RestOptions, runs: Sequence[_Run], plain_runs: Sequence[_Ru
         "errors": sum(errors.values()),
         "errors_by_kind": dict(errors),
         "lost": lost,
-        "cpu_ms_per_request": round(sum(run.cpu_s for run in runs) / max(1, requests) * 1000, 2),
+        "cpu_ms_per_request": dict(runs[-1].cpu_ms),
         "plain_requests_per_s": None if plain_per_s is None else round(plain_per_s),
         "plain_p95_ms": _percentile(plain_runs, 95) if plain_runs else None,
+        "plain_cpu_ms_per_request": dict(plain_runs[-1].cpu_ms) if plain_runs else None,
         "plain_errors": sum(plain_errors.values()),
         "plain_errors_by_kind": dict(plain_errors),
         "ratio_plain": round(per_s / plain_per_s, 2) if plain_per_s else None,

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx2
 import msgspec
-from pymongo import UpdateOne
 from rich.progress import Progress
 
 from bench.plain_rest import DATABASE as PLAIN_DATABASE
@@ -19,9 +18,7 @@ from bench.rest_load import Known
 from bench.rest_requests import delivery_body
 from bench.stack import Account, Stack
 from models.store.connections import Database
-from models.store.contacts import CONTACT_TOKENS
 from models.store.indexes import INDEXES
-from models.store.personal import KEY_NUMBER
 
 __all__ = ["Population", "populate"]
 
@@ -29,9 +26,9 @@ SEED = 11
 CLOSED_SHARE = 0.75  # of a company's deliveries lie behind it
 WAITING_SHARE = 0.10
 _BULK = 1000
-_SEALED = ("customer", "pickup", "dropoff", "notes")
 _AT_ONCE = 2
 _RELAYED_WITHIN_S = 300.0
+_SHOWN_ONLY = frozenset({"id", "driverId", "stops", "located", "history"})
 
 
 class Population(msgspec.Struct):
@@ -49,9 +46,10 @@ async def populate(stack: Stack, account: Account, database: Database, deliverie
     """
     made = await _create(stack, account, deliveries)
     closed = [one for one in made if one["status"] == "pending"][: round(deliveries * CLOSED_SHARE)]
-    await _close(database, account, [one["id"] for one in closed])
-    await _relayed(database)
     await _copy(database, account, made)
+    for store, tenant in ((database, account.tenant), (database.client[PLAIN_DATABASE], PLAIN_TENANT)):
+        await _close(store, tenant, account, [one["id"] for one in closed])
+    await _relayed(database)
     done = {one["id"] for one in closed}
     rest = [Known(one["id"], one["status"], one["version"]) for one in made if one["id"] not in done]
     return Population(
@@ -85,7 +83,7 @@ async def _create(stack: Stack, account: Account, deliveries: int) -> list[dict[
     return [one for part in parts for one in part]
 
 
-async def _close(database: Database, account: Account, identifiers: Sequence[str]) -> None:
+async def _close(store: Any, tenant: str, account: Account, identifiers: Sequence[str]) -> None:
     """Let deliveries have been delivered, each by one of the drivers, with a step for each status."""
     moment = datetime.datetime.now(tz=UTC)
     groups = len(account.drivers)
@@ -95,8 +93,8 @@ async def _close(database: Database, account: Account, identifiers: Sequence[str
             for status in ("assigned", "accepted", "picked_up", "in_transit", "arrived", "delivered")
         ]
         fields = {"status": "delivered", "driver": driver, "history": steps, "version": 1 + len(steps)}
-        wanted = {"tenant": account.tenant, "_id": {"$in": list(identifiers[place::groups])}}
-        await database.deliveries.update_many(wanted, {"$set": fields})
+        wanted = {"tenant": tenant, "_id": {"$in": list(identifiers[place::groups])}}
+        await store.deliveries.update_many(wanted, {"$set": fields})
 
 
 async def _relayed(database: Database) -> None:
@@ -107,21 +105,19 @@ async def _relayed(database: Database) -> None:
 
 
 async def _copy(database: Database, account: Account, made: Sequence[dict[str, Any]]) -> None:
-    """Copy the deliveries for the plain service, which keeps in clear what Outrider seals."""
+    """Give the plain service the same documents, in clear, as the API shows them."""
     plain: Any = database.client[PLAIN_DATABASE]["deliveries"]
     await plain.create_indexes(list(INDEXES["deliveries"]))
-    stages: list[dict[str, Any]] = [
-        {"$match": {"tenant": account.tenant}},
-        {"$set": {"tenant": PLAIN_TENANT}},
-        {"$merge": {"into": {"db": PLAIN_DATABASE, "coll": "deliveries"}}},
-    ]
-    await database.deliveries.aggregate(stages).to_list(None)
-    sealed = dict.fromkeys((KEY_NUMBER, *CONTACT_TOKENS), "")
-    in_clear = [
-        UpdateOne({"_id": one["id"]}, {"$set": {name: one[name] for name in _SEALED}, "$unset": sealed}) for one in made
-    ]
-    for first in range(0, len(in_clear), _BULK):
-        await plain.bulk_write(in_clear[first : first + _BULK], ordered=False)
+    for at in range(0, len(made), _BULK):
+        await plain.insert_many([_plain(one) for one in made[at : at + _BULK]])
     positions: Any = database.client[PLAIN_DATABASE]["positions"]
     spot = {"latitude": 41.15, "longitude": -8.61, "speed": 8.5}
     await positions.insert_many([{"_id": driver, **spot} for driver in account.drivers])
+
+
+def _plain(shown: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in shown.items() if name not in _SHOWN_ONLY and value is not None}
+    window = {name: datetime.datetime.fromisoformat(moment) for name, moment in shown["timeWindow"].items()}
+    moments = {name: datetime.datetime.fromisoformat(shown[name]) for name in ("createdAt", "updatedAt")}
+    owner = {"driver": shown["driverId"]} if shown["driverId"] else {}
+    return {"_id": shown["id"], "tenant": PLAIN_TENANT, **kept, "timeWindow": window, **moments, **owner}

@@ -76,6 +76,7 @@ class Authenticator:
         self._ttl_s = settings.api.token_ttl_s
         self._keys = KeyRepository(database)
         self._accounts = AccountRepository(database)
+        self._verified: dict[str, dict[str, Any]] = {}
         self._known: dict[str, tuple[float, Principal]] = {}
         self._users: dict[tuple[str, str], tuple[float, User]] = {}
 
@@ -119,6 +120,20 @@ class Authenticator:
         return self._signing.fingerprints(data)
 
     async def _by_jwt(self, token: str) -> Principal:
+        claims = self._verified.get(token)
+        if claims is None or claims["exp"] <= time.time():
+            claims = self._verify(token)
+            if len(self._verified) >= _CACHE_ENTRIES:
+                self._verified.clear()
+            self._verified[token] = claims
+        user = await self._user(str(claims["tenant"]), str(claims["sub"]))
+        issued_ms = claims.get("ms", claims["iat"] * 1000)
+        if user.tokens_since is not None and issued_ms < int(user.tokens_since.timestamp() * 1000):
+            raise NotAuthenticated("the password was changed since; sign in again")
+        return Principal(user.tenant, user.id, user.role, user.driver)
+
+    def _verify(self, token: str) -> dict[str, Any]:
+        """Return what a token says. Its signature is looked at once: the same bytes stay as good until they expire."""
         try:
             secret = self._signing.named(jwt.get_unverified_header(token).get("kid"))
             if secret is None:
@@ -135,11 +150,7 @@ class Authenticator:
             raise NotAuthenticated("the token has expired") from fault
         except (jwt.PyJWTError, ValueError) as fault:
             raise NotAuthenticated(_REFUSED) from fault
-        user = await self._user(str(claims["tenant"]), str(claims["sub"]))
-        issued_ms = claims.get("ms", claims["iat"] * 1000)
-        if user.tokens_since is not None and issued_ms < int(user.tokens_since.timestamp() * 1000):
-            raise NotAuthenticated("the password was changed since; sign in again")
-        return Principal(user.tenant, user.id, user.role, user.driver)
+        return claims
 
     async def _user(self, tenant: str, identifier: str) -> User:
         """Return the user of a token as it was some seconds ago; while MongoDB is away, as it was last seen."""

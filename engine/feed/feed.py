@@ -22,6 +22,7 @@ __all__ = ["Feed", "Follower"]
 
 _NUMBERED_AT_ONCE = 1000
 _TAKEN_AT_ONCE = 500
+_GATHER_S = 0.02  # what is stored within a blink goes together: ten times fewer transactions when much happens
 _SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
 
 
@@ -109,3 +110,4 @@ async def _rung(bell: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SWEEP_S):
             await bell.wait()
+    await asyncio.sleep(_GATHER_S)

@@ -22,6 +22,7 @@ from models.store.outbox import EVERYWHERE, Errand, OutboxRepository
 __all__ = ["OutboxRelay"]
 
 _BATCH = 500
+_GATHER_S = 0.02  # what is committed within a blink goes together, in one round trip to each store
 _SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
 
 
@@ -61,6 +62,7 @@ class OutboxRelay:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_SWEEP_S):
                     await self._work.wait()
+            await asyncio.sleep(_GATHER_S)
 
     async def _relay(self, errands: Sequence[Errand]) -> None:
         told: defaultdict[str, list[msgspec.Raw]] = defaultdict(list)

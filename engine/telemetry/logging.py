@@ -5,8 +5,10 @@ Events are constants, `noun.past_participle`; everything that varies is a key.
 
 import logging
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
+import msgspec
 import structlog
 
 __all__ = ["configure_logging", "quiet_ray"]
@@ -29,7 +31,9 @@ def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
     plain = structlog.dev.RichTracebackFormatter(show_locals=False)
     traces = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
     renderer = (
-        structlog.dev.ConsoleRenderer(exception_formatter=plain) if pretty else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=plain)
+        if pretty
+        else structlog.processors.JSONRenderer(serializer=_json)
     )
     structlog.configure(
         processors=[
@@ -44,6 +48,11 @@ def configure_logging(level: str, *, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(severity, logging.WARNING), stream=out, force=True)
+
+
+def _json(event: Any, *, default: Callable[[Any], Any], **_: Any) -> str:
+    """Return a line; msgspec takes a tenth of the time that the standard library does."""
+    return msgspec.json.encode(event, enc_hook=default).decode()
 
 
 def quiet_ray() -> None:

@@ -169,16 +169,12 @@ class Delivery(Document):
     @property
     def stops(self) -> tuple[Stop, ...]:
         """Return the planned stops: those of its places that are known as points."""
-        places = (("pickup", self.pickup), ("dropoff", self.dropoff))
-        return tuple(_stop(kind, place) for kind, place in places if place is not None and place.is_located)
+        found = (_stop("pickup", self.pickup), _stop("dropoff", self.dropoff))
+        return tuple(stop for stop in found if stop is not None)
 
 
-def _stop(kind: str, place: Place) -> Stop:
-    return Stop.model_validate(
-        {
-            "kind": kind,
-            "latitude": place.latitude,
-            "longitude": place.longitude,
-            "radius_m": place.radius_m or STOP_RADIUS_M,
-        }
-    )
+def _stop(kind: Literal["pickup", "dropoff"], place: Place | None) -> Stop | None:
+    if place is None or place.latitude is None or place.longitude is None:
+        return None
+    radius_m = place.radius_m or STOP_RADIUS_M
+    return Stop(kind=kind, latitude=place.latitude, longitude=place.longitude, radius_m=radius_m)

@@ -11,8 +11,10 @@ __all__ = ["Document", "Instant", "Latitude", "Line", "Longitude", "Shape", "now
 
 
 def _utc(moment: datetime.datetime) -> datetime.datetime:
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
+    if moment.tzinfo is not UTC:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    excess = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - excess) if excess else moment
 
 
 Instant = Annotated[datetime.datetime, AfterValidator(_utc)]

@@ -35,7 +35,7 @@ class EventRepository:
         and the other finds nothing left; a gap in the numbers is all that remains of it.
         """
         queue = self._database.events.find({"queued": {"$type": "date"}}, {"_id": 1})
-        waiting = await queue.sort([("queued", 1), ("sequence", 1)]).to_list(limit)
+        waiting = await queue.sort([("queued", 1), ("sequence", 1)]).limit(limit).to_list(None)
         if not waiting:
             return 0
 
@@ -135,7 +135,7 @@ class EventRepository:
                     yield None
 
     async def _read(self, query: dict[str, Any], limit: int) -> list[Event]:
-        found = await self._database.events.find(query).sort("number", 1).to_list(limit)
+        found = await self._database.events.find(query).sort("number", 1).limit(limit).to_list(None)
         return [Event.restored(fields) for fields in found]
 
 

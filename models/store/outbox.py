@@ -89,7 +89,7 @@ class OutboxRepository:
 
     async def waiting(self, limit: int) -> list[Errand]:
         """Return errands that nobody has done yet, oldest first."""
-        found = await self._database.outbox.find({"waiting": True}).sort("_id", 1).to_list(limit)
+        found = await self._database.outbox.find({"waiting": True}).sort("_id", 1).limit(limit).to_list(None)
         return [_errand(fields) for fields in found]
 
     async def done(self, errands: Sequence[Errand]) -> None:

@@ -43,7 +43,8 @@ async def read_page(
     """
     if page.after is not None:
         query = {**query, "_id": {"$lt" if newest_first else "$gt": page.after}}
-    found = await collection.find(query).sort("_id", -1 if newest_first else 1).to_list(page.limit + 1)
+    # without a limit MongoDB would hand over its first hundred, however few are wanted
+    found = await collection.find(query).sort("_id", -1 if newest_first else 1).limit(page.limit + 1).to_list(None)
     more, found = len(found) > page.limit, found[: page.limit]
     if opened is not None:
         found = [await opened(fields) for fields in found]

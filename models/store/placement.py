@@ -70,17 +70,22 @@ class Database:
         self.apart = apart
         self.client: Any = shared.client
         self.name: str = shared.name
-        self._guarded = {name: _OwnedCollection(self, name) for name in OWNED}
+        self._collections: dict[str, Any] = {name: _OwnedCollection(self, name) for name in OWNED}
 
     def __getattr__(self, name: str) -> Any:
         """Return a collection, or what else a Motor database has."""
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._guarded.get(name) or getattr(self.shared, name)
+        if (found := self._collections.get(name)) is None:
+            found = getattr(self.shared, name)
+        self.__dict__[name] = found  # Motor would make it anew each time, for a tenth of the cost of a query
+        return found
 
     def __getitem__(self, name: str) -> Any:
         """Return a collection."""
-        return self._guarded.get(name) or self.shared[name]
+        if (found := self._collections.get(name)) is None:
+            found = self._collections[name] = self.shared[name]
+        return found
 
     def of(self, tenant: str) -> "AsyncIOMotorDatabase[Any]":
         """Return the database that holds a tenant's `OWNED` collections."""
@@ -97,6 +102,7 @@ class _OwnedCollection:
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
         self._name = name
+        self._together: Any = None if database.apart else database.shared[name]
 
     def __getattr__(self, method: str) -> Any:
         if method not in _BY_FILTER:
@@ -132,4 +138,4 @@ class _OwnedCollection:
         tenants = [one.get("tenant") for one in concerned]
         if not tenants or not isinstance(tenants[0], str) or any(tenant != tenants[0] for tenant in tenants):
             raise MissingTenant(f"{self._name} is asked without a tenant, or about several")
-        return self._database.of(tenants[0])[self._name]
+        return self._database.of(tenants[0])[self._name] if self._together is None else self._together

@@ -105,7 +105,7 @@ def api(
 
     mix: percent of get one, list (20 a page, filters in turns), track (live position), locate (one position in), move
     (next status), create, assign and edit. errors: answers other than the right one, by kind and status. lost:
-    acknowledged writes that the store lacks. cpu_ms_per_request: processor time of the whole stack.
+    acknowledged writes that the store lacks. cpu_ms_per_request: processor time by role, last run.
     plain_requests_per_s: no token, role, tenant, version, event or audit; the same documents, indexes and mongod.
     """
     from bench.rest import RestOptions, measure_rest
