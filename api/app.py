@@ -31,6 +31,7 @@ from api.routers import (
     health,
     history,
     keys,
+    proofs,
     tenant,
     tracking,
     users,
@@ -79,7 +80,11 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # the last one added stands first: answers of the guard carry CORS headers, and all answers the common ones
-    app.add_middleware(GuardMiddleware, max_body_bytes=settings.ingest.max_body_bytes)
+    app.add_middleware(
+        GuardMiddleware,
+        max_body_bytes=settings.ingest.max_body_bytes,
+        max_upload_bytes=settings.proofs.max_bytes,
+    )
     if settings.api.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.api.cors_origins), allow_methods=["*"], allow_headers=["*"]
@@ -103,6 +108,7 @@ def _add_routes(app: FastAPI) -> None:
         vehicles,
         depots,
         history,
+        proofs,
         geofences,
         keys,
         events,

@@ -15,6 +15,9 @@ __all__ = ["GuardMiddleware"]
 _OWN_READERS = ("/api/v1/pings", "/api/v1/devices/")
 """Paths whose bodies are read by decoders of their own: a device must not be refused, and pings go by index."""
 
+_UPLOADS = "/proofs"
+_FORM_BYTES = 16 * 1024  # what a form puts round a file
+
 
 class GuardMiddleware:
     """Refuses requests before they reach an endpoint; WebSockets pass untouched.
@@ -25,11 +28,14 @@ class GuardMiddleware:
         What stands behind.
     max_body_bytes
         Largest body.
+    max_upload_bytes
+        Largest file, on the paths that take files.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = max_upload_bytes + _FORM_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request (ASGI)."""
@@ -55,11 +61,12 @@ class GuardMiddleware:
                 length = value
             elif name == b"content-type":
                 kind = value
-        if length.isdigit() and (len(length) > 18 or int(length) > self._max_body_bytes):
-            raise self._too_large()
+        limit = self._max_upload_bytes if path.endswith(_UPLOADS) else self._max_body_bytes
+        if length.isdigit() and (len(length) > 18 or int(length) > limit):
+            raise _too_large(limit)
         if _is_json(kind) and not path.startswith(_OWN_READERS):
             return await self._checked(receive)
-        return self._limited(receive)
+        return _limited(receive, limit)
 
     async def _checked(self, receive: Receive) -> Receive:
         """Read a body of JSON, refuse what no endpoint takes, and return where it can be read again."""
@@ -68,7 +75,7 @@ class GuardMiddleware:
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             if size > self._max_body_bytes:
-                raise self._too_large()
+                raise _too_large(self._max_body_bytes)
             if not message.get("more_body"):
                 break
             message = await receive()
@@ -82,22 +89,24 @@ class GuardMiddleware:
 
         return again
 
-    def _limited(self, receive: Receive) -> Receive:
-        taken = 0
 
-        async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._max_body_bytes:
-                # FastAPI lets an HTTPException through while it reads a body, and turns all others into a 400
-                raise HTTPException(413, str(self._too_large()))
-            return message
+def _limited(receive: Receive, limit: int) -> Receive:
+    taken = 0
 
-        return limited
+    async def limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            # FastAPI lets an HTTPException through while it reads a body, and turns all others into a 400
+            raise HTTPException(413, str(_too_large(limit)))
+        return message
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"a body may have {self._max_body_bytes} bytes at most")
+    return limited
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"a body may have {limit} bytes at most")
 
 
 def _is_json(kind: bytes) -> bool:

@@ -22,6 +22,7 @@ TAGS: Mapping[str, str] = {
     "deliveries": "What is to be fetched here and brought there, and how far it has come.",
     "vehicles": "What carries deliveries: capacity, shift, skills and cost, for plans.",
     "depots": "Where vehicles start, load and end.",
+    "proof of delivery": "Photos and signatures, and what names them.",
     "tracking": "One delivery seen live.",
     "geofences": "Places that drivers enter and leave.",
     "keys": "Keys of devices and gateways.",

@@ -23,6 +23,7 @@ __all__ = [
     "LogSettings",
     "MotionSettings",
     "NotificationSettings",
+    "ProofSettings",
     "PushSettings",
     "Settings",
     "ShardSettings",
@@ -152,6 +153,17 @@ class WebhookSettings(_Branch):
     """Tries under way at once to one webhook, so that a slow one does not hold up others."""
     disable_after_h: float = Field(120.0, gt=0)
     """A webhook at which nothing but failures came in for this long is disabled, hours."""
+
+
+class ProofSettings(_Branch):
+    """Photos and signatures that prove deliveries."""
+
+    store: str | None = None
+    """Where they lie: `s3://…`, `gs://…`, `az://…` or `file:///…`; none keeps them in MongoDB (GridFS)."""
+    max_bytes: int = Field(10 * 2**20, ge=1024)
+    """Largest file, bytes."""
+    unattached_h: float = Field(24.0, gt=0)
+    """Hours after which a file that no delivery's proof names is dropped."""
 
 
 class ApiSettings(_Branch):
@@ -295,6 +307,7 @@ class Settings(BaseSettings):
     archive: ArchiveSettings = ArchiveSettings()
     fanout: FanoutSettings = FanoutSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    proofs: ProofSettings = ProofSettings()
     api: ApiSettings = ApiSettings()
     notifications: NotificationSettings = NotificationSettings()
     limits: LimitSettings = LimitSettings()

@@ -32,6 +32,7 @@ __all__ = [
     "TooLarge",
     "TryLater",
     "Undoable",
+    "UnknownRange",
     "Unreadable",
     "UnsupportedContent",
     "VersionConflict",
@@ -83,6 +84,21 @@ class UnsupportedContent(InvalidInput):
     """Raised when a body is of a content type that is not taken."""
 
     code = "unsupported-content"
+
+
+class UnknownRange(InvalidInput):
+    """Raised when a `Range` asks for bytes after the end."""
+
+    code = "unknown-range"
+
+    def __init__(self, size: int) -> None:
+        OutriderError.__init__(self, size)
+        self.size = size
+        self.detail = str(self)
+        self.fields = (("Range", self.detail),)
+
+    def __str__(self) -> str:
+        return f"there are {self.size} bytes"
 
 
 class ForbiddenTransition(InvalidInput):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
@@ -17,11 +17,13 @@ from api.services import Services
 from engine.deliveries.commands import DeliveryCommands, Order
 from engine.deliveries.lifecycle import Edit, Move, Wanted
 from models.documents.delivery import (
+    MAX_PHOTOS,
     Customer,
     Delivery,
     Place,
     Position,
     Priority,
+    Proof,
     Status,
     StatusChange,
     Stop,
@@ -33,8 +35,12 @@ from models.ids import new_id
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
 
 __all__ = [
+    "PLANNERS_ONLY",
     "DeliveryFields",
+    "DeliveryView",
     "NewDelivery",
+    "ProofBody",
+    "StatusMove",
     "WantedDeliveries",
     "require_visible",
     "router",
@@ -48,7 +54,10 @@ Carrier = Annotated[Principal, Depends(allowed("deliveries.move"))]
 Watcher = Annotated[Principal, Depends(allowed("deliveries.view"))]
 Deleter = Annotated[Principal, Depends(allowed("deliveries.delete"))]
 _MAX_BULK = 1000
-_PLANNERS_ONLY = frozenset({"pending", "cancelled"})
+ProofId = Annotated[str, StringConstraints(pattern=r"^prf_[0-9a-z]{1,64}$")]
+PROVEN_BY = frozenset({"delivered", "failed", "returned"})
+"""Statuses that may come with a proof."""
+PLANNERS_ONLY = frozenset({"pending", "cancelled"})
 """What a driver can't do to its own delivery; it declines instead."""
 
 
@@ -102,6 +111,7 @@ class DeliveryView(Shape):
     time_window: TimeWindow | None
     service_time_s: int
     notes: str | None
+    proof: Proof | None
     history: tuple[StatusChange, ...]
     created_at: Instant
     updated_at: Instant
@@ -120,13 +130,39 @@ class Assignment(Shape):
     """The version that the caller has seen; if it is no longer current, the answer is 409."""
 
 
+class ProofBody(Shape):
+    """What shows that a delivery was handed over, or why it could not be."""
+
+    photos: Annotated[tuple[ProofId, ...], Field(max_length=MAX_PHOTOS)] = ()
+    """Photos that were uploaded for this delivery."""
+    signature: ProofId | None = None
+    """The picture of a signature that was uploaded for this delivery."""
+    recipient: Line | None = None
+    """Who took it."""
+    note: str | None = Field(None, max_length=2000)
+    location: Position | None = None
+
+    def to_proof(self) -> Proof:
+        """Return it as a delivery keeps it."""
+        return Proof(**{name: getattr(self, name) for name in ProofBody.model_fields})
+
+
 class StatusMove(Shape):
     """The next status of a delivery."""
 
     status: Wanted
     location: Position | None = None
     notes: str | None = Field(None, max_length=2000)
+    proof: ProofBody | None = None
+    """Comes with `delivered`, `failed` or `returned`."""
     version: int | None = Field(None, ge=1)
+
+    @field_validator("proof")
+    @classmethod
+    def _ends_it(cls, proof: ProofBody | None, info: ValidationInfo) -> ProofBody | None:
+        if proof is not None and info.data.get("status") not in PROVEN_BY:
+            raise ValueError("a proof comes with delivered, failed or returned")
+        return proof
 
 
 async def _wanted(
@@ -246,9 +282,10 @@ async def move_delivery(
     """Bring a delivery to another status; the answer to a forbidden one names the allowed ones."""
     if principal.role in ("driver", "device"):
         await visible_delivery(services, principal, delivery_id)
-        if body.status in _PLANNERS_ONLY:
+        if body.status in PLANNERS_ONLY:
             raise NotAllowed(f"a {principal.role} may not make a delivery {body.status}")
-    move = Move(body.status, now(), principal.subject, body.notes, body.location)
+    proof = body.proof.to_proof() if body.proof is not None else None
+    move = Move(body.status, now(), principal.subject, body.notes, body.location, proof)
     version = seen_version(if_match, body.version)
     return _tagged(response, await _commands(services).move(principal.scope, delivery_id, move, version))
 

@@ -37,6 +37,8 @@ class SettingsChanges(Shape):
     """Whether arrivals and departures at planned stops move a delivery's status by themselves."""
     motion_profile: MotionProfileName | None = None
     """Motion profile of drivers that name none."""
+    proof_required: bool | None = None
+    """Whether a delivery needs a photo or a signature to be delivered."""
     language: Language | None = None
     """Language of messages to people who have chosen none."""
     time_zone: TimeZone | None = None

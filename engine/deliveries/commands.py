@@ -10,8 +10,9 @@ from typing import Literal
 
 from pymongo.errors import BulkWriteError
 
-from engine.deliveries.lifecycle import FINAL, Assign, Command, Decision, Edit, Move, steps_after, transition
-from models.documents.delivery import CLOSED, Delivery, Position, Status
+from engine.deliveries.lifecycle import FINAL, Assign, Command, Decision, Edit, Move, Prove, steps_after, transition
+from engine.deliveries.proofs import check_files, check_proven
+from models.documents.delivery import CLOSED, Delivery, Position, Proof, Status
 from models.documents.document import now
 from models.documents.driver import Driver
 from models.documents.event import Event
@@ -31,6 +32,7 @@ from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository
 from models.store.outbox import Announcement, Routed, is_repeat
+from models.store.proofs import ProofRepository
 from models.store.scope import Scope
 from models.store.transactions import Session
 
@@ -40,6 +42,7 @@ ENGINE = "engine"
 """The actor of changes that nobody asked for."""
 
 _EDITED = "delivery.changed"
+_STATUS_STAYS = (_EDITED, "delivery.proven")
 _ATTEMPTS = 6  # lost races in a row before the caller hears of them; each means that somebody else got through
 
 
@@ -84,6 +87,7 @@ class DeliveryCommands:
         self._deliveries = DeliveryRepository(database)
         self._drivers = DriverRepository(database, partitions)
         self._accounts = AccountRepository(database)
+        self._proofs = ProofRepository(database)
 
     async def create(self, scope: Scope, orders: Sequence[Order]) -> list[Delivery]:
         """Store new deliveries, all or none, each given at once to its order's driver if there is one.
@@ -158,8 +162,27 @@ class DeliveryCommands:
         return await self._apply(scope, delivery, lambda _: [edit], version)
 
     async def move(self, scope: Scope, delivery: str, move: Move, version: int | None) -> Delivery:
-        """Bring a delivery to another status; raises as `assign` does."""
-        return await self._apply(scope, delivery, lambda _: [move], version)
+        """Bring a delivery to another status; raises as `assign` does.
+
+        Raises
+        ------
+        InvalidInput
+            If its proof names files that the delivery does not have, or one is missing that the tenant asks for.
+        """
+        asked = move.status == "delivered" and (await self._accounts.tenant(scope)).settings.proof_required
+        await self._check_files(scope, delivery, move.proof)
+
+        def plan(before: Delivery) -> list[Command]:
+            if asked:
+                check_proven(before, move.proof)
+            return [move]
+
+        return await self._apply(scope, delivery, plan, version)
+
+    async def prove(self, scope: Scope, delivery: str, proof: Proof, version: int | None) -> Delivery:
+        """Give a delivery a proof, or a better one; raises as `move` does, and Conflict if nobody has the parcel."""
+        await self._check_files(scope, delivery, proof)
+        return await self._apply(scope, delivery, lambda _: [Prove(proof, now())], version)
 
     async def follow(self, edge: StopEdge) -> bool:
         """Move a delivery's status after an arrival at or a departure from one of its stops, if its tenant wants that.
@@ -180,6 +203,10 @@ class DeliveryCommands:
                 raise
             return False
         return after.version > before.version
+
+    async def _check_files(self, scope: Scope, delivery: str, proof: Proof | None) -> None:
+        if proof is not None and proof.files:
+            check_files(proof, await self._proofs.of(scope, delivery))
 
     async def _apply(
         self,
@@ -210,7 +237,13 @@ class DeliveryCommands:
         drivers = await self._drivers.get_many(scope, sorted(concerned))
         steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
         announcements = [_announcement(was, one, scope, drivers, _event_id(cause, one)) for was, one in steps]
-        await self._deliveries.replace(decisions[-1].delivery, expected=before.version, announcements=announcements)
+        after = decisions[-1].delivery
+        also = [self._attach(scope, after)] if after.proof != before.proof and after.proof is not None else []
+        await self._deliveries.replace(after, expected=before.version, announcements=announcements, also=also)
+
+    def _attach(self, scope: Scope, delivery: Delivery) -> Callable[[Session], Awaitable[None]]:
+        files = delivery.proof.files if delivery.proof is not None else ()
+        return lambda session: self._proofs.attach(session, scope, delivery.id, files)
 
 
 async def _with(
@@ -319,7 +352,7 @@ def _announcement(
     event = Event(
         id=event_id,
         tenant=scope.tenant,
-        time=delivery.updated_at if decision.kind == _EDITED else delivery.history[-1].at,
+        time=delivery.updated_at if decision.kind in _STATUS_STAYS else delivery.history[-1].at,
         type=decision.kind,
         aggregate=delivery.id,
         sequence=delivery.version,

@@ -8,10 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.documents.delivery import MAX_HISTORY, Delivery, Position, Status, StatusChange
+from models.documents.delivery import MAX_HISTORY, Delivery, Position, Proof, Status, StatusChange
 from models.errors import Conflict, ForbiddenTransition
 
-__all__ = ["ALLOWED", "FINAL", "Assign", "Command", "Decision", "Edit", "Move", "Wanted", "steps_after", "transition"]
+__all__ = [
+    "ALLOWED",
+    "FINAL",
+    "Assign",
+    "Command",
+    "Decision",
+    "Edit",
+    "Move",
+    "Prove",
+    "Wanted",
+    "steps_after",
+    "transition",
+]
 
 Wanted = Literal[
     "pending",
@@ -45,6 +57,7 @@ FINAL = frozenset(status for status, following in ALLOWED.items() if not followi
 """Statuses that nothing follows."""
 
 _HOLDING = frozenset({Status.PICKED_UP, Status.IN_TRANSIT, Status.ARRIVED})
+_PROVABLE = _HOLDING | {Status.DELIVERED, Status.FAILED, Status.RETURNED}
 _HELD = frozenset({Status.ASSIGNED, Status.ACCEPTED})  # giving it to the same driver again would mean nothing
 
 
@@ -66,6 +79,16 @@ class Move:
     by: str
     notes: str | None = None
     location: Position | None = None
+    proof: Proof | None = None
+    """What shows it; takes the place of an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Give a delivery a proof, or a better one; status and driver stay."""
+
+    proof: Proof
+    at: datetime.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +100,7 @@ class Edit:
     at: datetime.datetime
 
 
-Command = Assign | Edit | Move
+Command = Assign | Edit | Move | Prove
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +125,13 @@ def transition(delivery: Delivery, command: Command) -> Decision:
     ForbiddenTransition
         If it can't follow the present status, or the driver has it already.
     Conflict
-        If an edit comes too late: the delivery is final, or its pickup changes after the parcel was picked up.
+        If an edit comes too late: the delivery is final, or its pickup changes after the parcel was picked up; or a
+        proof too early: nobody has the parcel.
     """
     if isinstance(command, Edit):
         return _edited(delivery, command)
+    if isinstance(command, Prove):
+        return _proven(delivery, command)
     wanted = "assigned" if isinstance(command, Assign) else command.status
     same_driver = isinstance(command, Assign) and delivery.status in _HELD and command.driver == delivery.driver
     if wanted not in ALLOWED[delivery.status] or same_driver:
@@ -120,6 +146,7 @@ def transition(delivery: Delivery, command: Command) -> Decision:
             "version": delivery.version + 1,
             "updated_at": max(delivery.updated_at, command.at),  # fix time may lie behind the last change
             "history": (*delivery.history, _entry(status, driver, command))[-MAX_HISTORY:],
+            "proof": _proof_after(delivery, command),
         }
     )
     left = delivery.driver if delivery.driver != driver else None
@@ -146,6 +173,26 @@ def _edited(delivery: Delivery, command: Edit) -> Decision:
     return Decision(changed, "delivery.changed", data, None)
 
 
+def _proven(delivery: Delivery, command: Prove) -> Decision:
+    if delivery.status not in _PROVABLE:
+        raise Conflict(f"delivery {delivery.id} is {delivery.status}, so there is nothing to prove")
+    changed = delivery.model_copy(
+        update={
+            "proof": command.proof,
+            "version": delivery.version + 1,
+            "updated_at": max(delivery.updated_at, command.at),
+        }
+    )
+    data = {
+        "deliveryId": delivery.id,
+        "status": delivery.status.value,
+        "driverId": delivery.driver,
+        "version": changed.version,
+        "proof": _summary(command.proof),
+    }
+    return Decision(changed, "delivery.proven", data, None)
+
+
 def steps_after(
     delivery: Delivery, stop: Literal["pickup", "dropoff"], moment: Literal["arrived", "left"]
 ) -> tuple[Wanted, ...]:
@@ -169,6 +216,18 @@ def _driver_after(delivery: Delivery, status: Status) -> str | None:
     return None if status is Status.PENDING else delivery.driver
 
 
+def _proof_after(delivery: Delivery, command: Assign | Move) -> Proof | None:
+    """Return the proof after a change; who gets a failed delivery anew begins without one."""
+    if isinstance(command, Assign):
+        return None
+    return command.proof or delivery.proof
+
+
+def _summary(proof: Proof) -> dict[str, Any]:
+    """Return what an event says of a proof: no names, no words."""
+    return {"photos": len(proof.photos), "signature": proof.signature is not None}
+
+
 def _entry(status: Status, driver: str | None, command: Assign | Move) -> StatusChange:
     said = {} if isinstance(command, Assign) else {"notes": command.notes, "location": command.location}
     return StatusChange.model_validate({"status": status, "at": command.at, "by": command.by, "driver": driver, **said})
@@ -186,4 +245,6 @@ def _told(changed: Delivery, before: Delivery, command: Assign | Move) -> dict[s
         told["previousDriverId"] = before.driver
     if isinstance(command, Move) and command.location:  # notes may name people, and events go far: they stay at home
         told["location"] = command.location.model_dump()
+    if isinstance(command, Move) and command.proof:
+        told["proof"] = _summary(command.proof)
     return told

@@ -1,6 +1,7 @@
 """Which kinds of tasks there are, and who does them."""
 
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
+from engine.deliveries.proofs import CLEARING, proof_clearing
 from engine.imports.tasks import IMPORT_TASK, import_kind
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
@@ -17,4 +18,5 @@ def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]
         IMPORT_TASK: import_kind(database, settings.log.partitions),
         WEBHOOK: webhook_kind(database, settings.webhooks),
         REBUILD_KIND: rebuild_kind(database),
+        CLEARING: proof_clearing(database, settings.proofs),
     }

@@ -16,6 +16,7 @@ __all__ = [
     "Place",
     "Position",
     "Priority",
+    "Proof",
     "Status",
     "StatusChange",
     "Stop",
@@ -27,6 +28,9 @@ STOP_RADIUS_M = 60.0
 
 MAX_HISTORY = 64
 """Status changes kept in the document; the whole story is in `events`."""
+
+MAX_PHOTOS = 10
+"""Most photos in one proof of delivery."""
 
 Priority = Literal["low", "normal", "high", "urgent"]
 
@@ -122,6 +126,25 @@ class Stop(Shape):
     radius_m: float
 
 
+class Proof(Shape):
+    """What shows that a delivery was handed over, or why it could not be."""
+
+    photos: Annotated[tuple[str, ...], Field(max_length=MAX_PHOTOS)] = ()
+    """Uploaded photos, `prf_…`."""
+    signature: str | None = None
+    """The uploaded picture of a signature, `prf_…`."""
+    recipient: Line | None = None
+    """Who took it."""
+    note: str | None = Field(None, max_length=2000)
+    location: Position | None = None
+    at: Instant = Field(default_factory=now)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the ids of all its files."""
+        return self.photos if self.signature is None else (*self.photos, self.signature)
+
+
 class StatusChange(Shape):
     """One step of a delivery's life."""
 
@@ -156,6 +179,7 @@ class Delivery(Document):
     service_time_s: int = Field(0, ge=0, le=86_400)
     """How long the drop-off takes, seconds."""
     notes: str | None = Field(None, max_length=2000)
+    proof: Proof | None = None
     history: tuple[StatusChange, ...] = ()
     """The latest changes of status, oldest first."""
     created_at: Instant = Field(default_factory=now)

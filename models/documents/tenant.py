@@ -61,6 +61,8 @@ class TenantSettings(Shape):
     """Whether arrivals and departures at planned stops move a delivery's status by themselves."""
     motion_profile: MotionProfileName = "default"
     """Motion profile of drivers that name none."""
+    proof_required: bool = False
+    """Whether a delivery needs a photo or a signature to be delivered."""
     language: Language = "en"
     """Language of messages to people who have chosen none."""
     time_zone: TimeZone = "UTC"

@@ -55,8 +55,20 @@ class DeliveryRepository:
 
         await in_transaction(self._database, insert)
 
-    async def replace(self, delivery: Delivery, *, expected: int, announcements: Sequence[Announcement]) -> None:
+    async def replace(
+        self,
+        delivery: Delivery,
+        *,
+        expected: int,
+        announcements: Sequence[Announcement],
+        also: Sequence[Callable[[Session], Awaitable[None]]] = (),
+    ) -> None:
         """Store a changed delivery and its events, if it still is at version `expected`.
+
+        Parameters
+        ----------
+        also
+            Further writes that belong to the change, in its transaction.
 
         Raises
         ------
@@ -67,6 +79,8 @@ class DeliveryRepository:
 
         async def swap(session: Session) -> None:
             await replace_at(self._database.deliveries, delivery, expected, session, stored)
+            for write in also:
+                await write(session)
             await self._outbox.put(session, announcements)
 
         await in_transaction(self._database, swap)

@@ -71,6 +71,12 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("import", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * _DAY_S),
     ],
+    "proofs": [
+        # also what makes the same bytes, uploaded twice for a delivery, one file
+        IndexModel(
+            [("tenant", ASCENDING), ("delivery", ASCENDING), ("kind", ASCENDING), ("digest", ASCENDING)], unique=True
+        )
+    ],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),

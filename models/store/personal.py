@@ -23,6 +23,8 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
         "dropoff.address",
         "notes",
         "history.notes",
+        "proof.recipient",
+        "proof.note",
     ),
     "import_parts": ("entries.delivery",),
     "audit": ("changes",),

@@ -13,6 +13,7 @@ from engine.deliveries.lifecycle import ALLOWED, Edit, Move
 from engine.deliveries.past import state_at
 from models.documents.delivery import Delivery, Place
 from models.documents.document import now
+from models.documents.tenant import Tenant
 from models.errors import OutriderError
 from models.ids import new_id
 from models.store.deliveries import DeliveryRepository
@@ -53,6 +54,7 @@ steps = st.lists(
 async def test_what_the_events_say_of_an_instant_is_what_was_stored(running, steps):
     database, scope = running[1].database, Scope(f"ten_{uuid.uuid4().hex[:20]}", "usr_1")
     commands, deliveries = DeliveryCommands(database, 4), DeliveryRepository(database)
+    await database.tenants.insert_one(Tenant(id=scope.tenant, tenant=scope.tenant, name="Test").stored())
     drivers = await DriverRepository(database, 4).create_many(scope, [NewDriver("Ana"), NewDriver("Rui")])
     made = now()
     delivery = Delivery(id=new_id("dlv"), tenant=scope.tenant, dropoff=PLACE, created_at=made, updated_at=made)

@@ -32,6 +32,7 @@ FOREIGN = {
     "geofence_id": "geofences",
     "key_id": "keys",
     "user_id": "users",
+    "proof_id": "proofs",
     "device": "devices",
     "vehicle_id": "vehicles",
     "import_id": "imports",
@@ -57,6 +58,7 @@ BODIES = {
     "POST /api/v1/quarantine/{device}/claim": {"driverId": "drv_0"},
     "PUT /api/v1/vehicles/{vehicle_id}": {"name": "x"},
     "PUT /api/v1/depots/{depot_id}": {"name": "x", "place": {"latitude": 41, "longitude": -8}},
+    "PUT /api/v1/deliveries/{delivery_id}/proof": {},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://93.184.216.34/"},
     "POST /api/v1/webhooks/{webhook_id}/replay": {"failed": True},
@@ -124,6 +126,8 @@ async def foreign(nobody, database):
         "webhook_id": await other.make("webhooks", {"url": "https://93.184.216.34/", "enabled": False}),
         "depot_id": await other.make("depots", {"name": "theirs", "place": place}),
     }
+    upload = f"deliveries/{made['delivery_id']['id']}/proofs"
+    made["proof_id"] = (await other.ask("POST", upload, content=b"\xff\xd8\xff")).json()
     [user] = (await other.ask("GET", "users")).json()["items"]
     letter = Task(id=new_id("tsk"), tenant=user["id"], kind="test", state="dead")
     await TaskRepository(database).put([letter])

@@ -19,6 +19,7 @@ PURE = [
     "engine.deliveries.arrival",
     "engine.deliveries.lifecycle",
     "engine.deliveries.past",
+    "engine.deliveries.pictures",
     "engine.shards.advance",
     "engine.shards.drivers",
     "engine.partitions.assignment",
