@@ -23,6 +23,7 @@ TAGS: Mapping[str, str] = {
     "vehicles": "What carries deliveries: capacity, shift, skills and cost, for plans.",
     "depots": "Where vehicles start, load and end.",
     "proof of delivery": "Photos and signatures, and what names them.",
+    "driver app": "What a phone on the road needs, in few bytes.",
     "tracking": "One delivery seen live.",
     "geofences": "Places that drivers enter and leave.",
     "keys": "Keys of devices and gateways.",

@@ -28,6 +28,7 @@ __all__ = [
     "Postponed",
     "ProviderDown",
     "RateLimited",
+    "Reassigned",
     "StoreUnavailable",
     "TooLarge",
     "TryLater",
@@ -179,6 +180,19 @@ class VersionConflict(Conflict):
 
     def __str__(self) -> str:
         return f"{self.entity} is at version {self.current}; the command expected {self.expected}"
+
+
+class Reassigned(Conflict):
+    """Raised when a driver speaks of a delivery that was given to somebody else meanwhile."""
+
+    code = "reassigned"
+
+    def __init__(self, delivery: str) -> None:
+        super().__init__(delivery)
+        self.delivery = delivery
+
+    def __str__(self) -> str:
+        return f"delivery {self.delivery} is no longer this driver's"
 
 
 def check_version(entity: str, seen: int | None, current: int) -> None:

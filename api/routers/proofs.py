@@ -12,6 +12,7 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
+from api.problems import MEDIA_TYPE
 from api.ranges import wanted_range
 from api.routers.deliveries import DeliveryView, ProofBody, view_of, visible_delivery
 from api.services import Services
@@ -51,7 +52,10 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"content": dict.fromkeys(("image/jpeg", "image/png", "image/webp"), _PICTURE)},
     206: {"description": "The bytes that `Range` wants"},
     304: {"description": "The caller has it"},
-    416: {"description": "Nothing of that range is there"},
+    416: {
+        "description": "Nothing of that range is there",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    },
 }
 
 

@@ -36,7 +36,7 @@ from models.store.proofs import ProofRepository
 from models.store.scope import Scope
 from models.store.transactions import Session
 
-__all__ = ["ENGINE", "DeliveryCommands", "Order", "Revision", "StopEdge", "decide_revision"]
+__all__ = ["ENGINE", "DeliveryCommands", "Order", "Revision", "StopEdge", "decide_revision", "event_id_of"]
 
 ENGINE = "engine"
 """The actor of changes that nobody asked for."""
@@ -161,8 +161,24 @@ class DeliveryCommands:
         """Replace what a delivery says; raises as `assign` does, and Conflict if it comes too late."""
         return await self._apply(scope, delivery, lambda _: [edit], version)
 
-    async def move(self, scope: Scope, delivery: str, move: Move, version: int | None) -> Delivery:
+    async def move(
+        self,
+        scope: Scope,
+        delivery: str,
+        move: Move,
+        version: int | None,
+        *,
+        adapt: Callable[[Delivery, Move], Move] | None = None,
+        event: str | None = None,
+    ) -> Delivery:
         """Bring a delivery to another status; raises as `assign` does.
+
+        Parameters
+        ----------
+        adapt
+            What the move becomes once the delivery is seen; may refuse it.
+        event
+            Id of the event, where the caller has made one so that a repeat is noticed.
 
         Raises
         ------
@@ -175,9 +191,9 @@ class DeliveryCommands:
         def plan(before: Delivery) -> list[Command]:
             if asked:
                 check_proven(before, move.proof)
-            return [move]
+            return [move if adapt is None else adapt(before, move)]
 
-        return await self._apply(scope, delivery, plan, version)
+        return await self._apply(scope, delivery, plan, version, lambda _: event or new_id("evt"))
 
     async def prove(self, scope: Scope, delivery: str, proof: Proof, version: int | None) -> Delivery:
         """Give a delivery a proof, or a better one; raises as `move` does, and Conflict if nobody has the parcel."""
@@ -195,7 +211,13 @@ class DeliveryCommands:
             if not (await self._accounts.tenant(scope)).settings.auto_status:
                 return False
             before = await self._deliveries.get(scope, edge.delivery)
-            after = await self._apply(scope, edge.delivery, lambda delivery: _moves(delivery, edge), None, edge.event)
+            after = await self._apply(
+                scope,
+                edge.delivery,
+                lambda delivery: _moves(delivery, edge),
+                None,
+                lambda decision: event_id_of(edge.event, decision.kind),
+            )
         except (NotFound, ForbiddenTransition):
             return False
         except BulkWriteError as fault:
@@ -214,7 +236,7 @@ class DeliveryCommands:
         identifier: str,
         plan: Callable[[Delivery], Sequence[Command]],
         version: int | None,
-        cause: str | None = None,
+        name: Callable[[Decision], str] = lambda _: new_id("evt"),
     ) -> Delivery:
         """Load, decide, store; again after a lost race, unless the caller said which version was meant."""
         for attempt in range(_ATTEMPTS):
@@ -222,7 +244,7 @@ class DeliveryCommands:
             check_version(before.id, version, before.version)
             decisions = _decide(before, plan(before))
             try:
-                await self._store(scope, before, decisions, cause)
+                await self._store(scope, before, decisions, name)
             except VersionConflict:
                 if version is not None or attempt == _ATTEMPTS - 1:
                     raise
@@ -230,13 +252,15 @@ class DeliveryCommands:
             return decisions[-1].delivery if decisions else before
         raise AssertionError("the last attempt returns or raises")
 
-    async def _store(self, scope: Scope, before: Delivery, decisions: Sequence[Decision], cause: str | None) -> None:
+    async def _store(
+        self, scope: Scope, before: Delivery, decisions: Sequence[Decision], name: Callable[[Decision], str]
+    ) -> None:
         if not decisions:
             return
         concerned = {driver for one in decisions for driver in (one.delivery.driver, one.left_driver) if driver}
         drivers = await self._drivers.get_many(scope, sorted(concerned))
         steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
-        announcements = [_announcement(was, one, scope, drivers, _event_id(cause, one)) for was, one in steps]
+        announcements = [_announcement(was, one, scope, drivers, name(one)) for was, one in steps]
         after = decisions[-1].delivery
         also = [self._attach(scope, after)] if after.proof != before.proof and after.proof is not None else []
         await self._deliveries.replace(after, expected=before.version, announcements=announcements, also=also)
@@ -323,11 +347,9 @@ def _moves(delivery: Delivery, edge: StopEdge) -> list[Command]:
     return [Move(status, at, ENGINE, location=place) for status in steps_after(delivery, edge.stop, edge.edge)]
 
 
-def _event_id(cause: str | None, decision: Decision) -> str:
-    if cause is None:
-        return new_id("evt")
-    digest = hashlib.blake2b(f"{cause}/{decision.kind}".encode(), digest_size=13).hexdigest()
-    return f"evt_{digest}"
+def event_id_of(cause: str, kind: str) -> str:
+    """Return the id of the event of a kind that something caused: the same whenever it is caused again."""
+    return f"evt_{hashlib.blake2b(f'{cause}/{kind}'.encode(), digest_size=13).hexdigest()}"
 
 
 def _created(scope: Scope, delivery: Delivery) -> Announcement:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.documents.delivery import Delivery, Priority, Status
+from models.documents.delivery import CLOSED, Delivery, Priority, Status
 from models.documents.event import Event
 from models.errors import NotFound
 from models.store.connections import Database
@@ -20,6 +20,7 @@ from models.store.versions import replace_at, replace_many_at
 __all__ = ["DeliveryFilter", "DeliveryRepository"]
 
 _BATCH = 500  # documents of an export that travel together
+_MOST_OPEN = 1000  # of one driver; a full day has two hundred
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
 
@@ -149,6 +150,12 @@ class DeliveryRepository:
         if found is None:
             raise NotFound("delivery", delivery)
         return Delivery.restored(await self._opened(found))
+
+    async def open_of(self, scope: Scope, driver: str) -> list[Delivery]:
+        """Return what a driver has to do, oldest first."""
+        query = {"tenant": scope.tenant, "driver": driver, "status": {"$in": sorted(set(Status) - CLOSED)}}
+        found = await self._database.deliveries.find(query).sort("_id", 1).to_list(_MOST_OPEN)
+        return [Delivery.restored(await self._opened(fields)) for fields in found]
 
     async def events(self, scope: Scope, delivery: str) -> list[Event]:
         """Return what happened to a delivery, motion at its stops included, by number within the delivery."""

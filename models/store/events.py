@@ -115,6 +115,11 @@ class EventRepository:
             raise NotFound("event", event)
         return Event.restored(found)
 
+    async def of_ids(self, scope: Scope, events: Sequence[str]) -> dict[str, Event]:
+        """Return those of some events that the tenant has, by id."""
+        found = await self._database.events.find({"_id": {"$in": list(events)}, "tenant": scope.tenant}).to_list(None)
+        return {fields["_id"]: Event.restored(fields) for fields in found}
+
     async def place_before(self, scope: Scope, moment: datetime.datetime) -> int:
         """Return the place in the feed after which everything is that happened to the tenant from a moment on."""
         pipeline: list[dict[str, Any]] = [

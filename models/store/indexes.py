@@ -42,6 +42,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("tenant", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("status", ASCENDING), ("_id", ASCENDING)]),
         IndexModel(
             [("tenant", ASCENDING), ("reference", ASCENDING)],
             partialFilterExpression={"reference": {"$type": "string"}},

@@ -20,6 +20,7 @@ PURE = [
     "engine.deliveries.lifecycle",
     "engine.deliveries.past",
     "engine.deliveries.pictures",
+    "engine.deliveries.round",
     "engine.shards.advance",
     "engine.shards.drivers",
     "engine.partitions.assignment",
