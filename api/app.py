@@ -31,7 +31,9 @@ from api.routers import (
     geofences,
     health,
     history,
+    invitations,
     keys,
+    passwords,
     proofs,
     tenant,
     tracking,
@@ -104,7 +106,9 @@ def _add_routes(app: FastAPI) -> None:
         tracking,
         drivers,
         auth,
+        passwords,
         tenant,
+        invitations,  # before the users, whose paths theirs look like
         users,
         vehicles,
         depots,
@@ -122,6 +126,7 @@ def _add_routes(app: FastAPI) -> None:
     )
     for module in modules:
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(invitations.accepting, prefix=PREFIX)
     app.include_router(api.ingest.router)
     app.include_router(api.devices.router)
     app.include_router(health.metrics_router)

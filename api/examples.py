@@ -5,6 +5,7 @@ from typing import Any
 
 __all__ = ["EXAMPLES"]
 
+_SECRET = "{}_01k6z3v9q4e8tb5m2x7c1n0r6d_" + "3f" * 32
 _PORTO = {"latitude": 41.1496, "longitude": -8.6109}
 _DELIVERY: dict[str, Any] = {
     "pickup": {"address": "Rua de Santa Catarina 112, Porto"} | _PORTO,
@@ -18,6 +19,7 @@ _DELIVERY: dict[str, Any] = {
 }
 
 EXAMPLES: Mapping[str, Any] = {
+    "Acceptance": {"token": _SECRET.format("ori"), "password": "a password of my own", "name": "Rui Alves"},
     "Assignment": {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d", "version": 1},
     "Claim": {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
     "Credentials": {"email": "ana@example.com", "password": "correct horse battery"},
@@ -25,9 +27,12 @@ EXAMPLES: Mapping[str, Any] = {
     "DriverBody": {"name": "Ana Silva", "externalId": "van-7", "phone": "+351 912 345 678", "profile": "parcel"},
     "DriverChanges": {"name": "Ana Sousa", "version": 2},
     "FenceShape": {"name": "Depot", "kind": "circle", "points": [_PORTO], "radiusM": 120},
+    "Forgotten": {"email": "rui@example.com"},
     "LocationUpdate": _PORTO | {"time": "2026-03-02T09:14:07Z", "speed": 8.3, "heading": 270, "accuracy": 6},
     "NewDelivery": _DELIVERY | {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
+    "NewInvitation": {"email": "rui@example.com", "role": "planner"},
     "NewKey": {"kind": "device", "name": "Ana's phone", "driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
+    "NewStart": {"token": _SECRET.format("orp"), "password": "a password of my own"},
     "NewUser": {"email": "rui@example.com", "password": "a long first password", "role": "planner", "name": "Rui"},
     "PasswordChange": {"current": "correct horse battery", "new": "a better one than that"},
     "Registration": {
@@ -36,7 +41,7 @@ EXAMPLES: Mapping[str, Any] = {
         "password": "correct horse battery",
         "name": "Ana Silva",
     },
-    "Renewal": {"refreshToken": "sgn_01k6z3v9q4e8tb5m2x7c1n0r6d.pQ3dT9xw"},
+    "Renewal": {"refreshToken": _SECRET.format("orr")},
     "ReplayBody": {"since": "2026-03-02T08:00:00Z"},
     "RoleChange": {"role": "driver", "driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},
     "StatusMove": {"status": "picked_up", "location": _PORTO, "notes": "two parcels", "version": 3},

@@ -181,6 +181,12 @@ class ApiSettings(_Branch):
     """Life of a sign-in, seconds: refresh tokens work until then, each of them once."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from; none by default."""
+    public_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")
+    """Where people reach the page: links in invitations and mails about passwords lead there."""
+
+    def link(self, purpose: str, token: str) -> str:
+        """Return a link that hands a token to the page. What follows `#` is sent to no server and stands in no log."""
+        return f"{self.public_url.rstrip('/')}/#{purpose}={token}"
 
 
 class SmsSettings(_Branch):
@@ -261,6 +267,8 @@ class LimitSettings(_Branch):
     """Tries to sign in with one e-mail address, without success, in a quarter of an hour."""
     sign_ins_per_address: int = Field(300, ge=1)
     """Tries to sign in, sign up or have a mail sent from one network address in a quarter of an hour."""
+    mails_per_email: int = Field(5, ge=1)
+    """Mails about a forgotten password that one e-mail address may be sent in a quarter of an hour."""
 
 
 class Settings(BaseSettings):

@@ -40,6 +40,7 @@ class Throttle:
 
     def __init__(self, settings: LimitSettings, redis: "Redis", prefix: str) -> None:
         self._per_email = RateLimitItemPerMinute(settings.sign_ins_per_email, _WINDOW_MINUTES)
+        self._mails = RateLimitItemPerMinute(settings.mails_per_email, _WINDOW_MINUTES)
         self._per_address = RateLimitItemPerMinute(settings.sign_ins_per_address, _WINDOW_MINUTES)
         shared = RedisStorage(
             "async+redis://",  # the pool knows where
@@ -50,26 +51,35 @@ class Throttle:
         self._shared = SlidingWindowCounterRateLimiter(shared)
         self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    async def take(self, act: str, address: str, email: str | None = None) -> None:
-        """Count a try of `act`.
+    async def take(self, address: str) -> None:
+        """Count a try of whatever kind from a network address.
 
         Raises
         ------
         RateLimited
-            If there were too many from this address or for this e-mail address.
+            If there were too many.
         """
         await self._hit(self._per_address, "address", address)
-        if email is not None:
-            await self._hit(self._per_email, act, _hidden(email))
 
-    async def clear(self, act: str, email: str) -> None:
-        """Forget the tries for an e-mail address, after a good one."""
+    async def take_sign_in(self, address: str, email: str) -> None:
+        """Count a try to sign in with an e-mail address; raises as `take`."""
+        await self.take(address)
+        await self._hit(self._per_email, "sign-in", _hidden(email))
+
+    async def take_mail(self, address: str, email: str) -> None:
+        """Count a mail that is asked for; raises as `take`."""
+        await self.take(address)
+        await self._hit(self._mails, "mail", _hidden(email))
+
+    async def clear_sign_ins(self, email: str) -> None:
+        """Forget the tries to sign in with an e-mail address, after a good one."""
+        key = "sign-in", _hidden(email)
         try:
             async with asyncio.timeout(_WITHIN_S):
-                await self._shared.clear(self._per_email, act, _hidden(email))
+                await self._shared.clear(self._per_email, *key)
         except (RedisError, OSError, TimeoutError) as fault:
             log.warning("throttle.unshared", error=str(fault))
-        await self._own.clear(self._per_email, act, _hidden(email))
+        await self._own.clear(self._per_email, *key)
 
     async def _hit(self, item: RateLimitItem, *key: str) -> None:
         limiter = self._shared

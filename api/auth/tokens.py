@@ -27,15 +27,16 @@ from models.store.accounts import AccountRepository, KeyRepository
 from models.store.connections import Database
 from models.store.scope import Scope
 
-__all__ = ["Authenticator", "new_key", "new_refresh_token", "read_refresh_token"]
+__all__ = ["Authenticator", "new_key", "new_token", "read_token"]
 
 _ALGORITHMS = ["HS256"]  # pinned: the token's own header never chooses
 _ISSUER = "outrider"
 _AUDIENCE = "outrider-api"
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "tenant", "role"]
 _MAX_TOKEN_CHARS = 4096
-_REFRESH_PATTERN = re.compile(r"^orr_([0-9a-z]{26})_([0-9a-f]{64})$")
-_KEY_PATTERN = re.compile(r"^ork_([0-9a-z]{26})_([0-9a-f]{64})$")
+_PATTERN = re.compile(r"^(or[a-z])_([0-9a-z]{26})_([0-9a-f]{64})\Z")
+_PREFIXES = {"key": "ork", "sgn": "orr", "inv": "ori", "pwr": "orp"}
+"""Prefix of an id → prefix of the tokens that name it, so that nobody hands the wrong one on."""
 _CACHE_S = 10.0  # a deleted key or user works at most this much longer
 _CACHE_ENTRIES = 20_000
 _REFUSED = "the token is not valid"
@@ -44,28 +45,29 @@ _REFUSED = "the token is not valid"
 def new_key(tenant: str, kind: KeyKind, name: str, driver: str | None) -> tuple[ApiKey, str]:
     """Return a new key and its token, which nobody can see again."""
     identifier = new_id("key")
-    token = f"ork_{identifier.removeprefix('key_')}_{secrets.token_hex(32)}"
-    return ApiKey(id=identifier, tenant=tenant, kind=kind, name=name, digest=_digest(token), driver=driver), token
+    token, digest = new_token(identifier)
+    return ApiKey(id=identifier, tenant=tenant, kind=kind, name=name, digest=digest, driver=driver), token
 
 
-def new_refresh_token(identifier: str) -> tuple[str, str]:
-    """Return another refresh token of a sign-in, and its digest."""
-    token = f"orr_{identifier.removeprefix('sgn_')}_{secrets.token_hex(32)}"
+def new_token(identifier: str) -> tuple[str, str]:
+    """Return another token of a sign-in, an invitation or a password reset, and its digest."""
+    prefix, _, rest = identifier.partition("_")
+    token = f"{_PREFIXES[prefix]}_{rest}_{secrets.token_hex(32)}"
     return token, _digest(token)
 
 
-def read_refresh_token(token: str) -> tuple[str, str]:
-    """Return the sign-in that a refresh token names, and its digest.
+def read_token(prefix: str, token: str) -> tuple[str, str]:
+    """Return what a token names, an id with `prefix`, and its digest.
 
     Raises
     ------
     NotAuthenticated
-        If it is no refresh token.
+        If it is no such token.
     """
-    match = _REFRESH_PATTERN.match(token)
-    if match is None:
+    match = _PATTERN.match(token)
+    if match is None or match[1] != _PREFIXES[prefix]:
         raise NotAuthenticated(_REFUSED)
-    return f"sgn_{match[1]}", _digest(token)
+    return f"{prefix}_{match[2]}", _digest(token)
 
 
 class Authenticator:
@@ -173,15 +175,12 @@ class Authenticator:
         return user
 
     async def _by_key(self, token: str) -> Principal:
-        match = _KEY_PATTERN.match(token)
-        if match is None:
-            raise NotAuthenticated(_REFUSED)
-        digest = _digest(token)
+        identifier, digest = read_token("key", token)
         until, principal = self._known.get(digest, (0.0, None))
         if principal is not None and until > time.monotonic():
             return principal
         try:
-            key = await self._keys.by_digest(f"key_{match[1]}", digest)
+            key = await self._keys.by_digest(identifier, digest)
         except PyMongoError as fault:
             raise StoreUnavailable("keys can't be checked at the moment") from fault
         if key is None:

@@ -13,7 +13,7 @@ from api.paging import PageOf, Paging, page_of
 from api.services import Services
 from engine.users.commands import UserCommands
 from models.documents.document import Instant, Line, Shape
-from models.documents.user import Email, User, UserRole
+from models.documents.user import Email, NewPassword, User, UserRole
 from models.errors import NotAllowed, NotFound
 from models.ids import new_id
 from models.store.users import UserRepository
@@ -28,7 +28,7 @@ class NewUser(Shape):
     """A user to be created."""
 
     email: Email
-    password: str = Field(min_length=10, max_length=256)
+    password: NewPassword
     role: UserRole
     name: Line | None = None
     driver_id: str | None = None

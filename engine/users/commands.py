@@ -14,7 +14,17 @@ from models.store.outbox import Announcement
 from models.store.scope import Scope
 from models.store.users import UserRepository
 
-__all__ = ["UserCommands"]
+__all__ = ["UserCommands", "UserEvent", "check_driver", "user_event"]
+
+UserEvent = Literal[
+    "user.created",
+    "user.changed",
+    "user.role_changed",
+    "user.password_changed",
+    "user.password_reset",
+    "user.deleted",
+]
+"""What can happen to a user."""
 
 
 class UserCommands:
@@ -34,7 +44,7 @@ class UserCommands:
         Conflict
             If somebody has this e-mail address.
         """
-        await self._check_driver(scope, user)
+        await check_driver(self._drivers, scope, user.role, user.driver)
         await self._users.create(user, _announced(scope, user, "user.created", None, user))
         return user
 
@@ -63,11 +73,11 @@ class UserCommands:
         await self._users.delete(before, _announced(scope, last, "user.deleted", before, None))
 
     async def _replace(
-        self, scope: Scope, user: str, changes: Mapping[str, Any], version: int | None, kind: "_Kind"
+        self, scope: Scope, user: str, changes: Mapping[str, Any], version: int | None, kind: UserEvent
     ) -> User:
         before = await self._seen(scope, user, version)
         after = before.model_copy(update={**changes, "version": before.version + 1})
-        await self._check_driver(scope, after)
+        await check_driver(self._drivers, scope, after.role, after.driver)
         await self._users.replace(after, before.version, _announced(scope, after, kind, before, after))
         return after
 
@@ -76,18 +86,24 @@ class UserCommands:
         check_version(user, version, found.version)
         return found
 
-    async def _check_driver(self, scope: Scope, user: User) -> None:
-        if (user.role == "driver") != (user.driver is not None):
-            raise InvalidInput("driverId belongs to the role driver, and it needs one", [("driverId", "see role")])
-        if user.driver is not None and user.driver not in await self._drivers.get_many(scope, [user.driver]):
-            raise InvalidInput(f"there is no driver {user.driver}", [("driverId", "unknown")])
+
+async def check_driver(drivers: DriverRepository, scope: Scope, role: UserRole, driver: str | None) -> None:
+    """Refuse a user of role `driver` who is no driver of the tenant, and one of another role who is one.
+
+    Raises
+    ------
+    InvalidInput
+        With the field at fault.
+    """
+    if (role == "driver") != (driver is not None):
+        raise InvalidInput("driverId belongs to the role driver, and it needs one", [("driverId", "see role")])
+    if driver is not None and driver not in await drivers.get_many(scope, [driver]):
+        raise InvalidInput(f"there is no driver {driver}", [("driverId", "unknown")])
 
 
-_Kind = Literal["user.created", "user.changed", "user.role_changed", "user.deleted"]
-
-
-def _announced(scope: Scope, user: User, kind: _Kind, before: User | None, after: User | None) -> Announcement:
-    event = Event(
+def user_event(scope: Scope, user: User, kind: UserEvent) -> Event:
+    """Return the event that tells of a user as it is now."""
+    return Event(
         id=new_id("evt"),
         tenant=scope.tenant,
         time=now(),
@@ -97,4 +113,7 @@ def _announced(scope: Scope, user: User, kind: _Kind, before: User | None, after
         actor=scope.actor,
         data={"userId": user.id, "role": user.role, "driverId": user.driver, "version": user.version},
     )
-    return Announcement(event, (), before, after)
+
+
+def _announced(scope: Scope, user: User, kind: UserEvent, before: User | None, after: User | None) -> Announcement:
+    return Announcement(user_event(scope, user, kind), (), before, after)

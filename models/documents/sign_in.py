@@ -4,7 +4,7 @@ from pydantic import Field
 
 from models.documents.document import Document, Instant, now
 
-__all__ = ["SignIn"]
+__all__ = ["SignIn", "SignInTry"]
 
 
 class SignIn(Document):
@@ -15,3 +15,12 @@ class SignIn(Document):
     """SHA-256 of the newest token."""
     expires_at: Instant
     created_at: Instant = Field(default_factory=now)
+
+
+class SignInTry(Document):
+    """A try to sign in as a user that exists, for the audit log."""
+
+    user: str
+    address: str
+    """The network address that it came from."""
+    succeeded: bool

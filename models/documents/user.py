@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from models.documents.document import Document, Instant, Line, now
 
-__all__ = ["Email", "User", "UserRole"]
+__all__ = ["Email", "NewPassword", "User", "UserRole"]
 
 UserRole = Literal["admin", "planner", "driver"]
 
@@ -16,6 +16,10 @@ Email = Annotated[
     AfterValidator(str.lower),
 ]
 """An e-mail address in lower case. Its form is checked only roughly: whether mail arrives is another question."""
+
+
+NewPassword = Annotated[str, Field(min_length=10, max_length=256)]
+"""A password that somebody chooses."""
 
 
 class User(Document):

@@ -32,6 +32,15 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("user", ASCENDING)]),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
+    "invitations": [
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("email", ASCENDING)], unique=True),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "password_resets": [
+        IndexModel([("tenant", ASCENDING), ("user", ASCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
     "keys": [IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)])],
     "drivers": [
         IndexModel([("number", ASCENDING)], unique=True),

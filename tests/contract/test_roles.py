@@ -21,6 +21,9 @@ PUBLIC = {
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/logout",
+    "POST /api/v1/auth/accept-invitation",
+    "POST /api/v1/auth/forgot-password",
+    "POST /api/v1/auth/reset-password",
     "GET /api/v1/health",
 }
 """Open to those who have no token yet."""
@@ -33,6 +36,7 @@ FOREIGN = {
     "key_id": "keys",
     "user_id": "users",
     "proof_id": "proofs",
+    "invitation_id": "invitations",
     "device": "devices",
     "vehicle_id": "vehicles",
     "import_id": "imports",
@@ -120,6 +124,9 @@ async def foreign(nobody, database):
         "delivery_id": await other.make("deliveries", {"dropoff": place}),
         "geofence_id": await other.make(
             "geofences", {"name": "yard", "kind": "circle", "points": [place], "radiusM": 100}
+        ),
+        "invitation_id": await other.make(
+            "users/invitations", {"email": f"{uuid.uuid4().hex}@test.pt", "role": "admin"}
         ),
         "key_id": await other.make("keys", {"kind": "gateway"}),
         "vehicle_id": await other.make("vehicles", {"name": "theirs"}),
