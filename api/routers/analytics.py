@@ -127,7 +127,6 @@ class FleetFigures(Answer):
     """The same of as many days just before."""
     drivers: int
     """Drivers who had a delivery or drove in these days."""
-    routes: int
 
 
 class PersonalFigures(Answer):
@@ -187,7 +186,7 @@ async def delivery_analytics(
     driver_id: Annotated[str | None, Query(alias="driverId", max_length=80)] = None,
     route_id: Annotated[str | None, Query(alias="routeId", max_length=80)] = None,
     accept: Accept = "",
-) -> Answer | Response:
+) -> Response:
     """Return counts, distances, durations and rates by day, week, month or status; of a driver or a route, if named."""
     questions, reading, days = await _opened(services, principal, asked)
     subject = _subject(driver_id, route_id)
@@ -200,27 +199,26 @@ async def delivery_analytics(
     if wants_csv(accept):
         return csv_response(rows, f"deliveries-by-{group_by}")
     kind = ByStatus if group_by == "status" else ByPeriod
-    return kind.model_validate(_said(reading, days) | {"group_by": group_by, "items": rows})
+    return _written(kind.model_validate(_said(reading, days) | {"group_by": group_by, "items": rows}))
 
 
 @router.get("/fleet")
 async def fleet_analytics(services: ServicesOf, principal: Admin, asked: Range) -> FleetFigures:
     """Return the figures of the whole company, beside those of the same number of days before."""
     questions, reading, days = await _opened(services, principal, asked)
-    figures, before, drivers, routes = await asyncio.gather(
+    figures, before, drivers = await asyncio.gather(
         questions.total(reading.book, days),
         questions.total(reading.book, days.before),
-        questions.count_keys(reading.book, days, "driver"),
-        questions.count_keys(reading.book, days, "route"),
+        questions.count_drivers(reading.book, days),
     )
-    told = {"figures": figures_of(figures), "before": figures_of(before), "drivers": drivers, "routes": routes}
+    told = {"figures": figures_of(figures), "before": figures_of(before), "drivers": drivers}
     return FleetFigures.model_validate(_said(reading, days) | told)
 
 
 @router.get("/drivers", response_model=ByDriver, responses=_AS_TABLE)
 async def driver_analytics(
     services: ServicesOf, principal: Admin, asked: Range, page: Paging, accept: Accept = ""
-) -> ByDriver | Response:
+) -> Response:
     """Return the figures of each driver who had a delivery or drove in these days, in the order of their making."""
     questions, reading, days = await _opened(services, principal, asked)
     as_csv = wants_csv(accept)
@@ -234,13 +232,13 @@ async def driver_analytics(
     )
     if as_csv:
         return await asyncio.to_thread(csv_response, rows, "drivers")
-    return ByDriver.model_validate(_said(reading, days) | {"items": rows, "next": following})
+    return _written(ByDriver.model_validate(_said(reading, days) | {"items": rows, "next": following}))
 
 
-@router.get("/drivers/{driver_id}")
+@router.get("/drivers/{driver_id}", response_model=PersonalFigures)
 async def one_driver_analytics(
     services: ServicesOf, principal: Admin, asked: Range, driver_id: str, group_by: GroupBy = "day"
-) -> PersonalFigures:
+) -> Response:
     """Return the figures of one driver, also of one that was deleted since."""
     questions, reading, days = await _opened(services, principal, asked)
     name = (await _names(services, principal, [driver_id])).get(driver_id)
@@ -249,10 +247,8 @@ async def one_driver_analytics(
     return await _personal(questions, reading, days, group_by, driver_id, name)
 
 
-@router.get("/me")
-async def my_analytics(
-    services: ServicesOf, principal: Person, asked: Range, group_by: GroupBy = "day"
-) -> PersonalFigures:
+@router.get("/me", response_model=PersonalFigures)
+async def my_analytics(services: ServicesOf, principal: Person, asked: Range, group_by: GroupBy = "day") -> Response:
     """Return the figures of the driver who asks."""
     questions, reading, days = await _opened(services, principal, asked)
     driver = principal.driver
@@ -263,7 +259,7 @@ async def my_analytics(
 @router.get("/routes", response_model=ByRoute, responses=_AS_TABLE)
 async def route_analytics(
     services: ServicesOf, principal: Office, asked: Range, page: Paging, accept: Accept = ""
-) -> ByRoute | Response:
+) -> Response:
     """Return the figures of each route whose deliveries changed in these days, in the order of their making."""
     questions, reading, days = await _opened(services, principal, asked)
     as_csv = wants_csv(accept)
@@ -273,7 +269,7 @@ async def route_analytics(
     )
     if as_csv:
         return await asyncio.to_thread(csv_response, rows, "routes")
-    return ByRoute.model_validate(_said(reading, days) | {"items": rows, "next": following})
+    return _written(ByRoute.model_validate(_said(reading, days) | {"items": rows, "next": following}))
 
 
 async def _opened(services: Services, principal: Principal, asked: Asked) -> tuple[FigureQuestions, Reading, Days]:
@@ -320,7 +316,7 @@ async def _page(
 
 async def _personal(
     questions: FigureQuestions, reading: Reading, days: Days, grain: Grain, driver: str | None, name: str | None
-) -> PersonalFigures:
+) -> Response:
     subject = Subject("driver", driver or "")  # nobody's figures are under the empty key
     told: dict[str, Any] = {
         "driver_id": driver,
@@ -329,7 +325,12 @@ async def _personal(
         "group_by": grain,
         "items": await _by_period(questions, reading, days, grain, subject),
     }
-    return PersonalFigures.model_validate(_said(reading, days) | told)
+    return _written(PersonalFigures.model_validate(_said(reading, days) | told))
+
+
+def _written(answer: Answer) -> Response:
+    """Return an answer as JSON, written by pydantic itself: FastAPI's own way takes ten times as long for a year."""
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
 
 
 async def _names(services: Services, principal: Principal, drivers: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ __all__ = ["figures_of", "status_figures_of"]
 _ENDS = (Status.DELIVERED, Status.FAILED, Status.RETURNED)
 """How an attempt can end; cancelled deliveries were never attempted."""
 
+_NO_DELIVERIES = StatusFigures()
+
 
 def figures_of(amounts: Amounts) -> Figures:
     """Return all figures of some amounts."""
@@ -35,6 +37,8 @@ def figures_of(amounts: Amounts) -> Figures:
 
 def status_figures_of(amounts: Amounts, status: Status) -> StatusFigures:
     """Return the figures of one status."""
+    if f"count:{status}" not in amounts and f"left:{status}" not in amounts:
+        return _NO_DELIVERIES  # most statuses of most days; a year has 3,650 of them
     duration_s = amounts.get(f"durationS:{status}", 0)
     return StatusFigures(
         count=amounts.get(f"count:{status}", 0),

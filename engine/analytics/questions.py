@@ -6,7 +6,7 @@ touches some tens of small documents for each driver or route, however many deli
 
 import asyncio
 import datetime
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from engine.analytics.days import Days, Grain, Period, covering, names_of_days, period_of, periods
 from engine.analytics.follower import FOLLOWER
+from engine.analytics.sums import add_to
 from models.documents.analytics import Amounts, Book, Level
 from models.documents.document import now
 from models.store.analytics import BookRepository
@@ -80,10 +81,10 @@ class FigureQuestions:
     ) -> list[tuple[Period, Amounts]]:
         """Return the sum of each period in order, also of those in which nothing happened."""
         ranges = covering(days) if grain == "month" else [names_of_days(days)]
-        sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        sums: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for first, last in ranges:
             async for key, amounts in self._books.buckets(self._scope, book, subject.level, [subject.key], first, last):
-                _add(sums[period_of(key.period, grain)], amounts)
+                add_to(sums[period_of(key.period, grain)], amounts)
         return [(period, sums.get(period.name, _NOTHING)) for period in periods(days, grain)]
 
     async def by_key(
@@ -98,10 +99,10 @@ class FigureQuestions:
         sums = await self._sums(book, days, level, keys)
         return [(key, sums.get(key, _NOTHING)) for key in keys]
 
-    async def count_keys(self, book: Book, days: Days, level: Literal["driver", "route"]) -> int:
-        """Return how many drivers or routes have figures in these days."""
+    async def count_drivers(self, book: Book, days: Days) -> int:
+        """Return how many drivers have figures in these days."""
         found = await asyncio.gather(
-            *(self._books.all_keys(self._scope, book, level, *ends) for ends in covering(days))
+            *(self._books.all_keys(self._scope, book, "driver", *ends) for ends in covering(days))
         )
         return len(frozenset().union(*found))
 
@@ -110,14 +111,9 @@ class FigureQuestions:
         return await self._books.has_key(self._scope, book, subject.level, subject.key)
 
     async def _sums(self, book: Book, days: Days, level: Level, keys: Sequence[str]) -> Mapping[str, Amounts]:
-        sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        sums: defaultdict[str, dict[str, int]] = defaultdict(dict)
         if keys:
             for first, last in covering(days):
                 async for key, amounts in self._books.buckets(self._scope, book, level, keys, first, last):
-                    _add(sums[key.key], amounts)
+                    add_to(sums[key.key], amounts)
         return sums
-
-
-def _add(sums: Counter[str], amounts: Amounts) -> None:
-    for name, amount in amounts.items():
-        sums[name] += amount

@@ -5,14 +5,14 @@ was faster, so each delivery is counted once and as it is now. Buckets are sums,
 The last step makes the new book the current one; a rebuild that dies leaves the old one as it was.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from engine.analytics.cells import cells_of_delivery, cells_of_trips, days_of_trips
-from engine.analytics.keeper import subject_of
-from engine.analytics.sums import spread
-from models.documents.analytics import Amounts, Book, BucketKey, Cells, TripSpan
+from engine.analytics.keeper import facts_of_deliveries, facts_of_trips
+from engine.analytics.sums import add_to, spread
+from models.documents.analytics import Book, BucketKey, Cells
 from models.errors import Conflict
 from models.ids import new_id
 from models.store.analytics import BookRepository
@@ -24,8 +24,7 @@ from models.store.stories import StoryRepository
 __all__ = ["FigureRebuild", "Progress"]
 
 _LEASE_S = 60.0
-_MOST_BUCKETS = 20_000  # of half a kilobyte in memory; deliveries come by age, so few buckets are met again
-_TRIPS_AT_ONCE = 5_000
+_MOST_SUMS = 5_000  # waiting to be written, a kilobyte each
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Progress:
 
 
 class FigureRebuild:
-    """Rebuilds one tenant's figures."""
+    """Rebuilds one tenant's figures, driver by driver, so that nearly every bucket is written once."""
 
     def __init__(self, database: Database, scope: Scope) -> None:
         self._scope = scope
@@ -58,8 +57,16 @@ class FigureRebuild:
         await self._hold()
         try:
             book = await self._books.begin(self._scope, await self._books.zone(self._scope))
-            await self._take_deliveries(book, told)
-            await self._take_trips(book)
+            zone, done, count = ZoneInfo(book.zone), 0, await self._stories.count(self._scope)
+            for driver in await self._stories.drivers(self._scope):
+                async for stories in self._stories.of_driver(self._scope, driver):
+                    await self._take(book, await asyncio.to_thread(facts_of_deliveries, stories, zone))
+                    done += len(stories)
+                    told(Progress(done, count))
+                if driver is not None:
+                    trips = await self._stories.trips(self._scope, driver)
+                    await self._take(book, await asyncio.to_thread(facts_of_trips, trips, zone))
+                await self._flush(book, at_least=_MOST_SUMS)
             await self._flush(book)
             await self._books.finish(self._scope, book)
         finally:
@@ -69,42 +76,16 @@ class FigureRebuild:
         if not await self._lease.acquire():
             raise Conflict(f"another rebuild of {self._scope.tenant}'s figures is at work")
 
-    async def _take_deliveries(self, book: Book, told: Callable[[Progress], None]) -> None:
-        zone, done, count = ZoneInfo(book.zone), 0, await self._stories.count(self._scope)
-        async for stories in self._stories.all(self._scope):
-            await self._take(book, {story.id: cells_of_delivery(story, zone) for story in stories})
-            done += len(stories)
-            told(Progress(done, count))
-
-    async def _take_trips(self, book: Book) -> None:
-        waiting: list[TripSpan] = []
-        async for trip in self._stories.all_trips(self._scope):
-            if len(waiting) >= _TRIPS_AT_ONCE and trip.driver != waiting[-1].driver:
-                await self._take_days(book, waiting)
-                waiting = []
-            waiting.append(trip)
-        await self._take_days(book, waiting)
-
-    async def _take_days(self, book: Book, trips: list[TripSpan]) -> None:
-        zone = ZoneInfo(book.zone)
-        days = days_of_trips(trips, zone).items()
-        await self._take(book, {subject_of(day): cells_of_trips(day, trips, zone) for day, trips in days})
-
     async def _take(self, book: Book, facts: Mapping[str, Cells]) -> None:
         if not facts:
             return
         await self._hold()
         fresh = await self._books.insert_facts(self._scope, book, facts)
         for key, amounts in spread(facts[subject] for subject in fresh).items():
-            self._add(key, amounts)
-        if len(self._sums) > _MOST_BUCKETS:
-            await self._flush(book)
+            add_to(self._sums.setdefault(key, {}), amounts)
 
-    def _add(self, key: BucketKey, amounts: Amounts) -> None:
-        sums = self._sums.setdefault(key, {})
-        for name, amount in amounts.items():
-            sums[name] = sums.get(name, 0) + amount
-
-    async def _flush(self, book: Book) -> None:
-        await self._books.add(self._scope, book, self._sums)
-        self._sums = {}
+    async def _flush(self, book: Book, *, at_least: int = 0) -> None:
+        """Write the sums, if they are many: those of the fleet are met again with every driver."""
+        if len(self._sums) >= at_least:
+            await self._books.put_sums(self._scope, book, self._sums)
+            self._sums = {}

@@ -4,13 +4,13 @@ Pure. What a bucket holds is the sum of the cells of all facts, so a fact that c
 well as its new ones, in whatever order news come.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 
 from engine.analytics.days import month_of
 from models.documents.analytics import Amounts, BucketKey, Cell, Cells
 
-__all__ = ["added", "difference", "spread"]
+__all__ = ["add_to", "difference", "spread"]
 
 
 def difference(before: Cells, after: Cells) -> Cells:
@@ -24,25 +24,20 @@ def difference(before: Cells, after: Cells) -> Cells:
     return found
 
 
-def spread(changes: Iterable[Cells]) -> dict[BucketKey, Counter[str]]:
+def spread(changes: Iterable[Cells]) -> dict[BucketKey, dict[str, int]]:
     """Return what changes of cells add to each bucket."""
-    buckets: defaultdict[BucketKey, Counter[str]] = defaultdict(Counter)
+    buckets: defaultdict[BucketKey, dict[str, int]] = defaultdict(dict)
     for cells in changes:
         for cell, amounts in cells.items():
             for key in _buckets_of(cell):
-                sums = buckets[key]
-                for name, amount in amounts.items():
-                    sums[name] += amount
+                add_to(buckets[key], amounts)
     return dict(buckets)
 
 
-def added(parts: Iterable[Amounts]) -> Mapping[str, int]:
-    """Return the sum of amounts."""
-    total: Counter[str] = Counter()
-    for part in parts:
-        for name, amount in part.items():
-            total[name] += amount
-    return total
+def add_to(sums: dict[str, int], amounts: Amounts) -> None:
+    """Add amounts to sums, in place."""
+    for name, amount in amounts.items():
+        sums[name] = sums.get(name, 0) + amount
 
 
 def _buckets_of(cell: Cell) -> Iterable[BucketKey]:

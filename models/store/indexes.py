@@ -8,13 +8,15 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from models.store.connections import Database
 from models.store.placement import OWNED
 
-__all__ = ["INDEXES", "KEEP_DAYS", "ensure_indexes", "ensure_tenant_indexes"]
+__all__ = ["BY_PERIOD", "INDEXES", "KEEP_DAYS", "ensure_indexes", "ensure_tenant_indexes"]
 
 KEEP_DAYS = 30
 """Days of history, unless the settings say otherwise."""
 
 _DAY_S = 86_400
 _EXPIRY = "expiry"
+BY_PERIOD = "by_period"
+"""Index of buckets of figures, by period and key."""
 
 
 def _unique_if_set(field: str) -> IndexModel:
@@ -123,9 +125,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     "trips": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
     "visits": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
-    # Everything that a question for figures asks is one range of this one; what keys there are is answered by it alone.
+    # The figures of a key are one range of the first; which keys there are is read from the second alone.
     "analytics_buckets": [
         IndexModel([(name, ASCENDING) for name in ("tenant", "generation", "level", "key", "period")]),
+        IndexModel([(name, ASCENDING) for name in ("tenant", "generation", "level", "period", "key")], name=BY_PERIOD),
     ],
     # A track is one range of the first; the second drops chunks after their days.
     "history": [

@@ -16,7 +16,8 @@ from models.store.transactions import Session
 
 __all__ = ["StoryRepository"]
 
-_BATCH = 2000
+_BATCH = 1000
+_FAR_MS = 2**53
 _DELIVERY_FIELDS = {
     **dict.fromkeys(("driver", "route", "createdAt", "timeWindow"), 1),
     **{f"{place}.{axis}": 1 for place in ("pickup", "dropoff") for axis in ("latitude", "longitude")},
@@ -41,10 +42,16 @@ class StoryRepository:
         found = await self._deliveries.find(query, _DELIVERY_FIELDS, session=session).to_list(None)
         return await self._told(scope, found, session)
 
-    async def all(self, scope: Scope) -> AsyncIterator[list[DeliveryStory]]:
-        """Yield the stories of all deliveries in batches, oldest first."""
+    async def drivers(self, scope: Scope) -> list[str | None]:
+        """Return all drivers that have deliveries or trips, and None for deliveries that nobody has."""
         query = {"tenant": scope.tenant}
-        cursor = self._deliveries.find(query, _DELIVERY_FIELDS, batch_size=_BATCH).sort("_id", 1)
+        found = {*await self._deliveries.distinct("driver", query), *await self._trips.distinct("driver", query)}
+        return [None, *sorted(driver for driver in found if driver is not None)]
+
+    async def of_driver(self, scope: Scope, driver: str | None) -> AsyncIterator[list[DeliveryStory]]:
+        """Yield the stories of all deliveries that a driver has, or nobody, in batches, newest first."""
+        query = {"tenant": scope.tenant, "driver": driver}
+        cursor = self._deliveries.find(query, _DELIVERY_FIELDS, batch_size=_BATCH).sort("_id", -1)
         while batch := await cursor.to_list(_BATCH):
             yield await self._told(scope, batch, None)
 
@@ -53,18 +60,12 @@ class StoryRepository:
         return int(await self._deliveries.count_documents({"tenant": scope.tenant}))
 
     async def trips(
-        self, scope: Scope, driver: str, from_ms: int, to_ms: int, session: Session | None = None
+        self, scope: Scope, driver: str, from_ms: int = 0, to_ms: int = _FAR_MS, session: Session | None = None
     ) -> list[TripSpan]:
-        """Return a driver's trips that began in `[from_ms, to_ms)`."""
+        """Return a driver's trips that began in `[from_ms, to_ms)`, all by default."""
         query = {"tenant": scope.tenant, "driver": driver, "from": {"$gte": from_ms, "$lt": to_ms}}
         found = await self._trips.find(query, _TRIP_FIELDS, session=session).to_list(None)
         return [_trip(fields) for fields in found]
-
-    async def all_trips(self, scope: Scope) -> AsyncIterator[TripSpan]:
-        """Yield all trips, each driver's in a row and in order."""
-        order = [("driver", 1), ("from", 1)]
-        async for fields in self._trips.find({"tenant": scope.tenant}, _TRIP_FIELDS, batch_size=_BATCH).sort(order):
-            yield _trip(fields)
 
     async def _told(
         self, scope: Scope, found: Sequence[Mapping[str, Any]], session: Session | None

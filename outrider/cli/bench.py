@@ -135,6 +135,25 @@ def events(
 
 
 @bench.command()
+def analytics(
+    deliveries: Annotated[int, typer.Option(min=1000, help="Deliveries of the company, over a year.")] = 1_000_000,
+    drivers: Annotated[int, typer.Option(min=1, help="Its drivers.")] = 200,
+    requests: Annotated[int, typer.Option(min=1, help="Times that each question is asked.")] = 100,
+    json: AsJson = False,
+) -> None:
+    """Measure how soon questions for figures are answered, beside aggregations over the deliveries themselves.
+
+    p50_ms, p95_ms: over HTTP, by question. worst_p95_ms: of the slowest. rebuild_s: all figures anew from deliveries
+    and trips. kept_per_s: changed deliveries that the figures follow. plain_ms: one aggregation in the same mongod,
+    with an index for it and without HTTP. wrong: questions whose answer differs from the plain counts.
+    """
+    from bench.analytics import AnalyticsOptions, measure_analytics
+
+    result = asyncio.run(measure_analytics(AnalyticsOptions(deliveries, drivers, requests)))
+    _tell(result, json=json, is_valid=not result["wrong"])
+
+
+@bench.command()
 def memory(
     drivers: Annotated[int, typer.Option(min=1, help="Drivers in one shard.")] = 100_000, json: AsJson = False
 ) -> None:
