@@ -15,6 +15,7 @@ from api.guard import GuardMiddleware
 from api.ingest.stream import IngestStream
 from api.lifespan import lifespan_of
 from api.openapi import DescribedApi
+from api.outages import OutageMiddleware
 from api.problems import install_problems
 from api.requests import RequestMiddleware
 from api.routers import (
@@ -83,6 +84,7 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # the last one added stands first: answers of the guard carry CORS headers, and all answers the common ones
+    app.add_middleware(OutageMiddleware)
     app.add_middleware(
         GuardMiddleware,
         max_body_bytes=settings.ingest.max_body_bytes,

@@ -35,7 +35,11 @@ def lifespan_of(settings: Settings) -> Callable[[FastAPI], contextlib.AbstractAs
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     database = connect_mongo(
-        _url("MONGO", settings.mongo_url), settings.database, settings.master_keys, apart=settings.tenants_apart
+        _url("MONGO", settings.mongo_url),
+        settings.database,
+        settings.master_keys,
+        apart=settings.tenants_apart,
+        patient=False,
     )
     stack.callback(database.client.close)
     await database.vault.check()
@@ -52,6 +56,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     services.hub = Hub(services)
     supervisor = Supervisor("api")
     supervisor.run("limits", services.limits.run)
+    supervisor.run("outages", services.outages.run)
     await supervisor.start()
     stack.push_async_callback(supervisor.stop)
     await services.hub.start()

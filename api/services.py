@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from api.auth.passwords import Passwords
 from api.auth.throttle import Throttle
 from api.limits import RateLimits
+from api.outages import OutageWatch
 from engine.settings import Settings
 from models.store.connections import Database
 
@@ -45,7 +46,11 @@ class Services:
     throttle: Throttle = field(init=False)
     """How often somebody may try to sign in."""
 
+    outages: OutageWatch = field(init=False)
+    """Breaks requests off while MongoDB does not answer."""
+
     def __post_init__(self) -> None:
+        self.outages = OutageWatch(self.database.ping)
         limits, prefix = self.settings.limits, self.settings.prefix
         self.limits = RateLimits(limits, self.redis, prefix, self.database)
         self.throttle = Throttle(limits, self.redis, prefix)

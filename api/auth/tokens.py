@@ -5,6 +5,7 @@ role, a new password or a deletion counts soon. An API key is `ork_<id>_<secret>
 MongoDB holds their SHA-256.
 """
 
+import asyncio
 import datetime
 import hashlib
 import re
@@ -37,6 +38,8 @@ _MAX_TOKEN_CHARS = 4096
 _PATTERN = re.compile(r"^(or[a-z])_([0-9a-z]{26})_([0-9a-f]{64})\Z")
 _PREFIXES = {"key": "ork", "sgn": "orr", "inv": "ori", "pwr": "orp"}
 """Prefix of an id → prefix of the tokens that name it, so that nobody hands the wrong one on."""
+_LOOK_WITHIN_S = 0.4  # a MongoDB that hangs must not hold up whoever needs only live state
+_CHECK_WITHIN_S = 1.5
 _CACHE_S = 10.0  # a deleted key or user works at most this much longer
 _CACHE_ENTRIES = 20_000
 _REFUSED = "the token is not valid"
@@ -161,11 +164,12 @@ class Authenticator:
         if known is not None and until > time.monotonic():
             return known
         try:
-            user = await self._accounts.user(Scope(tenant, identifier))
+            async with asyncio.timeout(_LOOK_WITHIN_S if known is not None else None):
+                user = await self._accounts.user(Scope(tenant, identifier))
         except NotFound as fault:
             self._users.pop(key, None)
             raise NotAuthenticated(_REFUSED) from fault
-        except PyMongoError as fault:
+        except (PyMongoError, TimeoutError) as fault:
             if known is None:
                 raise StoreUnavailable("users can't be looked up at the moment") from fault
             user = known
@@ -180,8 +184,9 @@ class Authenticator:
         if principal is not None and until > time.monotonic():
             return principal
         try:
-            key = await self._keys.by_digest(identifier, digest)
-        except PyMongoError as fault:
+            async with asyncio.timeout(_CHECK_WITHIN_S):
+                key = await self._keys.by_digest(identifier, digest)
+        except (PyMongoError, TimeoutError) as fault:
             raise StoreUnavailable("keys can't be checked at the moment") from fault
         if key is None:
             self._known.pop(digest, None)

@@ -1,5 +1,6 @@
 """Tracking of one delivery: its status with its driver's live position, and the one-ping way in."""
 
+import asyncio
 from typing import Annotated
 
 import numpy as np
@@ -15,12 +16,13 @@ from api.moments import Between
 from api.routers.deliveries import require_visible, view_of, visible_delivery
 from engine.log.append import PARTITION
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
-from models.errors import Conflict, InvalidInput, NotFound
+from models.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from models.messages.fixes import FIX, Source
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/tracking", tags=["tracking"])
+_APPENDED_WITHIN_S = 1.5  # a position sent again is harmless
 Watcher = Annotated[Principal, Depends(allowed("positions.view"))]
 Sender = Annotated[Principal, Depends(allowed("positions.send"))]
 
@@ -94,7 +96,11 @@ async def update_location(
         refusal = Refusal.of(0, fault)
         raise InvalidInput(f"{refusal.field}: {refusal.reason}", [(refusal.field, refusal.reason)])
     fix = np.frombuffer(record, FIX)
-    await services.appender.append(fix, np.array([driver.partition], PARTITION))
+    try:
+        async with asyncio.timeout(_APPENDED_WITHIN_S):
+            await services.appender.append(fix, np.array([driver.partition], PARTITION))
+    except TimeoutError as late:
+        raise StoreUnavailable("the log does not answer at the moment", 2.0) from late
     count_pings(principal.tenant, 1, 0)
     return {"accepted": True, "deliveryId": delivery.id, "driverId": driver.id}
 

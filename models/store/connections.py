@@ -19,11 +19,16 @@ from models.store.vault import Vault
 __all__ = ["Database", "connect_mongo", "connect_redis"]
 
 
-def connect_mongo(url: str, database: str, master_keys: Sequence[SecretStr] = (), *, apart: bool = False) -> Database:
+def connect_mongo(
+    url: str, database: str, master_keys: Sequence[SecretStr] = (), *, apart: bool = False, patient: bool = True
+) -> Database:
     """Return a database handle with majority writes that are in the journal; it connects at first use.
 
     Without `master_keys` it can neither read nor write personal data (`models.store.vault`).
     `apart` says whether each tenant has a database of its own (`models.store.placement`), the same in every process.
+
+    Somebody waits for an answer where it is not `patient`: a server that is away is an error after a second and a
+    half instead of five, and a connection that says nothing is given up after twenty seconds.
 
     Times come back in UTC with their zone. Nothing is compressed unless the address asks for it (`?compressors=zstd`):
     to a server on this machine it costs half a microsecond of every ping and saves nothing.
@@ -33,8 +38,9 @@ def connect_mongo(url: str, database: str, master_keys: Sequence[SecretStr] = ()
         w="majority",
         journal=True,
         retryWrites=True,
-        serverSelectionTimeoutMS=5000,
-        connectTimeoutMS=3000,
+        serverSelectionTimeoutMS=5000 if patient else 1500,
+        connectTimeoutMS=3000 if patient else 1000,
+        socketTimeoutMS=None if patient else 20_000,
         uuidRepresentation="standard",
     )
     shared = client.get_database(database, codec_options=CodecOptions(tz_aware=True))

@@ -87,6 +87,16 @@ class Database:
             found = self._collections[name] = self.shared[name]
         return found
 
+    def ping(self) -> None:
+        """Ask the server for an answer and block until it comes: for a thread of the caller's own.
+
+        Raises
+        ------
+        pymongo.errors.PyMongoError
+            If it is known not to be there.
+        """
+        self.client.delegate.admin.command("ping")
+
     def of(self, tenant: str) -> "AsyncIOMotorDatabase[Any]":
         """Return the database that holds a tenant's `OWNED` collections."""
         if not self.apart:
