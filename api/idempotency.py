@@ -25,9 +25,14 @@ _json: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 async def create_once(
-    request: Request, database: Database, principal: Principal, key: str | None, create: Callable[[], Awaitable[Any]]
+    request: Request,
+    database: Database,
+    principal: Principal,
+    key: str | None,
+    create: Callable[[], Awaitable[Any]],
+    status: int = 201,
 ) -> Response:
-    """Return the answer (201) of `create`, run at most once for this caller, path and key.
+    """Return the answer of `create`, run at most once for this caller, path and key.
 
     Raises
     ------
@@ -37,25 +42,25 @@ async def create_once(
         If the first request with this key is still running.
     """
     if key is None:
-        return _created(_json.dump_json(await create(), by_alias=True))
+        return _created(_json.dump_json(await create(), by_alias=True), status)
     answers = AnswerRepository(database)
     identifier = _digest(principal.tenant, principal.subject, request.url.path, key)
     # keyed, because a body may hold a password that could be guessed
     fingerprints = request.app.state.services.authenticator.fingerprints(await request.body())
     first = await answers.claim(principal.scope, identifier, fingerprints)
     if first is not None:
-        return _created(first)
+        return _created(first, status)
     try:
         body = _json.dump_json(await create(), by_alias=True)
     except BaseException:
         await answers.release(identifier)
         raise
     await answers.keep(principal.scope, identifier, body)
-    return _created(body)
+    return _created(body, status)
 
 
-def _created(body: bytes) -> Response:
-    return Response(body, 201, media_type="application/json")
+def _created(body: bytes, status: int) -> Response:
+    return Response(body, status, media_type="application/json")
 
 
 def _digest(*parts: str) -> str:

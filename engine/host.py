@@ -146,7 +146,7 @@ class Host:
         self._supervisor.run("pids", self._note_pids)
         self._stack.push_async_callback(self._supervisor.stop)
         await self._supervisor.start()
-        worker = TaskWorker(database, task_kinds_of(database, self.settings))
+        worker = TaskWorker(database, task_kinds_of(database, redis, self.settings))
         await worker.start()
         self._stack.push_async_callback(worker.stop)
 

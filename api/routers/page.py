@@ -1,4 +1,4 @@
-"""The dashboard: one page, its assets, and the base map with range requests."""
+"""The dashboard: one page, its assets, and the base map with range requests; and the customer's page."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from api.customer import PAGE
 from api.dashboard import BUILT, MAPS, is_built
 
 __all__ = ["mount_page"]
@@ -28,7 +29,7 @@ class _Assets(StaticFiles):
 
 
 def mount_page(app: FastAPI) -> None:
-    """Serve the dashboard at `/`; what is built later is found without a restart."""
+    """Serve the dashboard at `/`, built now or later, and the customer's page at `/track/…`."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -37,6 +38,11 @@ def mount_page(app: FastAPI) -> None:
             return HTMLResponse(_NOTBUILT, 503)
         return FileResponse(BUILT / "index.html", headers={"Cache-Control": "no-cache"})
 
+    @router.get("/track/{token}")
+    async def customer_page(token: str) -> Response:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
     app.include_router(router)
+    app.mount("/customer", StaticFiles(directory=PAGE), name="customer")
     app.mount("/assets", _Assets(directory=BUILT / "assets", check_dir=False), name="assets")
     app.mount("/maps", StaticFiles(directory=MAPS, check_dir=False), name="maps")

@@ -1,7 +1,8 @@
 """Tracking of one delivery: its status with its driver's live position, and the one-ping way in."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Response
@@ -14,16 +15,20 @@ from api.ingest.validate import Refusal, check_record, pack_record
 from api.live_view import JsonResponse, live_of, track_response
 from api.moments import Between
 from api.routers.deliveries import require_visible, view_of, visible_delivery
+from engine.eta.arrivals import ArrivalEstimates
 from engine.log.append import PARTITION
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
 from models.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
+from models.eta.cold_start import Eta
 from models.messages.fixes import FIX, Source
+from models.store.tracking_links import TrackingLinkRepository
 
-__all__ = ["router"]
+__all__ = ["EtaView", "eta_view", "router"]
 
 router = APIRouter(prefix="/tracking", tags=["tracking"])
 _APPENDED_WITHIN_S = 1.5  # a position sent again is harmless
 Watcher = Annotated[Principal, Depends(allowed("positions.view"))]
+Linker = Annotated[Principal, Depends(allowed("deliveries.manage"))]
 Sender = Annotated[Principal, Depends(allowed("positions.send"))]
 
 
@@ -41,6 +46,70 @@ class LocationUpdate(Shape):
     altitude: float | None = Field(None, ge=-12_000, le=100_000)
     battery: int | None = Field(None, ge=0, le=100)
     sequence: int | None = Field(None, ge=0, lt=2**63)
+
+
+class EtaRange(Shape):
+    """In four of five cases the arrival lies within it."""
+
+    min: Instant
+    max: Instant
+
+
+class EtaFactor(Shape):
+    """A part of the time that is left."""
+
+    name: str
+    """`driving`, `stops_before` or `waiting`."""
+    minutes: float
+
+
+class EtaView(Shape):
+    """When a delivery will be there."""
+
+    delivery_id: str
+    estimated_time: Instant
+    """As likely before as after."""
+    confidence: Literal["low", "medium", "high"]
+    range: EtaRange
+    factors: Sequence[EtaFactor]
+    last_updated: Instant
+
+
+class LinkView(Shape):
+    """A customer's link."""
+
+    delivery_id: str
+    token: str
+    path: str
+    """Of the page, below the address of this installation."""
+
+
+@router.get("/eta/{delivery_id}")
+async def get_eta(services: ServicesOf, principal: Watcher, delivery_id: str) -> EtaView:
+    """Return when a delivery will be there; 409 while nobody is on the way with it."""
+    delivery = await visible_delivery(services, principal, delivery_id)
+    estimates = ArrivalEstimates(services.engine, services.database)
+    return eta_view(delivery_id, await estimates.of(principal.scope, delivery))
+
+
+def eta_view(delivery_id: str, eta: Eta) -> EtaView:
+    """Return an estimate as it is answered."""
+    return EtaView(
+        delivery_id=delivery_id,
+        estimated_time=eta.time,
+        confidence=eta.confidence,
+        range=EtaRange(min=eta.earliest, max=eta.latest),
+        factors=[EtaFactor(name=factor.name, minutes=factor.minutes) for factor in eta.factors],
+        last_updated=eta.updated,
+    )
+
+
+@router.post("/{delivery_id}/link", status_code=201)
+async def create_tracking_link(services: ServicesOf, principal: Linker, delivery_id: str) -> LinkView:
+    """Return the link with which the customer follows a delivery; asked again, the same one for another 60 days."""
+    delivery = await visible_delivery(services, principal, delivery_id)
+    token = await TrackingLinkRepository(services.database).token_of(principal.scope, delivery.id)
+    return LinkView(delivery_id=delivery.id, token=token, path=f"/track/{token}")
 
 
 @router.get("/{delivery_id}")

@@ -1,8 +1,12 @@
 """Which kinds of tasks there are, and who does them."""
 
+from redis.asyncio import Redis
+
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
 from engine.deliveries.proofs import CLEARING, proof_clearing
 from engine.imports.tasks import IMPORT_TASK, import_kind
+from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
+from engine.routing.solving import RaySolver
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
 from engine.webhooks.follower import WEBHOOK
@@ -12,11 +16,13 @@ from models.store.connections import Database
 __all__ = ["task_kinds_of"]
 
 
-def task_kinds_of(database: Database, settings: Settings) -> dict[str, TaskKind]:
+def task_kinds_of(database: Database, redis: "Redis", settings: Settings) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind."""
+    optimizer = RouteOptimizer(database, settings.log.partitions, RaySolver(settings, redis))
     return {
         IMPORT_TASK: import_kind(database, settings.log.partitions),
         WEBHOOK: webhook_kind(database, settings.webhooks),
         REBUILD_KIND: rebuild_kind(database),
         CLEARING: proof_clearing(database, settings.proofs),
+        OPTIMIZE: TaskKind(optimizer.handle, at_once=2, timeout_s=MAX_SECONDS + 120, on_death=optimizer.give_up),
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from pymongo.errors import PyMongoError
 
+from engine.ending import end_task
 from engine.supervisor import Supervisor
 from engine.telemetry.metrics import TASKS, TASKS_LATE
 from models.documents.document import now
@@ -29,6 +30,7 @@ __all__ = ["TaskKind", "TaskWorker"]
 log = structlog.get_logger(__name__)
 
 _LEASE_MARGIN_S = 10.0  # between a task's time limit and its return to the queue
+_LONGEST_LEASE_S = 60.0  # of a task whose worker dies: long ones are renewed while they run
 _SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
 _LONGEST_ERROR = 500
 
@@ -48,6 +50,8 @@ class TaskKind:
     """Most of them in one lane, where lanes are told apart."""
     timeout_s: float = 30.0
     """Limit of one attempt, seconds."""
+    on_death: Callable[[Task, str], Awaitable[None]] | None = None
+    """Told of a task that failed at every attempt, and why; may be told twice."""
     close: Callable[[], Awaitable[None]] | None = None
     """Lets go of what `handle` holds, when the worker has stopped."""
 
@@ -108,7 +112,8 @@ class TaskWorker:
             room = kind.at_once - self._running[name]
             if room <= 0:
                 continue
-            for task in await self._tasks.claim(name, room, kind.timeout_s + _LEASE_MARGIN_S, self._lanes_of(name)):
+            lease_s = min(kind.timeout_s + _LEASE_MARGIN_S, _LONGEST_LEASE_S)
+            for task in await self._tasks.claim(name, room, lease_s, self._lanes_of(name)):
                 self._running[name] += 1
                 if task.lane is not None:
                     self._lanes[name][task.lane] += 1
@@ -148,19 +153,19 @@ class TaskWorker:
     async def _attempt(self, task: Task, kind: TaskKind) -> str:
         """Do a task once, and return what came of it."""
         if task.attempts > len(kind.delays_s) + 1:
-            return await self._bury(task, task.error or "its workers died with it")
+            return await self._bury(task, kind, task.error or "its workers died with it")
         try:
             async with asyncio.timeout(kind.timeout_s):
-                await kind.handle(task)
+                await self._handled(task, kind)
         except Postponed as later:
             await self._tasks.again(task, later.until, None, counts=False)
             return "postponed"
         except Undoable as fault:
-            return await self._bury(task, str(fault))
+            return await self._bury(task, kind, str(fault))
         except Exception as fault:  # noqa: BLE001 - whatever went wrong, the task is tried again or kept as dead
             error = (str(fault) or type(fault).__name__)[:_LONGEST_ERROR]
             if task.attempts > len(kind.delays_s):
-                return await self._bury(task, error)
+                return await self._bury(task, kind, error)
             delay_s = kind.delays_s[task.attempts - 1]
             if isinstance(fault, TryLater):
                 delay_s = max(delay_s, fault.retry_after_s)
@@ -185,7 +190,26 @@ class TaskWorker:
         except PyMongoError as error:  # they come back when their leases are over
             log.warning("tasks.lost", tasks=[task.id for task in finished], error=str(error))
 
-    async def _bury(self, task: Task, error: str) -> str:
+    async def _handled(self, task: Task, kind: TaskKind) -> None:
+        """Do a task, and keep it ours however long it takes."""
+        if kind.timeout_s + _LEASE_MARGIN_S <= _LONGEST_LEASE_S:
+            await kind.handle(task)
+            return
+        keeping = asyncio.get_running_loop().create_task(self._keep(task), name=f"keep-{task.id}")
+        try:
+            await kind.handle(task)
+        finally:
+            await end_task(keeping)
+
+    async def _keep(self, task: Task) -> None:
+        while True:
+            await asyncio.sleep(_LONGEST_LEASE_S / 3)
+            with contextlib.suppress(PyMongoError):  # twice more before the lease is over
+                await self._tasks.keep(task, _LONGEST_LEASE_S)
+
+    async def _bury(self, task: Task, kind: TaskKind, error: str) -> str:
+        if kind.on_death is not None:
+            await kind.on_death(task, error)
         log.error("task.died", tenant=task.tenant, task=task.id, kind=task.kind, attempts=task.attempts, error=error)
         await self._tasks.bury(task, error, _told(task, error))
         return "died"

@@ -89,6 +89,16 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             [("tenant", ASCENDING), ("delivery", ASCENDING), ("kind", ASCENDING), ("digest", ASCENDING)], unique=True
         )
     ],
+    "routes": [
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("status", ASCENDING), ("start", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("stops.deliveryId", ASCENDING)]),
+    ],
+    "jobs": [IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)])],
+    "tracking_links": [
+        IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [
         IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),

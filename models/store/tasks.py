@@ -116,6 +116,10 @@ class TaskRepository:
         change = {"$set": {"state": "done", "doneAt": now()}, "$unset": {"payload": "", "error": ""}}
         await self._tasks.update_many(ours, change)
 
+    async def keep(self, task: Task, lease_s: float) -> None:
+        """Renew the lease of a task that is still being done."""
+        await self._tasks.update_one(_ours(task), {"$set": {"due": now() + datetime.timedelta(seconds=lease_s)}})
+
     async def again(self, task: Task, due: datetime.datetime, error: str | None, *, counts: bool) -> None:
         """Let a task be taken again from `due` on; an attempt that does not count was only put off."""
         change: dict[str, Any] = {"$set": {"due": due} | ({"error": error} if error is not None else {})}

@@ -25,6 +25,7 @@ PUBLIC = {
     "POST /api/v1/auth/forgot-password",
     "POST /api/v1/auth/reset-password",
     "GET /api/v1/health",
+    "GET /api/v1/track/{token}",
 }
 """Open to those who have no token yet."""
 OF_ONESELF = {"GET /api/v1/auth/profile", "POST /api/v1/auth/password"}
@@ -41,6 +42,8 @@ FOREIGN = {
     "vehicle_id": "vehicles",
     "import_id": "imports",
     "depot_id": "depots",
+    "route_id": "routes",
+    "job_id": "jobs",
     "task_id": "tasks",
     "webhook_id": "webhooks",
 }
@@ -64,6 +67,7 @@ BODIES = {
     "PUT /api/v1/depots/{depot_id}": {"name": "x", "place": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/deliveries/{delivery_id}/proof": {},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
+    "PUT /api/v1/routes/{route_id}": {"stops": [{"deliveryId": "dlv_0"}]},
     "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://93.184.216.34/"},
     "POST /api/v1/webhooks/{webhook_id}/replay": {"failed": True},
 }
@@ -135,6 +139,10 @@ async def foreign(nobody, database):
     }
     upload = f"deliveries/{made['delivery_id']['id']}/proofs"
     made["proof_id"] = (await other.ask("POST", upload, content=b"\xff\xd8\xff")).json()
+    planned = await other.make("deliveries", {"dropoff": place})
+    made["route_id"] = await other.make("routes", {"stops": [{"deliveryId": planned["id"]}]})
+    asked = await other.ask("POST", "routes/optimize", json={"deliveries": [made["delivery_id"]["id"]]})
+    made["job_id"] = asked.json()
     [user] = (await other.ask("GET", "users")).json()["items"]
     letter = Task(id=new_id("tsk"), tenant=user["id"], kind="test", state="dead")
     await TaskRepository(database).put([letter])

@@ -1,0 +1,1 @@
+"""When a delivery will be there."""

@@ -1,0 +1,244 @@
+"""Optimisation jobs: asked for with a task, solved on Ray, ended together with the routes that came of them."""
+
+import datetime
+import functools
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+import structlog
+from pydantic import Field
+
+from engine.routing.commands import RouteCommands, RouteDraft
+from engine.routing.planning import Criterion, Plan, PlanConstraints, Tour
+from engine.routing.problem import Problem, Solution
+from engine.routing.schedule import schedule, spare_s
+from models.documents.delivery import CLOSED, Delivery
+from models.documents.document import Instant, Shape
+from models.documents.job import Job, JobProgress, JobState
+from models.documents.route import Route, Visit
+from models.documents.task import Task
+from models.documents.vehicle import Vehicle
+from models.errors import InvalidInput, OutriderError, TryLater
+from models.ids import new_id
+from models.store.connections import Database
+from models.store.deliveries import DeliveryRepository
+from models.store.fleet import VehicleRepository
+from models.store.jobs import JobOutcome, JobRepository
+from models.store.paging import PageRequest
+from models.store.scope import Scope
+from models.store.tasks import TaskRepository
+from models.store.transactions import Session, in_transaction
+
+__all__ = ["MAX_SECONDS", "OPTIMIZE", "OptimizeRequest", "PlanLimits", "RouteOptimizer", "RouteRequests"]
+
+log = structlog.get_logger(__name__)
+
+OPTIMIZE: Literal["optimize"] = "optimize"
+"""Kind of the tasks."""
+
+MAX_SECONDS = 600.0
+"""Longest search, seconds."""
+
+_MAX_DELIVERIES = 2000
+_MAX_VEHICLES = 200
+
+
+class PlanLimits(Shape):
+    """Limits for every vehicle, beside its own."""
+
+    max_route_time: float | None = Field(None, gt=0, le=7 * 86_400)
+    """From leaving to coming back, seconds."""
+    max_distance: float | None = Field(None, gt=0, le=10_000_000)
+    """Metres."""
+    max_stops: int | None = Field(None, ge=1, le=10_000)
+    vehicle_capacity: float | None = Field(None, gt=0, le=100_000)
+    """Kilograms."""
+
+    @property
+    def constraints(self) -> PlanConstraints:
+        """Return them as plans are checked against."""
+        return PlanConstraints(self.max_route_time, self.max_distance, self.max_stops, self.vehicle_capacity)
+
+
+class OptimizeRequest(Shape):
+    """Deliveries to be put on routes."""
+
+    deliveries: tuple[str, ...] = Field(min_length=1, max_length=_MAX_DELIVERIES)
+    vehicles: tuple[str, ...] | None = Field(None, min_length=1, max_length=_MAX_VEHICLES)
+    """Which may be used; none means all that are active."""
+    optimization_criteria: tuple[Criterion, ...] = Field(("time",), min_length=1, max_length=3)
+    """What is made small; of several, each counts the same."""
+    constraints: PlanLimits = PlanLimits()
+    start: Instant | None = None
+    """When the first vehicle may leave; now unless given."""
+    seconds: float = Field(20.0, ge=0.5, le=MAX_SECONDS)
+    """How long to search."""
+
+
+class Solver(Protocol):
+    """Solves a problem somewhere."""
+
+    async def solve(
+        self, name: str, problem: Problem, seconds: float, watch: Callable[[Solution], Awaitable[bool]]
+    ) -> Solution | None:
+        """Return the best solution found, also when `watch` has ended the search."""
+
+
+class RouteRequests:
+    """The way in: checks a request, and stores the job with its task."""
+
+    def __init__(self, database: Database, partitions: int) -> None:
+        self._database = database
+        self._jobs, self._tasks = JobRepository(database), TaskRepository(database)
+        self._deliveries, self._vehicles = DeliveryRepository(database), VehicleRepository(database)
+        self._routes = RouteCommands(database, partitions)
+
+    async def ask(self, scope: Scope, request: OptimizeRequest, start: datetime.datetime) -> Job:
+        """Store a job that makes routes.
+
+        Raises
+        ------
+        InvalidInput
+            If a delivery or vehicle does not exist, can't be planned, or no vehicle is there at all; with the paths.
+        """
+        request = request.model_copy(update={"start": request.start or start})
+        await self.plan(scope, request)
+        job = Job(id=new_id("job"), tenant=scope.tenant, by=scope.actor, request=request.model_dump(mode="json"))
+        task = Task(id=new_id("tsk"), tenant=scope.tenant, kind=OPTIMIZE, payload={"job": job.id})
+
+        async def store(session: Session) -> None:
+            await self._jobs.create(job, session)
+            await self._tasks.put([task], session)
+
+        await in_transaction(self._database, store)
+        return job
+
+    async def plan(self, scope: Scope, request: OptimizeRequest) -> Plan:
+        """Return the problem of a request; raises as `ask`."""
+        assert request.start is not None  # noqa: S101 - set when the job was made
+        known = await self._deliveries.get_many(scope, request.deliveries)
+        faults = [
+            (f"deliveries.{place}", fault)
+            for place, identifier in enumerate(request.deliveries)
+            if (fault := _fault(known.get(identifier), identifier))
+        ]
+        vehicles = await self._vehicles_of(scope, request, faults)
+        if faults:
+            raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
+        tours = await self._routes.tours(scope, vehicles, request.start)
+        wanted = [known[identifier] for identifier in dict.fromkeys(request.deliveries)]
+        return Plan(wanted, tours, request.start, request.optimization_criteria, request.constraints.constraints)
+
+    async def _vehicles_of(
+        self, scope: Scope, request: OptimizeRequest, faults: list[tuple[str, str]]
+    ) -> Sequence[Vehicle]:
+        if request.vehicles is None:
+            page = PageRequest(_MAX_VEHICLES)
+            active = await self._vehicles.page(scope, page, active=True, depot=None, external_id=None)
+            if not active.items:
+                faults.append(("vehicles", "the company has no active vehicle"))
+            return active.items
+        known = await self._vehicles.get_many(scope, request.vehicles)
+        faults += [
+            (f"vehicles.{place}", f"there is no vehicle {identifier}")
+            for place, identifier in enumerate(request.vehicles)
+            if identifier not in known
+        ]
+        return [known[identifier] for identifier in dict.fromkeys(request.vehicles) if identifier in known]
+
+
+class RouteOptimizer:
+    """The way out: does the task of a job."""
+
+    def __init__(self, database: Database, partitions: int, solver: Solver) -> None:
+        self._database = database
+        self._jobs = JobRepository(database)
+        self._requests = RouteRequests(database, partitions)
+        self._commands = RouteCommands(database, partitions)
+        self._solver = solver
+
+    async def handle(self, task: Task) -> None:
+        """Solve a job and store its routes. A job that was begun before goes on from the best that was found."""
+        scope = Scope(task.tenant, "engine")
+        job = await self._jobs.get(scope, task.payload["job"])
+        if not await self._jobs.begin(scope, job.id):
+            return
+        request = OptimizeRequest.model_validate(job.request)
+        try:
+            plan = await self._requests.plan(scope, request)
+            watch = functools.partial(self._watch, scope, job, time.monotonic(), [])
+            solution = await self._solver.solve(job.id, plan.problem, request.seconds, watch)
+            await self._store(scope, job, request, plan, solution)
+        except TryLater:
+            raise
+        except (
+            OutriderError
+        ) as fault:  # the deliveries or vehicles have changed meanwhile: asking again is up to people
+            await self._end(job, JobOutcome(JobState.FAILED, error=str(fault)))
+
+    async def give_up(self, task: Task, error: str) -> None:
+        """Let a job fail whose task failed at every attempt."""
+        job = await self._jobs.get(Scope(task.tenant, "engine"), task.payload["job"])
+        log.error("job.failed", tenant=task.tenant, job=job.id, error=error)
+        await self._end(job, JobOutcome(JobState.FAILED, error="the solver failed; the operator's log says why"))
+
+    async def _watch(self, scope: Scope, job: Job, begun: float, seen: list[tuple[int, int]], best: Solution) -> bool:
+        state = (best.cost, len(best.unserved))
+        if state not in seen:
+            seen[:] = [state]
+            used = sum(1 for route in best.routes if route)
+            elapsed_s = round(time.monotonic() - begun, 1)
+            progress = JobProgress(elapsed_s=elapsed_s, cost=best.cost, unserved=len(best.unserved), routes=used)
+            await self._jobs.note(scope, job.id, progress)
+        return await self._jobs.goes_on(scope, job.id)
+
+    async def _store(
+        self, scope: Scope, job: Job, request: OptimizeRequest, plan: Plan, solution: Solution | None
+    ) -> None:
+        if solution is None:
+            await self._end(job, JobOutcome(JobState.FAILED, error="no plan was found in the time; allow more"))
+            return
+        stopped = not await self._jobs.goes_on(scope, job.id)
+        state = JobState.CANCELLED if stopped else JobState.DONE
+        unserved = tuple(plan.unserved(solution))
+        drafts = [_draft(job, request, plan, tour, visits) for tour, visits in plan.visits(solution)]
+        if not drafts:
+            await self._end(job, JobOutcome(state, unserved=unserved))
+            return
+
+        async def also(session: Session, routes: Sequence[Route]) -> None:
+            if broken := next((route.violations[0] for route in routes if route.violations), None):
+                raise InvalidInput(f"the solver's plan is not feasible: {broken.detail}")
+            await self._jobs.finish(session, job, JobOutcome(state, tuple(route.id for route in routes), unserved))
+
+        await self._commands.create(scope, drafts, also)
+
+    async def _end(self, job: Job, outcome: JobOutcome) -> None:
+        await in_transaction(self._database, lambda session: self._jobs.finish(session, job, outcome))
+
+
+def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: Sequence[Visit]) -> RouteDraft:
+    known = {delivery.id: delivery for delivery in plan.deliveries}
+    profile = tour.vehicle.profile
+    early = schedule(visits, known, tour.leaves, origin=tour.origin, destination=tour.destination, profile=profile)
+    return RouteDraft(
+        visits=visits,
+        start=tour.leaves + datetime.timedelta(seconds=spare_s(early, known)),
+        driver=tour.vehicle.driver_id,
+        vehicle=tour.vehicle.id,
+        job=job.id,
+        constraints=request.constraints.constraints,
+    )
+
+
+def _fault(delivery: Delivery | None, identifier: str) -> str | None:
+    if delivery is None:
+        return f"there is no delivery {identifier}"
+    if not delivery.is_located:
+        return f"{identifier} has an address without coordinates"
+    if delivery.route is not None:
+        return f"{identifier} is on route {delivery.route} already"
+    if delivery.status in CLOSED:
+        return f"{identifier} is {delivery.status}"
+    return None

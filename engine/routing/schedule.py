@@ -1,0 +1,238 @@
+"""What an order of stops comes to: when the vehicle is where, with what on board, and what that breaks.
+
+Pure: travel times come in as a pace, the clock as the route's start. Everything that stores or changes a route asks
+here, so that a plan by hand and a plan by a solver are judged alike.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.documents.delivery import Delivery, Place, Position, Status
+from models.documents.route import PlannedStop, Violation, Visit
+from models.errors import InvalidInput
+from models.eta.base_time import PACES, Leg, Pace, base_leg
+
+__all__ = ["ON_BOARD", "Limits", "Schedule", "check_order", "schedule", "spare_s"]
+
+ON_BOARD = frozenset({Status.PICKED_UP, Status.IN_TRANSIT, Status.ARRIVED})
+"""Statuses of a delivery whose parcel is in the vehicle already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the vehicle can take; what is None does not bind."""
+
+    weight_kg: float | None = None
+    volume_m3: float | None = None
+    distance_m: float | None = None
+    duration_s: float | None = None
+    stops: int | None = None
+    shift_end: datetime.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A plan in full."""
+
+    stops: tuple[PlannedStop, ...]
+    end: datetime.datetime
+    distance_m: float
+    duration_s: float
+    violations: tuple[Violation, ...]
+
+
+@dataclass(slots=True)
+class _Drive:
+    """Where the vehicle is while the plan is gone through."""
+
+    moment: datetime.datetime
+    at: tuple[float, float] | None
+    weight_kg: float
+    volume_m3: float
+    distance_m: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+
+    def breaks(self, kind: str, stop: int | None, excess: float, detail: str) -> None:
+        """Note a violation."""
+        found = {"kind": kind, "stop": stop, "excess": round(excess, 1), "detail": detail}
+        self.violations.append(Violation.model_validate(found))
+
+    def go_to(self, place: tuple[float, float], pace: Pace) -> Leg:
+        """Drive to a place and return the leg."""
+        leg = Leg(0.0, 0.0) if self.at is None else base_leg(*self.at, *place, pace)
+        self.at = place
+        self.distance_m += leg.distance_m
+        self.moment += datetime.timedelta(seconds=leg.duration_s)
+        return leg
+
+
+def check_order(visits: Sequence[Visit], deliveries: Mapping[str, Delivery]) -> None:
+    """Refuse visits that no vehicle can make in this order.
+
+    Raises
+    ------
+    InvalidInput
+        If a delivery is unknown, has no such place or no coordinates, comes twice, comes without its drop-off, or is
+        dropped off before its pickup; with the paths of the visits at fault.
+    """
+    faults: list[tuple[str, str]] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, visit in enumerate(visits):
+        delivery = deliveries.get(visit.delivery_id)
+        if fault := _fault(visit, delivery, seen):
+            faults.append((f"stops.{number}", fault))
+        seen.setdefault((visit.delivery_id, visit.kind), number)
+    for (delivery_id, kind), number in seen.items():
+        if kind == "pickup" and (delivery_id, "dropoff") not in seen:
+            faults.append((f"stops.{number}", f"{delivery_id} is picked up and never dropped off"))
+    if faults:
+        raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
+
+
+def schedule(
+    visits: Sequence[Visit],
+    deliveries: Mapping[str, Delivery],
+    start: datetime.datetime,
+    *,
+    origin: Position | None = None,
+    destination: Position | None = None,
+    profile: str = "van",
+    limits: Limits | None = None,
+) -> Schedule:
+    """Return the plan that visits in this order make; they have passed `check_order`.
+
+    Parameters
+    ----------
+    visits
+        Stops in order.
+    deliveries
+        By id; what is not picked up on the way is on board from the start.
+    start
+        When the vehicle leaves.
+    origin, destination
+        Where it starts and ends; none means at the first and the last stop.
+    profile
+        Kind of vehicle, a key of `PACES`.
+    limits
+        What the vehicle can take.
+    """
+    limits, pace = limits or Limits(), PACES[profile]
+    picked = {visit.delivery_id for visit in visits if visit.kind == "pickup"}
+    aboard = [deliveries[visit.delivery_id] for visit in visits if visit.delivery_id not in picked]
+    drive = _Drive(
+        moment=start,
+        at=None if origin is None else (origin.latitude, origin.longitude),
+        weight_kg=sum(delivery.weight_kg or 0.0 for delivery in aboard),
+        volume_m3=sum(delivery.volume_m3 or 0.0 for delivery in aboard),
+    )
+    _check_load(drive, None, limits)
+    stops = tuple(
+        _stopped(drive, number, visit, deliveries[visit.delivery_id], pace, limits)
+        for number, visit in enumerate(visits)
+    )
+    if destination is not None:
+        drive.go_to((destination.latitude, destination.longitude), pace)
+    _check_whole(drive, start, len(stops), limits)
+    duration_s = (drive.moment - start).total_seconds()
+    return Schedule(stops, drive.moment, drive.distance_m, duration_s, tuple(drive.violations))
+
+
+def spare_s(plan: Schedule, deliveries: Mapping[str, Delivery]) -> float:
+    """Return how much later the vehicle may leave, seconds, so that it waits less and is late nowhere.
+
+    Notes
+    -----
+    The forward time slack of Savelsbergh (1992): what one waits on the way swallows a later start.
+    """
+    waited_s, slack_s = 0.0, float("inf")
+    for stop in plan.stops:
+        waited_s += stop.wait_s
+        window = deliveries[stop.delivery_id].time_window
+        if stop.kind == "dropoff" and window is not None:
+            begun = stop.arrival + datetime.timedelta(seconds=stop.wait_s)
+            slack_s = min(slack_s, waited_s + (window.end - begun).total_seconds())
+    return max(0.0, min(slack_s, waited_s))
+
+
+def place_of(delivery: Delivery, kind: Literal["pickup", "dropoff"]) -> Place | None:
+    """Return where a delivery is fetched or brought."""
+    return delivery.pickup if kind == "pickup" else delivery.dropoff
+
+
+def _fault(visit: Visit, delivery: Delivery | None, seen: Mapping[tuple[str, str], int]) -> str | None:
+    if delivery is None:
+        return f"there is no delivery {visit.delivery_id}"
+    if (visit.delivery_id, visit.kind) in seen:
+        return f"{visit.delivery_id} has this stop twice"
+    place = place_of(delivery, visit.kind)
+    if place is None:
+        return f"{visit.delivery_id} has no pickup"
+    if not place.is_located:
+        return f"the {visit.kind} of {visit.delivery_id} has no coordinates"
+    if visit.kind == "pickup" and delivery.status in ON_BOARD:
+        return f"{visit.delivery_id} is on board already"
+    if visit.kind == "pickup" and (visit.delivery_id, "dropoff") in seen:
+        return f"{visit.delivery_id} is dropped off before it is picked up"
+    return None
+
+
+def _stopped(drive: _Drive, number: int, visit: Visit, delivery: Delivery, pace: Pace, limits: Limits) -> PlannedStop:
+    place = place_of(delivery, visit.kind)
+    assert place is not None and place.latitude is not None and place.longitude is not None  # noqa: S101, PT018 - checked
+    leg = drive.go_to((place.latitude, place.longitude), pace)
+    arrival, wait_s = drive.moment, 0.0
+    if visit.kind == "dropoff":
+        wait_s = _keep_window(drive, number, delivery)
+        drive.moment += datetime.timedelta(seconds=delivery.service_time_s)
+    sign = 1 if visit.kind == "pickup" else -1
+    drive.weight_kg += sign * (delivery.weight_kg or 0.0)
+    drive.volume_m3 += sign * (delivery.volume_m3 or 0.0)
+    if visit.kind == "pickup":
+        _check_load(drive, number, limits)
+    return PlannedStop(
+        delivery_id=visit.delivery_id,
+        kind=visit.kind,
+        latitude=place.latitude,
+        longitude=place.longitude,
+        arrival=arrival,
+        departure=drive.moment,
+        wait_s=wait_s,
+        leg_distance_m=round(leg.distance_m, 1),
+        leg_duration_s=round(leg.duration_s, 1),
+        load_kg=round(drive.weight_kg, 3),
+    )
+
+
+def _keep_window(drive: _Drive, number: int, delivery: Delivery) -> float:
+    """Wait for the window to open, or note how late one is; return the seconds waited."""
+    window = delivery.time_window
+    if window is None:
+        return 0.0
+    late_s = (drive.moment - window.end).total_seconds()
+    if late_s > 0:
+        drive.breaks("late", number, late_s, f"{delivery.id} is reached after its time window")
+    wait_s = max(0.0, (window.start - drive.moment).total_seconds())
+    drive.moment += datetime.timedelta(seconds=wait_s)
+    return wait_s
+
+
+def _check_load(drive: _Drive, number: int | None, limits: Limits) -> None:
+    if limits.weight_kg is not None and drive.weight_kg > limits.weight_kg + 1e-6:
+        drive.breaks("overweight", number, drive.weight_kg - limits.weight_kg, "more weight than the vehicle takes")
+    if limits.volume_m3 is not None and drive.volume_m3 > limits.volume_m3 + 1e-9:
+        drive.breaks("overfull", number, drive.volume_m3 - limits.volume_m3, "more volume than the vehicle takes")
+
+
+def _check_whole(drive: _Drive, start: datetime.datetime, stops: int, limits: Limits) -> None:
+    if limits.distance_m is not None and drive.distance_m > limits.distance_m:
+        drive.breaks("too_far", None, drive.distance_m - limits.distance_m, "longer than the vehicle's longest way")
+    duration_s = (drive.moment - start).total_seconds()
+    if limits.duration_s is not None and duration_s > limits.duration_s:
+        drive.breaks("too_long", None, duration_s - limits.duration_s, "takes longer than a route may")
+    if limits.stops is not None and stops > limits.stops:
+        drive.breaks("too_many_stops", None, stops - limits.stops, "more stops than the vehicle makes")
+    if limits.shift_end is not None and drive.moment > limits.shift_end:
+        excess_s = (drive.moment - limits.shift_end).total_seconds()
+        drive.breaks("shift", None, excess_s, "ends after the vehicle's shift")

@@ -1,0 +1,1 @@
+"""Solvers of routing problems, a file each."""

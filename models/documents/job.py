@@ -1,0 +1,63 @@
+"""A job: long work that somebody asked for, with its progress and its result."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from models.documents.document import Document, Instant, Shape, now
+
+__all__ = ["Job", "JobProgress", "JobState", "Unserved"]
+
+
+class JobState(StrEnum):
+    """How far a job has come."""
+
+    QUEUED = "queued"
+    """Nobody works on it yet."""
+    RUNNING = "running"
+    DONE = "done"
+    """Its result is there. Final."""
+    CANCELLED = "cancelled"
+    """Stopped on request; what was best so far is its result. Final."""
+    FAILED = "failed"
+    """It can't be done; `error` says why. Final."""
+
+
+class JobProgress(Shape):
+    """How good the best plan so far is."""
+
+    elapsed_s: float
+    cost: float
+    """What is made small, in the units of the criterion: metres, seconds or litres."""
+    unserved: int
+    routes: int
+
+
+class Unserved(Shape):
+    """A delivery that no route takes."""
+
+    delivery_id: str
+    reason: str
+
+
+class Job(Document):
+    """A job of a tenant."""
+
+    version: int = 1
+    kind: Literal["optimize"] = "optimize"
+    state: JobState = JobState.QUEUED
+    by: str
+    """Who asked for it."""
+    request: dict[str, Any] = Field(default_factory=dict)
+    """What was asked for."""
+    progress: tuple[JobProgress, ...] = ()
+    """From the first plan to the best, oldest first."""
+    cancel: bool = False
+    """Whether somebody wants it to stop."""
+    routes: tuple[str, ...] = ()
+    """Routes that it made."""
+    unserved: tuple[Unserved, ...] = ()
+    error: str | None = None
+    created_at: Instant = Field(default_factory=now)
+    ended_at: Instant | None = None

@@ -1,0 +1,1 @@
+"""Travel times: the one definition that plans, live ETAs and later the models' training share."""

@@ -1,0 +1,199 @@
+"""Routes by hand: planned, changed with what that breaks, dispatched with their deliveries, all or none."""
+
+import uuid
+
+import pytest
+import pytest_asyncio
+
+from tests.rest import PASSWORD, Caller, client_of, running_api
+
+START = "2026-11-25T08:00:00Z"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def http(stores):
+    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, _), client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(http):
+    return await Caller(http).registered()
+
+
+@pytest.fixture
+async def driver(admin):
+    return await admin.make("drivers", {"name": "Ana"})
+
+
+def place(number):
+    return {"latitude": 41.1 + number / 200, "longitude": -8.6}
+
+
+async def deliveries(admin, count, **fields):
+    made = [
+        await admin.make("deliveries", {"dropoff": place(number), "weightKg": 5} | fields) for number in range(count)
+    ]
+    return [one["id"] for one in made]
+
+
+def stops(identifiers):
+    return [{"deliveryId": identifier} for identifier in identifiers]
+
+
+async def route_of(admin, identifier):
+    return (await admin.ask("GET", f"deliveries/{identifier}")).json()["routeId"]
+
+
+async def test_a_route_says_when_it_is_where_and_its_deliveries_are_on_it(admin):
+    ids = await deliveries(admin, 3, serviceTimeS=60)
+    route = await admin.make("routes", {"stops": stops(ids), "start": START, "origin": place(10)})
+    arrivals = [stop["arrival"] for stop in route["stops"]]
+    assert arrivals == sorted(arrivals)
+    assert [stop["loadKg"] for stop in route["stops"]] == [10, 5, 0]
+    assert route["distanceM"] > 1000
+    assert route["violations"] == []
+    assert [await route_of(admin, one) for one in ids] == [route["id"]] * 3
+
+
+async def test_changing_the_order_tells_at_once_what_it_costs_and_breaks(admin):
+    ids = await deliveries(admin, 4)
+    await admin.ask(
+        "PUT",
+        f"deliveries/{ids[0]}",
+        json={"dropoff": place(0), "timeWindow": {"start": START, "end": "2026-11-25T08:10:00Z"}},
+    )
+    route = await admin.make("routes", {"stops": stops(ids), "start": START, "origin": place(0)})
+    shuffled = [ids[1], ids[3], ids[2], ids[0]]
+    answer = await admin.ask(
+        "PUT", f"routes/{route['id']}", json={"stops": stops(shuffled), "start": START, "origin": place(0)}
+    )
+    changed = answer.json()
+    assert changed["distanceM"] > route["distanceM"]
+    assert [(one["kind"], one["stop"]) for one in changed["violations"]] == [("late", 3)]
+    assert answer.headers["ETag"] == '"2"'
+    late = await admin.ask("PUT", f"routes/{route['id']}", json={"stops": stops(ids)}, headers={"If-Match": '"1"'})
+    assert (late.status_code, late.json()["current"]) == (409, 2)
+
+
+async def test_a_vehicles_limits_are_those_of_its_route(admin):
+    depot = await admin.make("depots", {"name": "north", "place": place(20)})
+    vehicle = await admin.make(
+        "vehicles",
+        {
+            "name": "van",
+            "capacity": {"weightKg": 8},
+            "maxStops": 1,
+            "startDepotId": depot["id"],
+            "endDepotId": depot["id"],
+        },
+    )
+    route = await admin.make(
+        "routes", {"stops": stops(await deliveries(admin, 2)), "vehicleId": vehicle["id"], "start": START}
+    )
+    assert {one["kind"] for one in route["violations"]} == {"overweight", "too_many_stops"}
+    assert route["origin"]["latitude"] == pytest.approx(place(20)["latitude"])
+
+
+async def test_what_leaves_a_route_is_free_for_another(admin):
+    ids = await deliveries(admin, 3)
+    route = await admin.make("routes", {"stops": stops(ids)})
+    taken = await admin.ask("POST", "routes", json={"stops": stops(ids[:1])})
+    assert taken.status_code == 409
+    await admin.ask("PUT", f"routes/{route['id']}", json={"stops": stops(ids[1:])})
+    assert await route_of(admin, ids[0]) is None
+    await admin.make("routes", {"stops": stops(ids[:1])})
+    await admin.ask("DELETE", f"routes/{route['id']}")
+    assert await route_of(admin, ids[1]) is None
+    assert (await admin.ask("GET", f"routes/{route['id']}")).status_code == 404
+
+
+async def test_dispatch_gives_all_deliveries_to_the_driver(admin, driver):
+    ids = await deliveries(admin, 3)
+    route = await admin.make("routes", {"stops": stops(ids), "driverId": driver["id"]})
+    assert (await admin.ask("GET", f"deliveries/{ids[0]}")).json()["status"] == "pending"
+    sent = await admin.ask("POST", f"routes/{route['id']}/dispatch", json={"version": 1})
+    assert sent.json()["status"] == "dispatched"
+    found = [(await admin.ask("GET", f"deliveries/{one}")).json() for one in ids]
+    assert {(one["status"], one["driverId"]) for one in found} == {("assigned", driver["id"])}
+    again = await admin.ask("POST", f"routes/{route['id']}/dispatch")
+    assert again.status_code == 409
+
+
+async def test_one_delivery_that_cant_be_assigned_stops_the_whole_dispatch(admin, driver):
+    ids = await deliveries(admin, 3)
+    route = await admin.make("routes", {"stops": stops(ids), "driverId": driver["id"]})
+    await admin.ask("PATCH", f"deliveries/{ids[2]}/status", json={"status": "cancelled"})
+    answer = await admin.ask("POST", f"routes/{route['id']}/dispatch")
+    assert answer.status_code == 409
+    assert ids[2] in answer.json()["detail"]
+    assert (await admin.ask("GET", f"deliveries/{ids[0]}")).json()["status"] == "pending"
+    assert (await admin.ask("GET", f"routes/{route['id']}")).json()["status"] == "planned"
+
+
+async def test_a_driver_sees_its_own_routes_once_they_are_dispatched(admin, driver, http):
+    email = f"{uuid.uuid4().hex}@test.pt"
+    await admin.make("users", {"email": email, "password": PASSWORD, "role": "driver", "driverId": driver["id"]})
+    signed_in = await Caller(http).ask("POST", "auth/login", json={"email": email, "password": PASSWORD})
+    ana = Caller(http, signed_in.json()["accessToken"])
+    other = await admin.make("drivers", {"name": "Rui"})
+    mine, theirs = [
+        await admin.make("routes", {"stops": stops(await deliveries(admin, 1)), "driverId": whose["id"]})
+        for whose in (driver, other)
+    ]
+    assert (await ana.ask("GET", "routes")).json()["items"] == []
+    assert (await ana.ask("GET", f"routes/{mine['id']}")).status_code == 404
+    for route in (mine, theirs):
+        await admin.ask("POST", f"routes/{route['id']}/dispatch")
+    assert [one["id"] for one in (await ana.ask("GET", "routes")).json()["items"]] == [mine["id"]]
+    assert (await ana.ask("GET", f"routes/{mine['id']}")).status_code == 200
+    assert (await ana.ask("GET", f"routes/{theirs['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"stops": [{"deliveryId": "dlv_0"}]}, "stops.0"),
+        ({"stops": []}, "stops"),
+        ({"stops": "MINE", "driverId": "drv_0"}, "driverId"),
+        ({"stops": "MINE", "vehicleId": "veh_0"}, "vehicleId"),
+        ({"stops": "TWICE"}, "stops.1"),
+    ],
+)
+async def test_what_is_wrong_is_named_by_its_path(admin, body, field):
+    [one] = await deliveries(admin, 1)
+    chosen = {"MINE": stops([one]), "TWICE": stops([one, one])}
+    answer = await admin.ask("POST", "routes", json=body | {"stops": chosen.get(str(body["stops"]), body["stops"])})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"deliveries": ["dlv_0"]}, "deliveries.0"),
+        ({"deliveries": "MINE", "vehicles": ["veh_0"]}, "vehicles.0"),
+        ({"deliveries": "MINE"}, "vehicles"),
+        ({"deliveries": "MINE", "seconds": 10_000}, "seconds"),
+        ({"deliveries": "MINE", "optimizationCriteria": ["luck"]}, "optimizationCriteria.0"),
+    ],
+)
+async def test_an_optimisation_that_cant_begin_says_why(admin, body, field):
+    ids = await deliveries(admin, 1)
+    deliveries_of = {"MINE": ids}
+    request = body | {"deliveries": deliveries_of.get(str(body["deliveries"]), body["deliveries"])}
+    answer = await admin.ask("POST", "routes/optimize", json=request)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"] == field
+    assert (await admin.ask("GET", "jobs")).json()["items"] == []
+
+
+async def test_a_job_that_nobody_has_begun_can_be_cancelled(admin):
+    await admin.make("vehicles", {"name": "van"})
+    answer = await admin.ask("POST", "routes/optimize", json={"deliveries": await deliveries(admin, 2)})
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/api/v1/jobs/{answer.json()['id']}"
+    job = answer.json()
+    assert job["state"] == "queued"
+    stopped = await admin.ask("DELETE", f"jobs/{job['id']}")
+    assert (stopped.status_code, stopped.json()["state"]) == (202, "cancelled")

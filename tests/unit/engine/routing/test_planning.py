@@ -1,0 +1,107 @@
+"""From deliveries and vehicles to a problem, through OR-Tools, and back to stops that keep every limit."""
+
+import datetime
+import random
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from engine.routing.planning import Plan, PlanConstraints, Tour, shift_of
+from engine.routing.schedule import check_order, schedule
+from engine.routing.solvers.or_tools import improve
+from models.documents.delivery import Delivery, Place, Position
+from models.documents.vehicle import Capacity, Vehicle
+
+START = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.UTC)
+DEPOT = Position(latitude=41.15, longitude=-8.62)
+NONE = PlanConstraints()
+HOUR = datetime.timedelta(hours=1)
+
+
+def deliveries(count, **fields):
+    rng = random.Random(count)
+    return [
+        Delivery(
+            id=f"dlv_{n}",
+            tenant="ten_a",
+            dropoff=Place(latitude=41.1 + rng.random() / 10, longitude=-8.7 + rng.random() / 10),
+            pickup=Place(latitude=41.12, longitude=-8.6) if n % 4 == 0 else None,
+            weight_kg=10,
+            service_time_s=120,
+            **fields,
+        )
+        for n in range(count)
+    ]
+
+
+def tours(count, hours=10, **fields):
+    back = START + datetime.timedelta(hours=hours)
+    made = [Vehicle(id=f"veh_{n}", tenant="ten_a", name=f"van {n}", **fields) for n in range(count)]
+    return [Tour(vehicle, DEPOT, DEPOT, START, back) for vehicle in made]
+
+
+@pytest.mark.parametrize("criteria", [["distance"], ["fuel"], ["time", "distance"]])
+@pytest.mark.parametrize(
+    "fields", [{"capacity": Capacity(weight_kg=80)}, {"max_stops": 9}, {"max_route_time_s": 9000, "profile": "bike"}]
+)
+def test_a_solution_keeps_what_the_schedule_checks(criteria, fields):
+    wanted, vans = deliveries(24), tours(6, **fields)
+    plan = Plan(wanted, vans, START, criteria, NONE)
+    solution = improve(plan.problem, 0.5)
+    known, served = {one.id: one for one in wanted}, []
+    for tour, visits in plan.visits(solution):
+        check_order(visits, known)
+        found = schedule(
+            visits,
+            known,
+            tour.leaves,
+            origin=tour.origin,
+            destination=tour.destination,
+            profile=tour.vehicle.profile,
+            limits=tour.limits(NONE),
+        )
+        assert found.violations == ()
+        served += [visit.delivery_id for visit in visits if visit.kind == "dropoff"]
+    left = [one.delivery_id for one in plan.unserved(solution)]
+    assert sorted(served + left) == sorted(known)
+
+
+def test_a_better_start_is_kept():
+    plan = Plan(deliveries(20), tours(3), START, ["distance"], NONE)
+    told = []
+    first = improve(plan.problem, 1.0, report=told.append)
+    assert told[-1].cost == first.cost
+    assert improve(plan.problem, 0.5, first).cost <= first.cost
+
+
+@pytest.mark.parametrize(
+    ("fields", "vans", "reason"),
+    [
+        ({}, tours(1, capacity=Capacity(weight_kg=5)), "too heavy"),
+        ({"time_window": {"start": START, "end": START + datetime.timedelta(minutes=1)}}, tours(1), "time window"),
+        ({"time_window": {"start": START - 2 * HOUR, "end": START - HOUR}}, tours(1), "time window"),
+        ({}, tours(1, hours=0.05), "shift"),
+        ({}, tours(1, max_stops=1), "no time or room"),
+    ],
+)
+def test_what_is_left_out_has_a_reason(fields, vans, reason):
+    wanted = [one.model_copy(update={"pickup": None}) for one in deliveries(3, **fields)]
+    plan = Plan(wanted, vans, START, ["time"], NONE)
+    left = plan.unserved(improve(plan.problem, 0.3))
+    assert left
+    assert all(reason in one.reason for one in left)
+
+
+def test_urgent_ones_are_the_last_to_be_left_out():
+    wanted = [one.model_copy(update={"pickup": None}) for one in deliveries(6)]
+    wanted[2] = wanted[2].model_copy(update={"priority": "urgent"})
+    plan = Plan(wanted, tours(1, max_stops=1), START, ["time"], NONE)
+    solution = improve(plan.problem, 0.3)
+    assert 2 not in solution.unserved
+
+
+def test_a_shift_is_in_the_companys_own_time():
+    night = Vehicle(id="veh_1", tenant="ten_a", name="x", shift={"start": "22:00", "end": "06:00"})
+    leaves, back = shift_of(night, START, ZoneInfo("Asia/Shanghai"))
+    assert leaves == datetime.datetime(2026, 11, 25, 14, tzinfo=datetime.UTC)
+    assert back - leaves == datetime.timedelta(hours=8)
