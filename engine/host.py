@@ -35,6 +35,7 @@ from engine.telemetry.logging import quiet_ray
 from models.errors import BadSettings
 from models.store.connections import Database, connect_mongo, connect_redis
 from models.store.indexes import ensure_indexes
+from models.store.migrating import Migrations
 
 __all__ = ["Host", "namespace"]
 
@@ -109,6 +110,7 @@ class Host:
         self._stack.callback(listener.close)
         await _timed("stores.started", self._start_stores())
         database, redis = self._connect()
+        await self._migrate(database)
         await ensure_indexes(database, keep_days=self.settings.history.keep_days)
         await database.vault.check()
         await _timed("ray.started", asyncio.to_thread(self._start_ray))
@@ -117,6 +119,15 @@ class Host:
         await self._start_tasks(database, redis)
         await asyncio.to_thread(_replace, self._var / "pids.json", msgspec.json.encode(self.pids()))
         log.info("host.ready", url=self.url, var=str(self._var))
+
+    async def _migrate(self, database: Database) -> None:
+        """Bring the database to what this release expects, or say that somebody has to."""
+        migrations = Migrations(database)
+        if self.settings.migrate_at_start:
+            for name in await migrations.up():
+                log.info("migration.applied", migration=name)
+        elif missing := [one.name for one in await migrations.status() if one.applied is None]:
+            raise BadSettings(f"the database lacks {', '.join(missing)}; run `outrider migrate up`")
 
     async def _start_processes(self, shards: ShardSupervisor, listener: socket.socket) -> None:
         """Start shards and API workers side by side: both spend seconds on imports."""

@@ -304,6 +304,8 @@ class Settings(BaseSettings):
     """Keys of access tokens as a JSON list: the first signs, all verify, as does `OUTRIDER_JWT_SECRET` beside them."""
     master_keys: tuple[SecretStr, ...] = ()
     """Keys that wrap each tenant's key of personal data, as a JSON list, newest first; none makes one in `var`."""
+    migrate_at_start: bool = True
+    """Whether `outrider up` migrates MongoDB to this release; else `outrider migrate up` has to come first."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
     embedded: EmbeddedSettings = EmbeddedSettings()

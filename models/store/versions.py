@@ -90,13 +90,11 @@ async def delete_at(collection: Any, document: Versioned, session: Session) -> N
 
 
 def _at(document: Versioned, version: int) -> dict[str, Any]:
-    # documents of earlier releases have no version
-    wanted = {"$in": [1, None]} if version == 1 else version
-    return {"_id": document.id, "tenant": document.tenant, "version": wanted}
+    return {"_id": document.id, "tenant": document.tenant, "version": version}
 
 
 async def _version(collection: Any, document: Versioned, session: Session) -> int:
     """Return the version that is stored, 0 for a document that is gone."""
     query = {"_id": document.id, "tenant": document.tenant}
     found = await collection.find_one(query, {"version": 1}, session=session)
-    return int(found.get("version", 1)) if found else 0
+    return int(found["version"]) if found else 0

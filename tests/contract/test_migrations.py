@@ -1,0 +1,89 @@
+"""Migrations on a real mongod: up, down, status, and two starters at once."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from models.store.connections import Database, connect_mongo
+from models.store.migrating import Migrations
+
+COUNTING = '''"""Counts how often it ran."""
+import time
+name = "{name}"
+dependencies = {needs}
+def upgrade(db):
+    seen = (db.ran.find_one({{"_id": name}}) or {{}}).get("times", 0)
+    time.sleep(0.05)  # long enough for another starter to come between
+    db.ran.replace_one({{"_id": name}}, {{"times": seen + 1}}, upsert=True)
+def downgrade(db):
+    db.ran.update_one({{"_id": name}}, {{"$inc": {{"times": -1}}}})
+'''
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(stores) -> AsyncIterator[Database]:
+    """Return a database of the test's own."""
+    database = connect_mongo(stores.mongo_url, f"migrations-{uuid.uuid4().hex[:8]}")
+    yield database
+    await database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return two migrations that count."""
+    (tmp_path / "first.py").write_text(COUNTING.format(name="first", needs=[]))
+    (tmp_path / "second.py").write_text(COUNTING.format(name="second", needs=["first"]))
+    return tmp_path
+
+
+async def times(store: Database) -> dict[str, int]:
+    return {one["_id"]: one["times"] async for one in store.ran.find()}
+
+
+async def test_the_version_is_given_and_taken_away(store):
+    await store.shared.drivers.insert_many([{"_id": "old"}, {"_id": "new", "version": 7}])
+    apart = store.client[f"{store.name}-ten_1"]
+    await apart.deliveries.insert_one({"_id": "old"})
+    migrations = Migrations(store)
+    assert await migrations.up() == ["m0001_versions"]
+    assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": 1, "new": 7}
+    assert (await apart.deliveries.find_one())["version"] == 1
+    assert await migrations.down() == ["m0001_versions"]
+    assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": None, "new": 7}
+    await store.client.drop_database(apart.name)
+
+
+async def test_two_starters_at_once_apply_each_migration_once(store, folder):
+    starters = [Migrations(store, folder) for _ in range(3)]
+    done = await asyncio.gather(*(starter.up() for starter in starters))
+    assert sorted(done) == [[], [], ["first", "second"]]
+    assert await times(store) == {"first": 1, "second": 1}
+
+
+async def test_down_undoes_the_last_or_all_from_the_one_named(store, folder):
+    migrations = Migrations(store, folder)
+    await migrations.up()
+    assert await migrations.down() == ["second"]
+    assert [one.applied is not None for one in await migrations.status()] == [True, False]
+    await migrations.up()
+    assert await migrations.down("first") == ["second", "first"]
+    assert await times(store) == {"first": 0, "second": 0}
+    assert await migrations.down() == []
+    with pytest.raises(KeyError):
+        await migrations.down("third")
+
+
+async def test_what_failed_is_not_applied_and_lets_the_next_starter_in(store, folder):
+    (folder / "third.py").write_text(
+        'name, dependencies = "third", ["second"]\ndef upgrade(db):\n    raise ValueError("no")\n'
+    )
+    migrations = Migrations(store, folder)
+    with pytest.raises(ValueError, match="no"):
+        await migrations.up()
+    assert [one.applied is not None for one in await migrations.status()] == [True, True, False]
+    assert await migrations.down() == ["second"]
