@@ -28,6 +28,7 @@ TAGS: Mapping[str, str] = {
     "geofences": "Places that drivers enter and leave.",
     "keys": "Keys of devices and gateways.",
     "webhooks": "Events posted to servers of the company's own, signed by the Standard Webhooks specification.",
+    "privacy": "What is held about a person: to be seen, and to be erased.",
     "ingest": "Positions in batches.",
     "devices": "Phones and trackers that are not known yet.",
     "health": "Whether the service and its parts are well.",

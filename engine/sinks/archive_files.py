@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.messages.fixes import DEGREE, STORED, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE, Outcome, Reason
 from models.messages.records import join_records
 
-__all__ = ["DAY_MS", "SCHEMA", "day_file", "day_name", "read_days", "write_day"]
+__all__ = ["DAY_MS", "SCHEMA", "day_file", "day_name", "drop_driver", "read_days", "write_day"]
 
 DAY_MS = 86_400_000
 _ROW_GROUP = 250_000  # about 10 MB of columns: few enough groups to skip by driver, large enough to compress
@@ -99,6 +99,29 @@ def read_days(root: Path, tenant: str, number: int, from_ms: int, to_ms: int) ->
         if from_ms // DAY_MS <= day <= to_ms // DAY_MS
     ]
     return join_records(parts, STORED)
+
+
+def drop_driver(root: Path, tenant: str, number: int) -> int:
+    """Take a driver's fixes out of all archived days of a tenant; return how many files had some."""
+    changed = 0
+    for day in _days_there(root, tenant):
+        path = day_file(root, tenant, day)
+        others = pc.field("number") != number
+        with pq.ParquetFile(path) as archived:
+            groups = [archived.read_row_group(index).filter(others) for index in range(archived.num_row_groups)]
+            if sum(group.num_rows for group in groups) == archived.metadata.num_rows:
+                continue
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as sink:
+            with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
+                for group in groups:
+                    writer.write_table(group.unify_dictionaries())
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+        changed += 1
+    return changed
 
 
 def _days_there(root: Path, tenant: str) -> list[int]:

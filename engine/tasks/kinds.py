@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
 from engine.deliveries.proofs import CLEARING, proof_clearing
 from engine.imports.tasks import IMPORT_TASK, import_kind
+from engine.privacy.erasure import ERASURE, erasure_kind
 from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
 from engine.routing.solving import RaySolver
 from engine.settings import Settings
@@ -21,6 +22,7 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings) -> dic
     optimizer = RouteOptimizer(database, settings.log.partitions, RaySolver(settings, redis))
     return {
         IMPORT_TASK: import_kind(database, settings.log.partitions),
+        ERASURE: erasure_kind(database, settings),
         WEBHOOK: webhook_kind(database, settings.webhooks),
         REBUILD_KIND: rebuild_kind(database),
         CLEARING: proof_clearing(database, settings.proofs),

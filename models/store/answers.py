@@ -68,10 +68,12 @@ class AnswerRepository:
         first = await self._answers.find_one({"_id": identifier})
         if first is not None and first["fingerprint"] not in fingerprints:
             raise IdempotencyMismatch("this Idempotency-Key came with another body before")
+        if first is not None and first.get("erased"):
+            raise Conflict("the answer to this Idempotency-Key was erased with the data of a person in it")
         if first is not None and "body" in first:
             return bytes((await opened(self._vault, _COLLECTION, scope.tenant, first))["body"])
         long_ago = begun - datetime.timedelta(seconds=_RUNNING_S)
-        dead = {"_id": identifier, "body": {"$exists": False}, "at": {"$lt": long_ago}}
+        dead = {"_id": identifier, "body": {"$exists": False}, "erased": None, "at": {"$lt": long_ago}}
         taken_over = await self._answers.update_one(dead, {"$set": {"at": begun}})
         if taken_over.matched_count == 0:
             raise Conflict("the first request with this Idempotency-Key is still running")

@@ -151,6 +151,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         # What waits goes after its days; a claim stays.
         IndexModel([("seen", ASCENDING)], expireAfterSeconds=30 * _DAY_S, partialFilterExpression={"waiting": True}),
     ],
+    "privacy_requests": [IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)])],
     "data_keys": [IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], unique=True)],
     "webhooks": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "webhook_attempts": [
@@ -158,7 +159,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("webhook", ASCENDING), ("ok", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("time", ASCENDING)], expireAfterSeconds=30 * _DAY_S),
     ],
-    "idempotency": [IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)],
+    "idempotency": [
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S),
+        IndexModel([("tenant", ASCENDING), ("at", ASCENDING)]),
+    ],
 }
 """Indexes by collection."""
 

@@ -39,6 +39,7 @@ FOREIGN = {
     "proof_id": "proofs",
     "invitation_id": "invitations",
     "device": "devices",
+    "erasure_id": "privacy/erasures",
     "vehicle_id": "vehicles",
     "import_id": "imports",
     "depot_id": "depots",
@@ -133,6 +134,7 @@ async def foreign(nobody, database):
             "users/invitations", {"email": f"{uuid.uuid4().hex}@test.pt", "role": "admin"}
         ),
         "key_id": await other.make("keys", {"kind": "gateway"}),
+        "erasure_id": await other.make("privacy/erasures", {"phone": "+351912345678"}),
         "vehicle_id": await other.make("vehicles", {"name": "theirs"}),
         "webhook_id": await other.make("webhooks", {"url": "https://93.184.216.34/", "enabled": False}),
         "depot_id": await other.make("depots", {"name": "theirs", "place": place}),

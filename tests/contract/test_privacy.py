@@ -1,0 +1,277 @@
+"""A person's data: sealed in every collection, handed out whole, erased without a trace."""
+
+import datetime
+import uuid
+
+import bson
+import pytest
+import pytest_asyncio
+
+from engine.privacy.erasure import ERASURE, erasure_kind
+from engine.sinks.archive_files import day_file, read_days, write_day
+from models.documents.task import Task
+from models.store.outbox import OutboxRepository
+from models.store.personal import opened
+from models.store.tasks import TaskRepository
+from tests.builders import a_fix, fixes_of, stored
+from tests.rest import PASSWORD, Caller, client_of, running_api
+
+PLACE = {"latitude": 41.151234, "longitude": -8.611234}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running(stores, tmp_path_factory):
+    """Return the application on a database of this file alone, because all of it is searched."""
+    name = f"privacy{uuid.uuid4().hex[:8]}"
+    var = tmp_path_factory.mktemp("var")
+    async with running_api(stores, f"test-{name}", database=name, var=var) as (app, services):
+        yield app, services
+        await services.database.client.drop_database(name)
+
+
+@pytest.fixture
+def database(running):
+    return running[1].database
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def admin(running):
+    async with client_of(running[0]) as http:
+        yield await Caller(http).registered()
+
+
+class Customer:
+    """Somebody whose every word can be looked for."""
+
+    def __init__(self):
+        mark = uuid.uuid4().hex[:12]
+        self.digits = f"9{uuid.uuid4().int % 10**8:08d}"
+        self.phone, self.email = f"+351 {self.digits[:3]} {self.digits[3:]}", f"{mark}@mail.pt"
+        self.words = [f"{kind}{mark}" for kind in ("name", "street", "yard", "note", "moved")]
+
+    def order(self, **fields):
+        name, street, yard, note, _ = self.words
+        customer = {"name": name, "phone": self.phone, "email": self.email}
+        places = {"dropoff": PLACE | {"address": street}, "pickup": PLACE | {"address": yard}}
+        return {"customer": customer, "notes": note} | places | fields
+
+    @property
+    def traces(self):
+        return [word.encode() for word in (*self.words, self.digits, self.phone, self.email)]
+
+
+async def everything(database):
+    """Return all documents of all collections as bytes."""
+    names = await database.shared.list_collection_names()
+    return [(name, bson.encode(fields)) for name in names async for fields in database.shared[name].find({})]
+
+
+async def traces_in_clear(database, customer):
+    return {(name, trace) for name, raw in await everything(database) for trace in customer.traces if trace in raw}
+
+
+async def traces_behind_the_seal(database, customer):
+    """Return where a customer is still found when everything is opened."""
+    found = set()
+    for name in await database.shared.list_collection_names():
+        async for fields in database.shared[name].find({}):
+            if "dataKey" in fields and name != "data_keys":
+                fields = await opened(database.vault, name, fields["tenant"], fields)
+            raw = bson.encode({name: value for name, value in fields.items() if name != "dataKey"})
+            found |= {(name, trace) for trace in customer.traces if trace in raw}
+    return found
+
+
+async def closed_delivery(admin, customer, **headers):
+    driver = await admin.make("drivers", {"name": "Ana"})
+    answer = await admin.ask("POST", "deliveries", json=customer.order(driverId=driver["id"]), headers=headers)
+    delivery = answer.json()
+    for status in ("accepted", "picked_up", "failed"):
+        body = {"status": status, "notes": customer.words[4], "location": PLACE}
+        assert (await admin.ask("PATCH", f"deliveries/{delivery['id']}/status", json=body)).status_code == 200
+    return delivery
+
+
+async def erase(running, admin, person):
+    """Order an erasure and do its task; return what is then said of it."""
+    services = running[1]
+    ordered = await admin.ask("POST", "privacy/erasures", json=person)
+    assert ordered.status_code == 201, ordered.text
+    kind = erasure_kind(services.database, services.settings)
+    for task in await TaskRepository(services.database).claim(ERASURE, 10, 60):
+        await kind.handle(task)
+        await TaskRepository(services.database).done([task])
+    return (await admin.ask("GET", f"privacy/erasures/{ordered.json()['id']}")).json()
+
+
+async def test_nothing_of_a_customer_is_in_clear_in_any_collection(running, admin, database):
+    customer = Customer()
+    delivery = await closed_delivery(admin, customer, **{"Idempotency-Key": uuid.uuid4().hex})
+    body = customer.order() | {"dropoff": PLACE | {"address": f"{customer.words[1]} 2"}}
+    await admin.ask("PUT", f"deliveries/{delivery['id']}", json=body)
+    assert await traces_in_clear(database, customer) == set()
+    assert {name for name, _ in await traces_behind_the_seal(database, customer)} >= {"deliveries", "audit"}
+
+
+async def test_an_export_holds_everything_about_a_customer(admin):
+    customer = Customer()
+    delivery = await closed_delivery(admin, customer)
+    await admin.make("deliveries", Customer().order())
+    answer = await admin.ask("POST", "privacy/exports", json={"phone": f"00351{customer.digits}"})
+    [held] = answer.json()["deliveries"]
+    assert held["id"] == delivery["id"]
+    assert held["record"]["customer"] == {"name": customer.words[0], "phone": customer.phone, "email": customer.email}
+    assert held["audit"][0]["action"] == "delivery.created"
+    by_mail = await admin.ask("POST", "privacy/exports", json={"email": customer.email.upper()})
+    assert by_mail.json() == answer.json()
+    nobody = await admin.ask("POST", "privacy/exports", json={"phone": "+351900000000"})
+    assert nobody.json() == {}
+
+
+async def test_an_export_of_a_driver_tells_its_track_and_no_customers(admin, database):
+    customer = Customer()
+    delivery = await closed_delivery(admin, customer)
+    driver = (await admin.ask("GET", f"deliveries/{delivery['id']}")).json()["driverId"]
+    number = (await admin.ask("GET", f"drivers/{driver}")).json()["number"]
+    await database.history.insert_one({"_id": uuid.uuid4().hex, "d": number, "from": 5, "to": 9, "b": b""})
+    answer = await admin.ask("POST", "privacy/exports", json={"driverId": driver})
+    [held] = answer.json()["drivers"]
+    assert held["record"]["name"] == "Ana"
+    assert held["positions"] == {"from": 5, "to": 9, "chunks": 1, "trips": 0, "visits": 0}
+    assert [one["id"] for one in answer.json()["carried"]] == [delivery["id"]]
+    assert not any(trace in answer.content for trace in customer.traces)
+
+
+async def test_an_erasure_leaves_no_trace_of_a_customer(running, admin, database):
+    customer, other = Customer(), Customer()
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    delivery, kept = await closed_delivery(admin, customer, **key), await closed_delivery(admin, other)
+    done = await erase(running, admin, {"phone": f"00351{customer.digits}"})
+    assert (done["state"], done["deliveries"]) == ("done", 1)
+    assert await traces_behind_the_seal(database, customer) == set()
+    left = (await admin.ask("GET", f"deliveries/{delivery['id']}")).json()
+    assert (left["status"], left["version"], left["customer"]["name"]) == ("failed", 6, None)
+    assert (left["dropoff"]["latitude"], left["dropoff"]["address"]) == (41.15, "[erased]")
+    assert b"41.151234" not in (await admin.ask("GET", f"deliveries/{delivery['id']}/history")).content
+    repeated = await admin.ask("POST", "deliveries", json=customer.order(driverId=left["driverId"]), headers=key)
+    assert repeated.status_code == 409
+    assert (await admin.ask("GET", f"deliveries/{kept['id']}")).json()["customer"]["name"] == other.words[0]
+
+
+async def test_an_erasure_is_audited_without_the_data(running, admin):
+    customer = Customer()
+    await closed_delivery(admin, customer)
+    done = await erase(running, admin, {"email": customer.email})
+    log = await admin.ask("GET", "audit", params={"entity": done["id"]})
+    [entry] = log.json()["items"]
+    assert entry["action"] == "privacy.erasure"
+    assert {"field": "person", "before": None, "after": "email"} in entry["changes"]
+    assert not any(trace in log.content for trace in customer.traces)
+
+
+async def test_an_open_delivery_keeps_its_data_unless_forced(running, admin, database):
+    customer = Customer()
+    delivery = await admin.make("deliveries", customer.order())
+    refused = await admin.ask("POST", "privacy/erasures", json={"phone": customer.phone})
+    assert refused.status_code == 409
+    assert delivery["id"] in refused.json()["detail"]
+    done = await erase(running, admin, {"phone": customer.phone, "force": True})
+    assert done["deliveries"] == 1
+    assert await traces_behind_the_seal(database, customer) == set()
+    left = (await admin.ask("GET", f"deliveries/{delivery['id']}")).json()
+    assert (left["status"], left["dropoff"]["latitude"]) == ("pending", PLACE["latitude"])
+
+
+async def test_an_erasure_goes_on_after_a_crash_and_may_be_asked_again(running, admin, database, monkeypatch):
+    customer = Customer()
+    for _ in range(3):
+        await closed_delivery(admin, customer)
+    calls = 0
+    real = OutboxRepository.put
+
+    async def crash_at_the_second(self, session, announcements):
+        nonlocal calls
+        calls += any(one.event.type == "delivery.erased" for one in announcements)
+        if calls == 2:
+            raise InterruptedError
+        await real(self, session, announcements)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OutboxRepository, "put", crash_at_the_second)
+        with pytest.raises(InterruptedError):
+            await erase(running, admin, {"phone": customer.phone})
+    assert await traces_behind_the_seal(database, customer) != set()
+    await database.tasks.update_many({"kind": ERASURE}, {"$set": {"due": datetime.datetime(2020, 1, 1)}})  # noqa: DTZ001  # long ago
+    done = await erase(running, admin, {"phone": customer.phone})
+    assert await traces_behind_the_seal(database, customer) == set()
+    assert done["state"] == "done"
+    again = await erase(running, admin, {"phone": customer.phone})
+    assert (again["state"], again["deliveries"]) == ("done", 0)
+
+
+async def test_a_user_is_erased_but_the_last_admin(running, admin, database):
+    customer = Customer()
+    body = {"email": customer.email, "password": PASSWORD, "role": "planner", "name": customer.words[0]}
+    user = await admin.make("users", body)
+    await erase(running, admin, {"userId": user["id"]})
+    assert (await admin.ask("GET", f"users/{user['id']}")).status_code == 404
+    assert await traces_behind_the_seal(database, customer) == set()
+    me = (await admin.ask("GET", "auth/profile")).json()["id"]
+    assert (await admin.ask("POST", "privacy/erasures", json={"userId": me})).status_code == 409
+    assert (await admin.ask("POST", "privacy/erasures", json={"userId": "usr_nobody"})).status_code == 404
+
+
+async def test_a_driver_is_erased_with_its_positions_on_request(running, admin, database):
+    customer = Customer()
+    driver = await admin.make("drivers", {"name": customer.words[0], "phone": customer.phone})
+    number, tenant = driver["number"], (await admin.ask("GET", "auth/profile")).json()["tenantId"]
+    archive = running[1].settings.var / "archive"
+    mine, theirs = (stored(fixes_of(a_fix(0, driver=n), a_fix(9, driver=n))) for n in (number, number + 1))
+    day = int(mine["time"][0]) // 86_400_000
+    write_day(day_file(archive, tenant, day), [(driver["id"], mine), ("drv_other", theirs)])
+    await database.history.insert_one({"_id": uuid.uuid4().hex, "d": number, "from": 5, "to": 9, "b": b""})
+    await erase(running, admin, {"driverId": driver["id"]})
+    assert await database.history.count_documents({"d": number}) == 1
+    await erase(running, admin, {"driverId": driver["id"], "positions": True})
+    assert await database.history.count_documents({"d": number}) == 0
+    assert read_days(archive, tenant, number, 0, 2**41).size == 0
+    assert read_days(archive, tenant, number + 1, 0, 2**41).tobytes() == theirs.tobytes()
+    assert await traces_behind_the_seal(database, customer) == set()
+    assert (await admin.ask("GET", f"drivers/{driver['id']}")).json()["name"] == "[erased]"
+
+
+async def test_messages_that_wait_for_a_person_are_dropped(running, admin, database):
+    customer, other = Customer(), Customer()
+    tenant = (await admin.ask("GET", "auth/profile")).json()["tenantId"]
+    tasks = [
+        Task(id=f"tsk_{uuid.uuid4().hex}", tenant=tenant, kind="message", payload={"to": to})
+        for to in ({"phone": f"00351{customer.digits}"}, {"email": customer.email}, {"phone": other.phone})
+    ]
+    await TaskRepository(database).put(tasks)
+    await erase(running, admin, {"phone": customer.phone})
+    await erase(running, admin, {"email": customer.email})
+    assert await database.tasks.distinct("_id", {"tenant": tenant, "kind": "message"}) == [tasks[2].id]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, ""),
+        ({"phone": "+351912345678", "email": "a@b.pt"}, ""),
+        ({"phone": ["1"]}, "phone"),
+        ({"email": "nobody"}, "email"),
+        ({"name": "Rui"}, "name"),
+    ],
+)
+async def test_a_person_is_named_in_one_way(admin, body, field):
+    for path in ("privacy/exports", "privacy/erasures"):
+        answer = await admin.ask("POST", path, json=body)
+        assert answer.status_code == 422
+        assert field in [error["field"] for error in answer.json()["errors"]]
+
+
+async def test_an_export_is_no_erasure(admin, database):
+    await admin.ask("POST", "privacy/exports", json={"phone": "+351912345678"})
+    tenant = (await admin.ask("GET", "auth/profile")).json()["tenantId"]
+    [made] = await database.privacy_requests.find({"tenant": tenant}).to_list(None)
+    assert (await admin.ask("GET", f"privacy/erasures/{made['_id']}")).status_code == 404
