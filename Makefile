@@ -8,7 +8,7 @@ BUILT := api/dashboard/built/index.html
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type bench docs dashboard clean
+.PHONY: help setup demo test lint type bench fuzz docs dashboard clean
 
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +53,9 @@ bench: setup  ## Measure ingest, latency and memory on this machine
 	@$(BIN)/outrider bench ingest --transport ws --batch 100 --drivers 10000 --connections 8 --seconds 15 $(ARGS)
 	@$(BIN)/outrider bench latency --rate 50000 --subscribers 4 $(ARGS)
 	@$(BIN)/outrider bench memory --drivers 100000 $(ARGS)
+
+fuzz: setup  ## Ask a whole Outrider everything its OpenAPI document allows, for ten minutes
+	@$(BIN)/python -m tests.fuzz --seconds 600 $(ARGS)
 
 docs: setup  ## Write the reference pages from the code
 	@$(BIN)/outrider docs

@@ -15,7 +15,16 @@ __all__ = ["IfMatch", "seen_version", "tag"]
 
 _TAG = re.compile(r'^(?:W/)?"?([1-9][0-9]{0,17})"?$')
 
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="The `ETag` that the caller has seen")]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="The `ETag` that the caller has seen",
+        examples=['"3"'],
+        json_schema_extra={"pattern": r'^(\*|(W/)?"?[1-9][0-9]{0,17}"?)$'},
+    ),
+]
+"""The version that a caller has seen, as a header."""
 
 
 def tag(response: Response, version: int) -> None:

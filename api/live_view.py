@@ -1,7 +1,8 @@
 """Positions as JSON: live drivers, and tracks as columns or GeoJSON."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -9,16 +10,94 @@ from fastapi.responses import Response
 from numpy.typing import NDArray
 from pydantic.alias_generators import to_camel
 
+from models.documents.document import Shape
 from models.documents.live import LiveDriver
 from models.messages.fixes import DEGREE, UNKNOWN_BATTERY, Outcome
 
-__all__ = ["JsonResponse", "geojson_of", "live_of", "track_of", "track_response"]
+__all__ = [
+    "TRACK",
+    "JsonResponse",
+    "LiveView",
+    "NearestView",
+    "TrackView",
+    "geojson_of",
+    "live_of",
+    "track_of",
+    "track_response",
+]
 
 GEOJSON = "application/geo+json"
 
 _COLUMNS = ("time", "speed", "heading", "accuracy", "altitude")
 _DECIMALS = 2  # of speeds and metres: finer than any receiver
 _PLACES = 7
+
+
+class LiveView(Shape):
+    """Where a driver is and what it does; null is unknown."""
+
+    id: str
+    name: str
+    latitude: float
+    longitude: float
+    time: int
+    """Fix time, epoch milliseconds."""
+    received: int
+    """Server time, epoch milliseconds."""
+    speed: float | None
+    """Metres a second."""
+    heading: float | None
+    """Degrees from north."""
+    accuracy: float | None
+    """Metres."""
+    battery: int | None
+    """Percent."""
+    motion: Literal["unknown", "stopped", "moving"]
+    online: bool
+    open_stops: int
+    stale: bool
+    """Read from a snapshot because the owning shard was away."""
+
+
+class NearestView(Shape):
+    """Live drivers by distance."""
+
+    items: Sequence[LiveView]
+
+
+class TrackView(Shape):
+    """Fixes by fix time, as columns of equal length; null is unknown."""
+
+    driver_id: str | None = None
+    """Whose track it is, if it was asked for by driver."""
+    delivery_id: str | None = None
+    """Whose track it is, if it was asked for by delivery."""
+    count: int
+    """Length of the columns."""
+    time: Sequence[int]
+    """Fix times, epoch milliseconds."""
+    latitude: Sequence[float]
+    longitude: Sequence[float]
+    speed: Sequence[float | None]
+    """Metres a second."""
+    heading: Sequence[float | None]
+    accuracy: Sequence[float | None]
+    """Metres."""
+    altitude: Sequence[float | None]
+    battery: Sequence[int | None]
+    """Percent."""
+    received: Sequence[int]
+    """Server times, epoch milliseconds."""
+    filtered: Sequence[bool]
+    """Noise."""
+    late: Sequence[bool]
+    """Came after newer fixes."""
+
+
+TRACK: dict[int | str, dict[str, Any]] = {
+    200: {"model": TrackView, "content": {GEOJSON: {"schema": {"type": "object"}}}},
+}
+"""What a route that answers with a track says in the OpenAPI document."""
 
 
 class JsonResponse(Response):

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query
 
@@ -18,11 +18,18 @@ MAX_RANGE_S = 48 * 3600
 _DEFAULT_RANGE_S = 3600
 _EPOCH_MS = re.compile(r"^\d{1,15}$")
 _DESCRIPTION = "RFC 3339 or epoch milliseconds"
+_SAID: dict[str, Any] = {
+    "max_length": 40,
+    "description": _DESCRIPTION,
+    "json_schema_extra": {
+        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": r"^\d{1,15}$"}]
+    },
+}
 
 
 async def _between(
-    start: Annotated[str | None, Query(alias="from", max_length=40, description=_DESCRIPTION)] = None,
-    end: Annotated[str | None, Query(alias="to", max_length=40, description=_DESCRIPTION)] = None,
+    start: Annotated[str | None, Query(alias="from", **_SAID)] = None,
+    end: Annotated[str | None, Query(alias="to", **_SAID)] = None,
 ) -> TimeRange:
     to_ms = _moment("to", end) if end is not None else int(now().timestamp() * 1000)
     from_ms = _moment("from", start) if start is not None else to_ms - _DEFAULT_RANGE_S * 1000
@@ -38,7 +45,7 @@ Between = Annotated[TimeRange, Depends(_between)]
 
 
 async def _at(
-    at: Annotated[str | None, Query(max_length=40, description=_DESCRIPTION)] = None,
+    at: Annotated[str | None, Query(**_SAID)] = None,
 ) -> int | None:
     return None if at is None else _moment("at", at)
 

@@ -4,7 +4,9 @@ A problem carries `type` (stable), `title`, `status`, `detail`, `code` (the last
 where they help `errors` (field paths), `allowed`, `current`. It never carries what was sent, and never a stack trace.
 """
 
+import functools
 import http
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,11 +14,13 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from api.security import security_headers, with_headers
 from models import errors
@@ -190,7 +194,26 @@ async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     code = _CODES.get(error.status_code, "error")
     problem = _problem(error.status_code, code, str(error.detail), _request_id(request))
-    return _respond(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods_at(request)):
+        headers["Allow"] = ", ".join(sorted(methods))  # the framework names those of the first route alone
+    return _respond(problem, headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return the documented methods of a path, however many routes serve it; a route without parameters comes first."""
+    path = request.url.path
+    found: dict[str, set[str]] = {}
+    for context in iter_route_contexts(request.app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and route.include_in_schema and _pattern(str(context.path)).match(path):
+            found.setdefault(str(context.path), set()).update(route.methods or ())
+    return found.get(path) or set().union(*found.values())
+
+
+@functools.cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
 
 
 async def _on_store(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """`POST /api/v1/pings`: batches over plain HTTP, and the way in for everything else that is not a stream."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from api.services import Services
 from engine.log.append import PARTITION
 from engine.log.watermark import Commit
 from engine.telemetry.metrics import PINGS
+from models.documents.document import Shape
 from models.errors import Malformed, UnsupportedContent
 from models.messages.fixes import FIX, Source
 
@@ -24,6 +26,26 @@ router = APIRouter(tags=["ingest"])
 
 _DURABLE_WITHIN_S = 20.0  # longer than a chunk of history is open
 _MSGPACK = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
+
+
+class RefusedPing(Shape):
+    """A ping that was not taken."""
+
+    index: int
+    """Its place in the batch."""
+    reason: str
+    """Such as `wrong-type` or `too-new`."""
+    field: str | None = None
+
+
+class PingsTaken(Shape):
+    """What became of a batch."""
+
+    accepted: int
+    refused: Sequence[RefusedPing]
+    durable: bool
+    """Whether history holds all of it, if that was asked for."""
+
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -55,7 +77,20 @@ _BODY: dict[str, Any] = {
                             },
                         }
                     },
-                }
+                },
+                "example": {
+                    "pings": [
+                        {
+                            "driverId": "van-7",
+                            "time": "2026-03-02T09:14:07Z",
+                            "latitude": 41.1496,
+                            "longitude": -8.6109,
+                            "speed": 8.3,
+                            "accuracy": 6,
+                            "sequence": 4711,
+                        }
+                    ]
+                },
             },
             "application/msgpack": {},
         },
@@ -63,7 +98,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.post("/api/v1/pings", openapi_extra=_BODY)
+@router.post("/api/v1/pings", openapi_extra=_BODY, response_model=None, responses={200: {"model": PingsTaken}})
 async def post_pings(
     request: Request,
     services: ServicesOf,

@@ -256,7 +256,6 @@ async def replace_delivery(
 
 
 @router.put("/{delivery_id}/assignment")
-@router.post("/{delivery_id}/assignment", include_in_schema=False)
 async def assign_delivery(
     response: Response,
     services: ServicesOf,

@@ -11,11 +11,12 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
-from api.live_view import JsonResponse, live_of, track_response
+from api.live_view import TRACK, JsonResponse, LiveView, NearestView, live_of, track_response
 from api.moments import At, Between
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
 from engine.drivers.commands import DriverCommands
+from models.documents.delivery import Position
 from models.documents.document import Instant, Latitude, Line, Longitude, Shape
 from models.documents.driver import Driver, MotionProfileName
 from models.errors import NotFound
@@ -77,6 +78,37 @@ class DriverView(DriverBody):
     created_at: Instant
 
 
+class TripView(Shape):
+    """A drive between two stops."""
+
+    id: str
+    from_: int = Field(alias="from")
+    """Epoch milliseconds."""
+    to: int | None
+    """Epoch milliseconds."""
+    start: Position
+    end: Position
+    distance_m: float
+
+
+class VisitView(Shape):
+    """A stop that a driver made."""
+
+    id: str
+    from_: int = Field(alias="from")
+    """Epoch milliseconds."""
+    to: int | None
+    """Epoch milliseconds; null while it lasts."""
+    place: Position
+
+
+class MotionView(Shape):
+    """What a driver did in a range of time."""
+
+    trips: Sequence[TripView]
+    visits: Sequence[VisitView]
+
+
 @router.post("", status_code=201, response_model=DriverView)
 async def create_driver(
     request: Request, services: ServicesOf, principal: Manager, body: DriverBody, idempotency_key: IdempotencyKey = None
@@ -116,7 +148,7 @@ async def list_drivers(
     return page_of(await _drivers(services).page(principal.scope, page, external_id=external_id), _view)
 
 
-@router.get("/nearest")
+@router.get("/nearest", responses={200: {"model": NearestView}})
 async def nearest_drivers(
     services: ServicesOf,
     principal: Office,
@@ -180,7 +212,7 @@ async def delete_driver(
     services.registry.forget(principal.tenant, driver)
 
 
-@router.get("/{driver_id}/live")
+@router.get("/{driver_id}/live", responses={200: {"model": LiveView}})
 async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: str, at: At = None) -> Response:
     """Return a driver's live state, from memory; `stale` says that its shard was away.
 
@@ -190,7 +222,7 @@ async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: s
     return JsonResponse(live_of(await actor.live() if at is None else await actor.live_at(at)))
 
 
-@router.get("/{driver_id}/track")
+@router.get("/{driver_id}/track", responses=TRACK)
 async def get_track(
     services: ServicesOf,
     principal: Watcher,
@@ -204,7 +236,7 @@ async def get_track(
     return track_response({"driverId": driver}, track, accept)
 
 
-@router.get("/{driver_id}/trips")
+@router.get("/{driver_id}/trips", responses={200: {"model": MotionView}})
 async def get_trips(services: ServicesOf, principal: Watcher, driver_id: str, between: Between) -> Response:
     """Return a driver's trips and visits that began in a range of time."""
     driver = await _visible(services, principal, driver_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Response
 from pymongo.errors import PyMongoError
@@ -12,6 +12,7 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.live_view import JsonResponse
 from engine.telemetry import metrics
+from models.documents.document import Shape
 from models.errors import OutriderError
 
 __all__ = ["metrics_router", "router"]
@@ -22,13 +23,21 @@ metrics_router = APIRouter(include_in_schema=False)
 _PATIENCE_S = 2.0
 
 
+class HealthReport(Shape):
+    """Whether the parts are well."""
+
+    status: Literal["ok", "degraded"]
+    parts: dict[str, dict[str, Any]]
+    """Each part with its own `status`, and what it says of itself."""
+
+
 @router.get("")
 async def health() -> dict[str, str]:
     """Tell that this process answers."""
     return {"status": "ok"}
 
 
-@router.get("/detailed")
+@router.get("/detailed", responses={status: {"model": HealthReport} for status in (200, 503)})
 async def detailed_health(services: ServicesOf, _: Annotated[Principal, Depends(allowed("health.view"))]) -> Response:
     """Ask each part; 503 if one is not well."""
     parts = {

@@ -12,11 +12,12 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.ingest.pings import count_pings
 from api.ingest.validate import Refusal, check_record, pack_record
-from api.live_view import JsonResponse, live_of, track_response
+from api.live_view import TRACK, JsonResponse, LiveView, live_of, track_response
 from api.moments import Between
 from api.routers.deliveries import require_visible, view_of, visible_delivery
 from engine.eta.arrivals import ArrivalEstimates
 from engine.log.append import PARTITION
+from models.documents.delivery import Status, Stop, TimeWindow
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
 from models.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from models.eta.cold_start import Eta
@@ -30,6 +31,22 @@ _APPENDED_WITHIN_S = 1.5  # a position sent again is harmless
 Watcher = Annotated[Principal, Depends(allowed("positions.view"))]
 Linker = Annotated[Principal, Depends(allowed("deliveries.manage"))]
 Sender = Annotated[Principal, Depends(allowed("positions.send"))]
+
+
+class TrackedView(Shape):
+    """A delivery's status and where its driver is."""
+
+    delivery_id: str
+    status: Status
+    version: int
+    driver_id: str | None
+    stops: Sequence[Stop]
+    time_window: TimeWindow | None
+    updated_at: Instant
+    driver: LiveView | None
+    """Where the driver was last, if one has it and has sent a position."""
+    stale: bool
+    """The position is of an older snapshot."""
 
 
 class LocationUpdate(Shape):
@@ -112,7 +129,7 @@ async def create_tracking_link(services: ServicesOf, principal: Linker, delivery
     return LinkView(delivery_id=delivery.id, token=token, path=f"/track/{token}")
 
 
-@router.get("/{delivery_id}")
+@router.get("/{delivery_id}", responses={200: {"model": TrackedView}})
 async def track_delivery(services: ServicesOf, principal: Watcher, delivery_id: str) -> Response:
     """Return a delivery's status and where its driver is; `stale` says that the position is an older snapshot."""
     snapshot = await services.engine.delivery(principal.tenant, delivery_id).snapshot()
@@ -134,7 +151,7 @@ async def track_delivery(services: ServicesOf, principal: Watcher, delivery_id: 
     )
 
 
-@router.get("/{delivery_id}/track")
+@router.get("/{delivery_id}/track", responses=TRACK)
 async def get_delivery_track(
     services: ServicesOf,
     principal: Watcher,

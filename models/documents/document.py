@@ -1,24 +1,58 @@
 """What all documents share: camelCase outside, snake_case inside, and the way to MongoDB and back."""
 
 import datetime
+import re
 from datetime import UTC
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 __all__ = ["Document", "Instant", "Latitude", "Line", "Longitude", "Shape", "now"]
 
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_MS = re.compile(r"^[0-9]{1,15}$")
+_RFC_3339 = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+_LAST_MS = 253_402_300_799_999
+
+
+def _read(value: object) -> object:
+    """Return what may be a time: a number is epoch milliseconds, as a text of digits is in a query."""
+    if isinstance(value, str):
+        if _EPOCH_MS.match(value):
+            value = int(value)
+        elif not _RFC_3339.match(value):
+            raise ValueError("a time is RFC 3339, or epoch milliseconds")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value <= _LAST_MS or value != int(value):
+            raise ValueError("epoch milliseconds are a whole number, and of a year up to 9999")
+        return _EPOCH + datetime.timedelta(milliseconds=int(value))
+    return value
+
 
 def _utc(moment: datetime.datetime) -> datetime.datetime:
     if moment.tzinfo is not UTC:
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        try:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError as fault:
+            raise ValueError("in UTC this time is out of range") from fault
     excess = moment.microsecond % 1000
     return moment.replace(microsecond=moment.microsecond - excess) if excess else moment
 
 
-Instant = Annotated[datetime.datetime, AfterValidator(_utc)]
-"""A moment in UTC, in whole milliseconds as MongoDB keeps it; a time without a zone is taken as UTC."""
+Instant = Annotated[
+    datetime.datetime,
+    BeforeValidator(_read),
+    AfterValidator(_utc),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0, "maximum": _LAST_MS}]},
+        mode="validation",
+    ),
+]
+"""A moment in UTC, in whole milliseconds as MongoDB keeps it; a time without a zone is taken as UTC.
+
+It comes in as RFC 3339 or as epoch milliseconds, and goes out as RFC 3339.
+"""
 
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 """Degrees WGS 84."""

@@ -423,3 +423,11 @@ async def test_a_position_from_tomorrow_is_refused(admin):
 async def test_a_delivery_that_nobody_has_takes_no_position(admin):
     delivery = await a_delivery(admin)
     assert (await admin.ask("POST", f"tracking/{delivery['id']}", json=PORTO)).status_code == 409
+
+
+async def test_a_wrong_method_is_told_all_the_right_ones(admin):
+    answer = await admin.ask("PUT", "drivers")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    answer = await admin.ask("POST", "drivers/drv_0")
+    assert answer.headers["allow"] == "DELETE, GET, PATCH, PUT"
+    assert (await admin.ask("OPTIONS", "drivers/bulk")).headers["allow"] == "POST"

@@ -58,7 +58,6 @@ BODIES = {
     },
     "PATCH /api/v1/drivers/{driver_id}": {"name": "x"},
     "PUT /api/v1/deliveries/{delivery_id}/assignment": {"driverId": "drv_0"},
-    "POST /api/v1/deliveries/{delivery_id}/assignment": {"driverId": "drv_0"},
     "PATCH /api/v1/deliveries/{delivery_id}/status": {"status": "accepted"},
     "POST /api/v1/tracking/{delivery_id}": {"latitude": 41, "longitude": -8},
     "PUT /api/v1/users/{user_id}": {"email": "x@test.pt"},

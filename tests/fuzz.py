@@ -1,0 +1,71 @@
+"""Requests of all shapes at a whole Outrider, made by schemathesis from its OpenAPI document.
+
+`python -m tests.fuzz --seconds 600` (`make fuzz`) starts one, registers a company and lets schemathesis ask every
+operation, then sequences of operations whose answers feed one another. `schemathesis.toml` says what counts as a
+fault. The exit status is schemathesis's own: 0 when it found nothing.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import httpx2
+
+from tests.stack import running_outrider
+
+__all__ = ["LIMITS_OFF", "fuzz"]
+
+LIMITS_OFF = {
+    "OUTRIDER_LIMITS__CALLER_PER_S": "1000000",
+    "OUTRIDER_LIMITS__COMPANY_PER_S": "1000000",
+    "OUTRIDER_LIMITS__COMPANY_MOST_PER_S": "1000000",
+    "OUTRIDER_LIMITS__ADDRESS_PER_S": "1000000",
+    "OUTRIDER_LIMITS__SIGN_INS_PER_EMAIL": "1000000",
+    "OUTRIDER_LIMITS__SIGN_INS_PER_ADDRESS": "1000000",
+}
+"""Settings under which nothing is refused for coming too often, so that everything else is met."""
+
+_CONFIG = Path(__file__).parent / "schemathesis.toml"
+
+
+def fuzz(url: str, seconds: float, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run schemathesis against a running Outrider, as the admin of a new company."""
+    # no example of the document may change this password
+    body = {"tenant": "Fuzz", "email": f"{uuid.uuid4().hex}@test.pt", "password": uuid.uuid4().hex}
+    answer = httpx2.post(f"{url}/api/v1/auth/register", json=body, timeout=60, trust_env=False)
+    answer.raise_for_status()
+    command = ["schemathesis", "--config-file", str(_CONFIG), "run", f"{url}/api/v1/openapi.json"]
+    command += ["--max-time", str(int(seconds)), "--no-color", *options]
+    session = answer.json()
+    variables = {"FUZZ_TOKEN": session["accessToken"], "FUZZ_USER": session["userId"]}
+    return subprocess.run(
+        [str(Path(sys.executable).parent / command[0]), *command[1:]],
+        env={**os.environ, **variables, "SCHEMATHESIS_HOOKS": "tests.fuzz_hooks"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds + 300,
+        check=False,
+    )
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("options", nargs="*", help="passed on to schemathesis, after --")
+    arguments = parser.parse_args()
+    with running_outrider(OUTRIDER_API__WORKERS="1", OUTRIDER_SHARDS__COUNT="1", **LIMITS_OFF) as outrider:
+        result = fuzz(outrider.url, arguments.seconds, *arguments.options)
+        faults = [line for line in outrider.log_lines() if line.get("level") == "error"]
+    sys.stdout.write(result.stdout)
+    for line in faults[-20:]:
+        sys.stdout.write(f"{line}\n")
+    return result.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
