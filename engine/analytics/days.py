@@ -16,7 +16,6 @@ __all__ = [
     "PeriodRange",
     "covering",
     "day_starts_ms",
-    "days_between",
     "local_day",
     "month_of",
     "names_of_days",
@@ -62,19 +61,16 @@ class Period:
 
 def local_day(moment: datetime.datetime, zone: ZoneInfo) -> str:
     """Return the local day of a moment, `2026-11-25`."""
-    return moment.astimezone(zone).date().isoformat()
+    try:
+        return moment.astimezone(zone).date().isoformat()
+    except OverflowError:  # the first and the last day that there are have no others beside them
+        return moment.date().isoformat()
 
 
 def day_starts_ms(day: str, zone: ZoneInfo) -> tuple[int, int]:
     """Return the instants at which a local day and the next one begin, epoch milliseconds."""
     date = datetime.date.fromisoformat(day)
     return _midnight_ms(date, zone), _midnight_ms(date + _DAY, zone)
-
-
-def days_between(from_ms: int, to_ms: int, zone: ZoneInfo) -> list[str]:
-    """Return the local days that two instants and all between them lie in."""
-    first, last = (datetime.datetime.fromtimestamp(ms / 1000, zone).date() for ms in (from_ms, max(from_ms, to_ms)))
-    return [(first + n * _DAY).isoformat() for n in range((last - first).days + 1)]
 
 
 def month_of(day: str) -> str:

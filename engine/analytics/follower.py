@@ -4,6 +4,7 @@ A driver's trips change with the end of each, and when late fixes let them be de
 tenant that moves to another time zone has other days, so all its figures are rebuilt, by a task.
 """
 
+import datetime
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,8 +14,10 @@ from typing import Literal
 from engine.analytics.keeper import FigureKeeper, Travelled
 from engine.analytics.rebuild import FigureRebuild
 from engine.tasks.worker import TaskKind
+from models.documents.document import now
 from models.documents.event import Event
 from models.documents.task import Task
+from models.errors import Conflict, Postponed
 from models.store.analytics import BookRepository
 from models.store.connections import Database
 from models.store.scope import Scope
@@ -31,7 +34,9 @@ REBUILD_KIND = "analytics-rebuild"
 
 _ACTOR = "engine"
 _REBUILD_WITHIN_S = 3600.0
-_TRIP_EVENTS = frozenset({"driver.trip_ended", "driver.trips_repaired"})
+_AGAIN_AFTER_S = 30.0
+_TRIP_ENDED = "driver.trip_ended"
+_TRIP_EVENTS = frozenset({_TRIP_ENDED, "driver.trips_repaired"})
 _MOTION_OF_DELIVERIES = frozenset({"delivery.stop_arrived", "delivery.stop_left"})
 """They change no delivery; the change of status that may follow is an event of its own."""
 
@@ -43,7 +48,7 @@ class _News:
     deliveries: set[str] = field(default_factory=set)
     travels: set[Travelled] = field(default_factory=set)
     settings: Event | None = None
-    """The last change of the tenant itself."""
+    """The last change of the tenant's settings."""
 
 
 class FigureFollower:
@@ -68,7 +73,7 @@ class FigureFollower:
 
     async def _follow_zone(self, scope: Scope, change: Event, session: Session) -> None:
         shelf = await self._books.shelf(scope, session)
-        if shelf.open[-1].zone == await self._books.zone(scope, session):
+        if shelf.current.zone == await self._books.zone(scope, session):
             return
         digest = hashlib.blake2b(f"{REBUILD_KIND}/{change.id}".encode(), digest_size=13).hexdigest()
         task = Task(id=f"tsk_{digest}", tenant=scope.tenant, kind=REBUILD_KIND)
@@ -79,7 +84,10 @@ def rebuild_kind(database: Database) -> TaskKind:
     """Return how the tasks are done that rebuild figures: one at a time, because each reads all of a tenant."""
 
     async def rebuild(task: Task) -> None:
-        await FigureRebuild(database, Scope(task.tenant, _ACTOR)).run()
+        try:
+            await FigureRebuild(database, Scope(task.tenant, _ACTOR)).run()
+        except Conflict as fault:  # one that began before may have read another time zone
+            raise Postponed(now() + datetime.timedelta(seconds=_AGAIN_AFTER_S)) from fault
 
     return TaskKind(rebuild, delays_s=(10.0, 60.0, 600.0), at_once=1, timeout_s=_REBUILD_WITHIN_S)
 
@@ -97,5 +105,7 @@ def _sorted_out(events: Sequence[Event]) -> dict[str, _News]:
 
 
 def _travelled(event: Event) -> Travelled:
+    """Return which trips an event is about: the one that began then, or all that began since."""
     end_ms = int(event.time.timestamp() * 1000)
-    return Travelled(event.aggregate, int(event.data.get("since", end_ms)), end_ms)
+    since_ms = int(event.data.get("since", end_ms))
+    return Travelled(event.aggregate, since_ms, since_ms if event.type == _TRIP_ENDED else end_ms)

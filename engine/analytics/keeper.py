@@ -5,12 +5,13 @@ their repetition matters, and a change that comes late finds its old buckets thr
 """
 
 import asyncio
+import datetime
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from engine.analytics.cells import cells_of_delivery, cells_of_trips, days_of_trips
-from engine.analytics.days import day_starts_ms, days_between
+from engine.analytics.days import day_starts_ms, local_day
 from engine.analytics.sums import difference, spread
 from models.documents.analytics import Book, Cells, DayOfDriver, DeliveryStory, TripSpan
 from models.store.analytics import BookRepository
@@ -20,6 +21,8 @@ from models.store.stories import StoryRepository
 from models.store.transactions import Session
 
 __all__ = ["FigureKeeper", "Travelled", "facts_of_deliveries", "facts_of_trips"]
+
+_NOTHING: Cells = {}
 
 
 class Travelled(NamedTuple):
@@ -53,30 +56,26 @@ class FigureKeeper:
         self, scope: Scope, deliveries: Collection[str], travels: Collection[Travelled], session: Session
     ) -> None:
         """Bring all open books up to what these deliveries and trips are now, in the transaction of `session`."""
-        shelf = await self._books.shelf(scope, session)
-        await self._books.keep(scope, shelf, session)
+        shelf = await self._books.kept_shelf(scope, session)
         stories = await self._stories.of(scope, deliveries, session) if deliveries else []
         for book in shelf.open:
             zone = ZoneInfo(book.zone)
-            nothing: Cells = {}
-            facts = dict.fromkeys(deliveries, nothing)  # a delivery that is gone adds nothing any more
+            facts = dict.fromkeys(deliveries, _NOTHING)  # a delivery that is gone adds nothing any more
             facts |= await asyncio.to_thread(facts_of_deliveries, stories, zone)
-            facts |= await self._days(scope, travels, zone, session)
+            for driver, first, last in sorted({_days_of(travel, zone) for travel in travels}):
+                facts |= await self._driven(scope, book, driver, first, last, session)
             await self._correct(scope, book, facts, session)
 
-    async def _days(
-        self, scope: Scope, travels: Collection[Travelled], zone: ZoneInfo, session: Session
+    async def _driven(
+        self, scope: Scope, book: Book, driver: str, first: str, last: str, session: Session
     ) -> dict[str, Cells]:
-        days = {
-            DayOfDriver(travel.driver, day)
-            for travel in travels
-            for day in days_between(travel.from_ms, travel.to_ms, zone)
-        }
-        facts: dict[str, Cells] = {}
-        for day in sorted(days):
-            trips = await self._stories.trips(scope, day.driver, *day_starts_ms(day.day, zone), session)
-            facts[_subject_of(day)] = cells_of_trips(day, trips, zone)
-        return facts
+        """Return what a driver's days from `first` to `last` add, also those without a trip that had some before."""
+        zone = ZoneInfo(book.zone)
+        from_ms, to_ms = day_starts_ms(first, zone)[0], day_starts_ms(last, zone)[1]
+        trips = await self._stories.trips(scope, driver, from_ms, to_ms, session)
+        earliest, latest = (_subject_of(DayOfDriver(driver, day)) for day in (first, last))
+        known = await self._books.subjects(scope, book, earliest, latest, session)
+        return dict.fromkeys(known, _NOTHING) | facts_of_trips(trips, zone)
 
     async def _correct(self, scope: Scope, book: Book, facts: dict[str, Cells], session: Session) -> None:
         before = await self._books.facts(scope, book, facts, session)
@@ -84,6 +83,14 @@ class FigureKeeper:
         changed = {subject: facts[subject] for subject, change in changes.items() if change}
         await self._books.put_facts(scope, book, changed, session)
         await self._books.add(scope, book, spread(changes.values()), session)
+
+
+def _days_of(travel: Travelled, zone: ZoneInfo) -> tuple[str, str, str]:
+    first, last = (
+        local_day(datetime.datetime.fromtimestamp(ms / 1000, tz=datetime.UTC), zone)
+        for ms in (travel.from_ms, travel.to_ms)
+    )
+    return travel.driver, first, max(first, last)
 
 
 def _subject_of(day: DayOfDriver) -> str:

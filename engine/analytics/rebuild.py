@@ -57,20 +57,27 @@ class FigureRebuild:
         await self._hold()
         try:
             book = await self._books.begin(self._scope, await self._books.zone(self._scope))
-            zone, done, count = ZoneInfo(book.zone), 0, await self._stories.count(self._scope)
-            for driver in await self._stories.drivers(self._scope):
-                async for stories in self._stories.of_driver(self._scope, driver):
-                    await self._take(book, await asyncio.to_thread(facts_of_deliveries, stories, zone))
-                    done += len(stories)
-                    told(Progress(done, count))
-                if driver is not None:
-                    trips = await self._stories.trips(self._scope, driver)
-                    await self._take(book, await asyncio.to_thread(facts_of_trips, trips, zone))
-                await self._flush(book, at_least=_MOST_SUMS)
-            await self._flush(book)
+            try:
+                await self._write(book, told)
+            except BaseException:
+                await self._books.give_up(self._scope, book)
+                raise
             await self._books.finish(self._scope, book)
         finally:
             await self._lease.release()
+
+    async def _write(self, book: Book, told: Callable[[Progress], None]) -> None:
+        zone, done, count = ZoneInfo(book.zone), 0, await self._stories.count(self._scope)
+        for driver in await self._stories.drivers(self._scope):
+            async for stories in self._stories.of_driver(self._scope, driver):
+                await self._take(book, await asyncio.to_thread(facts_of_deliveries, stories, zone))
+                done += len(stories)
+                told(Progress(done, count))
+            if driver is not None:
+                trips = await self._stories.trips(self._scope, driver)
+                await self._take(book, await asyncio.to_thread(facts_of_trips, trips, zone))
+            await self._flush(book, at_least=_MOST_SUMS)
+        await self._flush(book)
 
     async def _hold(self) -> None:
         if not await self._lease.acquire():

@@ -8,7 +8,7 @@ book (`Book.generation`); a rebuild fills a new one beside the current.
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
+from pymongo import DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from models.documents.analytics import Amounts, Book, BucketKey, Cell, Cells, Level, Shelf
@@ -40,10 +40,17 @@ class BookRepository:
     async def shelf(self, scope: Scope, session: Session | None = None) -> Shelf:
         """Return the tenant's books; one that nothing is written in yet, where there are none."""
         found = await self._shelves.find_one(_shelf_of(scope), session=session)
+        return _shelf(found) if found is not None else Shelf(Book(_FIRST, await self.zone(scope, session)))
+
+    async def kept_shelf(self, scope: Scope, session: Session | None = None) -> Shelf:
+        """Return the tenant's books, and see to it that it has one."""
+        found = await self._shelves.find_one(_shelf_of(scope), session=session)
         if found is not None:
-            building = found.get("building")
-            return Shelf(_book(found["current"]), None if building is None else _book(building))
-        return Shelf(Book(_FIRST, await self.zone(scope, session)))
+            return _shelf(found)
+        shelf = Shelf(Book(_FIRST, await self.zone(scope, session)))
+        first = {"$setOnInsert": {"current": _stored_book(shelf.current), "newest": _FIRST}}
+        await self._shelves.update_one(_shelf_of(scope), first, upsert=True, session=session)
+        return shelf
 
     async def zone(self, scope: Scope, session: Session | None = None) -> str:
         """Return the time zone that the tenant has chosen."""
@@ -51,18 +58,23 @@ class BookRepository:
         zone: str = ((found or {}).get("settings") or {}).get("timeZone") or _UTC
         return zone
 
-    async def keep(self, scope: Scope, shelf: Shelf, session: Session | None = None) -> None:
-        """Store which books there are, if that is not known yet."""
-        first = {"$setOnInsert": {"current": _stored_book(shelf.current)}}
-        await self._shelves.update_one(_shelf_of(scope), first, upsert=True, session=session)
-
     async def begin(self, scope: Scope, zone: str) -> Book:
-        """Open a new book: events go into it as well from now on."""
-        shelf = await self.shelf(scope)
-        await self.keep(scope, shelf)
-        book = Book(max(one.generation for one in shelf.open) + 1, zone)
+        """Open a new book: events go into it as well from now on.
+
+        No generation is given twice: something may still write into one that was given up.
+        """
+        await self.kept_shelf(scope)
+        raised = await self._shelves.find_one_and_update(
+            _shelf_of(scope), {"$inc": {"newest": 1}}, return_document=ReturnDocument.AFTER
+        )
+        book = Book(int(raised["newest"]), zone)
         await self._shelves.update_one(_shelf_of(scope), {"$set": {"building": _stored_book(book)}})
         return book
+
+    async def give_up(self, scope: Scope, book: Book) -> None:
+        """Forget a book that was begun; what is written in it goes when the next one is finished."""
+        query = _shelf_of(scope) | {"building.generation": book.generation}
+        await self._shelves.update_one(query, {"$unset": {"building": ""}})
 
     async def finish(self, scope: Scope, book: Book) -> None:
         """Answer questions from `book` from now on, and throw the older ones away."""
@@ -81,6 +93,15 @@ class BookRepository:
             None
         )
         return {ids[fields["_id"]]: _cells(fields["cells"]) for fields in found}
+
+    async def subjects(
+        self, scope: Scope, book: Book, first: str, last: str, session: Session | None = None
+    ) -> list[str]:
+        """Return the subjects in `[first, last]` that have added something."""
+        between = {"$gte": _fact_id(scope, book, first), "$lte": _fact_id(scope, book, last)}
+        query = {"_id": between, "tenant": scope.tenant}
+        found = await self._facts.find(query, {"_id": 1}, session=session).to_list(None)
+        return [fields["_id"].removeprefix(_fact_id(scope, book, "")) for fields in found]
 
     async def put_facts(self, scope: Scope, book: Book, facts: Mapping[str, Cells], session: Session) -> None:
         """Store what subjects add by now, in place of what they added before."""
@@ -150,6 +171,11 @@ def _query(scope: Scope, book: Book, level: Level, first: str, last: str) -> dic
         "level": level,
         "period": {"$gte": first, "$lte": last},
     }
+
+
+def _shelf(fields: Mapping[str, Any]) -> Shelf:
+    building = fields.get("building")
+    return Shelf(_book(fields["current"]), None if building is None else _book(building))
 
 
 def _book(fields: Mapping[str, Any]) -> Book:

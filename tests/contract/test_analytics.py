@@ -232,6 +232,45 @@ async def test_trips_that_late_fixes_change_are_corrected(database, feed, scope)
     assert found["fleet", "", "2026-03-28", "trips"] == 1
 
 
+async def test_a_driver_who_was_silent_for_years_has_one_trip(database, feed, scope):
+    """A clock that was wrong makes a trip from long ago; it costs no more than another."""
+    [driver] = await some_drivers(database, scope, 1)
+    start = int(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC).timestamp() * 1000)
+    await a_trip(MotionRepository(database), scope, driver, start, int(MORNING.timestamp() * 1000), 5.0)
+    await caught_up(database)
+    assert (await sums(database, scope))["driver", driver, "2000-01-01", "trips"] == 1
+
+
+async def test_events_go_into_the_book_that_a_rebuild_fills_as_well(database, feed, scope):
+    traffic, books = Traffic(database, scope, [], 29), BookRepository(database)
+    book = await books.begin(scope, "UTC")
+    await traffic.create()
+    await caught_up(database)
+    assert await books.facts(scope, book, traffic.deliveries)
+    assert await books.facts(scope, (await books.shelf(scope)).current, traffic.deliveries)
+    assert await books.insert_facts(scope, book, {traffic.deliveries[0]: {}, "dlv_another": {}}) == {"dlv_another"}
+
+
+async def test_a_rebuild_that_breaks_off_leaves_the_old_figures(database, feed, scope):
+    traffic = Traffic(database, scope, await some_drivers(database, scope), 23)
+    await traffic.go_on(30)
+    await caught_up(database)
+    kept = await sums(database, scope)
+
+    def broken(_):
+        raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError):
+        await FigureRebuild(database, scope).run(broken)
+    assert (await BookRepository(database).shelf(scope)).building is None
+    assert await sums(database, scope) == kept
+    await traffic.go_on(10)
+    await caught_up(database)
+    kept = await sums(database, scope)
+    await FigureRebuild(database, scope).run()
+    assert await sums(database, scope) == kept
+
+
 async def test_changes_that_a_delivery_no_longer_keeps_are_counted_from_its_events(database, feed, scope):
     [driver] = await some_drivers(database, scope, 1)
     commands = DeliveryCommands(database, PARTITIONS)

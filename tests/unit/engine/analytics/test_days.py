@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analytics.days import Days, covering, day_starts_ms, days_between, local_day, periods
+from engine.analytics.days import Days, covering, day_starts_ms, local_day, periods
 
 HOUR_MS = 3_600_000
 DATES = st.dates(datetime.date(2019, 1, 1), datetime.date(2030, 12, 31))
@@ -38,10 +38,9 @@ def test_an_instant_lies_in_a_day_exactly_from_its_start_to_that_of_the_next(day
         assert (local_day(moment, zone) == day.isoformat()) is is_inside
 
 
-def test_days_between_two_instants_are_named_in_local_time():
-    start = datetime.datetime(2026, 11, 24, 23, 30, tzinfo=datetime.UTC).timestamp() * 1000
-    assert days_between(int(start), int(start) + HOUR_MS, ZoneInfo("Europe/Lisbon")) == ["2026-11-24", "2026-11-25"]
-    assert days_between(int(start), int(start) - HOUR_MS, ZoneInfo("Europe/Berlin")) == ["2026-11-25"]
+def test_the_first_and_the_last_day_of_the_calendar_are_days_too():
+    last = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    assert local_day(last, ZoneInfo("Asia/Kathmandu")) == "9999-12-31"
 
 
 @given(days=RANGES)
