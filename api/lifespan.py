@@ -54,6 +54,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     stack.push_async_callback(engine.stop)
     services = Services(settings, database, redis, Authenticator(settings, database), registry, appender, engine, None)  # type: ignore[arg-type]  # the hub needs the others; it follows in the next line
     services.hub = Hub(services)
+    stack.push_async_callback(services.geocoding.close)
     supervisor = Supervisor("api")
     supervisor.run("limits", services.limits.run)
     supervisor.run("outages", services.outages.run)

@@ -24,6 +24,7 @@ TAGS: Mapping[str, str] = {
     "depots": "Where vehicles start, load and end.",
     "proof of delivery": "Photos and signatures, and what names them.",
     "driver app": "What a phone on the road needs, in few bytes.",
+    "geocode": "Where an address is.",
     "tracking": "One delivery seen live.",
     "geofences": "Places that drivers enter and leave.",
     "keys": "Keys of devices and gateways.",

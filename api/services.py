@@ -9,6 +9,7 @@ from api.auth.passwords import Passwords
 from api.auth.throttle import Throttle
 from api.limits import RateLimits
 from api.outages import OutageWatch
+from engine.geocoding.chain import Geocoding
 from engine.settings import Settings
 from models.store.connections import Database
 
@@ -43,6 +44,8 @@ class Services:
     """Hashes and checks passwords, a few at a time."""
     limits: RateLimits = field(init=False)
     """How often callers may ask."""
+    geocoding: Geocoding = field(init=False)
+    """Addresses to points."""
     throttle: Throttle = field(init=False)
     """How often somebody may try to sign in."""
 
@@ -53,4 +56,5 @@ class Services:
         self.outages = OutageWatch(self.database.ping)
         limits, prefix = self.settings.limits, self.settings.prefix
         self.limits = RateLimits(limits, self.redis, prefix, self.database)
+        self.geocoding = Geocoding(self.settings.geocoding, self.database)
         self.throttle = Throttle(limits, self.redis, prefix)

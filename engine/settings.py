@@ -17,6 +17,7 @@ __all__ = [
     "EmailSettings",
     "EmbeddedSettings",
     "FanoutSettings",
+    "GeocodingSettings",
     "HistorySettings",
     "IngestSettings",
     "LimitSettings",
@@ -252,6 +253,27 @@ class NotificationSettings(_Branch):
     """Page that shows a customer the way of a delivery, with `{delivery}` for its id; none sends no link."""
 
 
+class GeocodingSettings(_Branch):
+    """How addresses are found on the map."""
+
+    url: str | None = Field(None, pattern=r"^https?://\S+$")
+    """Server that speaks as Nominatim does; none asks the offline gazetteer alone."""
+    user_agent: str = Field("Outrider/0.1", min_length=3, max_length=200)
+    """Who we say we are; public servers want an address to write to in it."""
+    rate_per_s: float = Field(1.0, gt=0, le=1000)
+    """How often one process asks the server, a second; the public Nominatim allows one in all."""
+    failures: int = Field(5, ge=1)
+    """Failures in a row after which the server is left alone."""
+    recovery_s: float = Field(30.0, gt=0)
+    """For how long, seconds; then one question tries it out."""
+    timeout_s: float = Field(5.0, gt=0, le=20)
+    """Time limit of one question, seconds."""
+    gazetteer: Path | None = None
+    """File of `outrider gazetteer build`; none takes that of Porto which comes along."""
+    least_confidence: float = Field(0.6, ge=0, le=1)
+    """How sure an answer has to be for a delivery to take it; what is less sure waits for a person."""
+
+
 class LimitSettings(_Branch):
     """How often somebody may ask before the answer is 429. What sends positions is not counted here."""
 
@@ -321,6 +343,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     notifications: NotificationSettings = NotificationSettings()
     limits: LimitSettings = LimitSettings()
+    geocoding: GeocodingSettings = GeocodingSettings()
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from models.documents.delivery import (
     MAX_PHOTOS,
     Customer,
     Delivery,
+    GeocodeFault,
     Place,
     Position,
     Priority,
@@ -103,7 +104,9 @@ class DeliveryView(Shape):
     dropoff: Place
     stops: tuple[Stop, ...]
     located: bool
-    """Whether all places are known as points; if not, the delivery waits for geocoding."""
+    """Whether all places are known as points."""
+    unlocated: GeocodeFault | Literal["waiting"] | None
+    """Why not: the address is still to be looked for, was not found, or not for sure."""
     customer: Customer
     weight_kg: float | None
     volume_m3: float | None
@@ -173,12 +176,13 @@ async def _wanted(
     phone: Annotated[
         str | None, Query(pattern=r"^[+ ]?[0-9 ()./-]{3,40}$", description="The customer's, however it is written")
     ] = None,
+    located: Annotated[bool | None, Query(description="Whether all its places are known as points")] = None,
     created_from: Annotated[Instant | None, Query(alias="createdFrom")] = None,
     created_to: Annotated[Instant | None, Query(alias="createdTo", description="Not included")] = None,
 ) -> DeliveryFilter:
     if phone is not None and phone.startswith(" "):
         phone = f"+{phone[1:]}"  # a plus that was not percent-encoded
-    return DeliveryFilter(status, driver_id, priority, reference, created_from, created_to, phone)
+    return DeliveryFilter(status, driver_id, priority, reference, created_from, created_to, phone, located)
 
 
 WantedDeliveries = Annotated[DeliveryFilter, Depends(_wanted)]
@@ -334,8 +338,8 @@ def view_of(delivery: Delivery) -> DeliveryView:
     own = vars(delivery)
     fields = {name: own[name] for name in _SAME}
     named = {"driver_id": delivery.driver, "route_id": delivery.route}
-    fields |= named | {"stops": delivery.stops, "located": delivery.is_located}
-    return _UNCHECKED.model_copy(update=fields)
+    located = {"located": delivery.is_located, "unlocated": delivery.unlocated}
+    return _UNCHECKED.model_copy(update=fields | named | located | {"stops": delivery.stops})
 
 
 def _tagged(response: Response, delivery: Delivery) -> DeliveryView:

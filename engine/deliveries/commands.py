@@ -353,7 +353,13 @@ def event_id_of(cause: str, kind: str) -> str:
 
 
 def _created(scope: Scope, delivery: Delivery) -> Announcement:
-    data = {"deliveryId": delivery.id, "status": delivery.status.value, "driverId": None, "version": delivery.version}
+    data = {
+        "deliveryId": delivery.id,
+        "status": delivery.status.value,
+        "driverId": None,
+        "version": delivery.version,
+        "located": delivery.is_located,
+    }
     event = Event(
         id=new_id("evt"),
         tenant=scope.tenant,

@@ -157,8 +157,14 @@ def transition(delivery: Delivery, command: Command) -> Decision:
 def _edited(delivery: Delivery, command: Edit) -> Decision:
     if delivery.status in FINAL:
         raise Conflict(f"delivery {delivery.id} is {delivery.status}, and what is final stays as it is")
+    said = {"geocode_fault": None} if {"dropoff", "pickup"} & command.fields.keys() else {}  # of the address before
     changed = delivery.model_copy(
-        update={**command.fields, "version": delivery.version + 1, "updated_at": max(delivery.updated_at, command.at)}
+        update={
+            **said,
+            **command.fields,
+            "version": delivery.version + 1,
+            "updated_at": max(delivery.updated_at, command.at),
+        }
     )
     if delivery.status in _HOLDING and changed.pickup != delivery.pickup:
         raise Conflict(f"delivery {delivery.id} has been picked up, so its pickup can't change")
@@ -168,6 +174,7 @@ def _edited(delivery: Delivery, command: Edit) -> Decision:
         "status": delivery.status.value,
         "driverId": delivery.driver,
         "version": changed.version,
+        "located": changed.is_located,
         "fields": fields,
     }
     return Decision(changed, "delivery.changed", data, None)

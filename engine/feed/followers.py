@@ -2,6 +2,7 @@
 
 from engine.analytics.follower import FigureFollower
 from engine.feed.feed import Follower
+from engine.geocoding.places import PlaceFollower
 from engine.routing.completion import RouteFollower
 from engine.settings import Settings
 from engine.webhooks.follower import WebhookFollower
@@ -12,4 +13,9 @@ __all__ = ["followers_of"]
 
 def followers_of(database: Database, settings: Settings) -> list[Follower]:
     """Return all followers of this installation."""
-    return [WebhookFollower(database), FigureFollower(database), RouteFollower(database)]
+    return [
+        WebhookFollower(database),
+        FigureFollower(database),
+        RouteFollower(database),
+        PlaceFollower(database),
+    ]

@@ -4,6 +4,7 @@ from redis.asyncio import Redis
 
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
 from engine.deliveries.proofs import CLEARING, proof_clearing
+from engine.geocoding.places import GEOCODE_TASK, geocode_kind
 from engine.imports.tasks import IMPORT_TASK, import_kind
 from engine.privacy.erasure import ERASURE, erasure_kind
 from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
@@ -21,6 +22,7 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings) -> dic
     """Return how tasks are done, by kind."""
     optimizer = RouteOptimizer(database, settings.log.partitions, RaySolver(settings, redis))
     return {
+        GEOCODE_TASK: geocode_kind(database, settings),
         IMPORT_TASK: import_kind(database, settings.log.partitions),
         ERASURE: erasure_kind(database, settings),
         WEBHOOK: webhook_kind(database, settings.webhooks),

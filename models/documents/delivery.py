@@ -1,7 +1,7 @@
 """A delivery: something to be fetched here and brought there, and how far it has come."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -13,6 +13,7 @@ __all__ = [
     "CLOSED",
     "Customer",
     "Delivery",
+    "GeocodeFault",
     "Place",
     "Position",
     "Priority",
@@ -33,6 +34,10 @@ MAX_PHOTOS = 10
 """Most photos in one proof of delivery."""
 
 Priority = Literal["low", "normal", "high", "urgent"]
+
+
+GeocodeFault = Literal["not_found", "uncertain"]
+"""`uncertain`: something like it was found, or several places would do."""
 
 
 class Status(StrEnum):
@@ -180,6 +185,8 @@ class Delivery(Document):
     """How long the drop-off takes, seconds."""
     notes: str | None = Field(None, max_length=2000)
     proof: Proof | None = None
+    geocode_fault: GeocodeFault | None = None
+    """Why an address could not be found on the map, once it was looked for."""
     history: tuple[StatusChange, ...] = ()
     """The latest changes of status, oldest first."""
     created_at: Instant = Field(default_factory=now)
@@ -189,6 +196,15 @@ class Delivery(Document):
     def is_located(self) -> bool:
         """Tell whether all its places are known as points."""
         return self.dropoff.is_located and (self.pickup is None or self.pickup.is_located)
+
+    @property
+    def unlocated(self) -> GeocodeFault | Literal["waiting"] | None:
+        """Return why the delivery is not on the map; None if it is."""
+        return None if self.is_located else self.geocode_fault or "waiting"
+
+    def stored(self) -> dict[str, Any]:
+        """Return the delivery as MongoDB keeps it, with a mark by which those that are not on the map are found."""
+        return super().stored() | ({} if self.is_located else {"unlocated": True})
 
     @property
     def stops(self) -> tuple[Stop, ...]:

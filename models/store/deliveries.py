@@ -37,6 +37,8 @@ class DeliveryFilter:
     """Not included."""
     phone: str | None = None
     """The customer's, however it is written."""
+    located: bool | None = None
+    """Whether all its places are known as points."""
 
 
 class DeliveryRepository:
@@ -189,6 +191,8 @@ def _query(wanted: DeliveryFilter) -> dict[str, Any]:
     for name in ("driver", "priority", "reference"):
         if (value := getattr(wanted, name)) is not None:
             query[name] = value
+    if wanted.located is not None:
+        query["unlocated"] = {"$ne": True} if wanted.located else True
     made = {"$gte": wanted.created_from, "$lt": wanted.created_to}
     if made := {sign: moment for sign, moment in made.items() if moment is not None}:
         query["createdAt"] = made

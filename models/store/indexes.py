@@ -50,6 +50,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         _unique_if_set("externalId"),
     ],
     "deliveries": [
+        IndexModel(
+            [("tenant", ASCENDING), ("unlocated", ASCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"unlocated": True},
+        ),
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("tenant", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("_id", DESCENDING)]),
@@ -73,6 +77,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         _unique_if_set("externalId"),
     ],
     "depots": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]), _unique_if_set("externalId")],
+    "geocodes": [
+        IndexModel([("tenant", ASCENDING), ("question", ASCENDING)], unique=True),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=365 * _DAY_S),
+    ],
     "imports": [
         _unique_if_set("key"),
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),

@@ -228,7 +228,7 @@ async def test_an_export_filters_and_orders_as_the_list_does(admin):
         ("", "text/csv", 422, ""),
         (HEADING, "text/csv", 422, ""),
         ("colour\nred\n", "text/csv", 422, "colour"),
-        ("x", "application/json", 415, "Content-Type"),
+        ("{}", "application/json", 415, "Content-Type"),
         (b"notes\n\xff\n", "text/csv", 400, None),
         ('notes\n"open', "text/csv", 400, None),
         (HEADING + a_row("x") * 10_001, "text/csv", 413, None),
