@@ -182,6 +182,8 @@ class ApiSettings(_Branch):
     """Life of a sign-in, seconds: refresh tokens work until then, each of them once."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from; none by default."""
+    recheck_s: float = Field(60.0, gt=0)
+    """How often open WebSockets are asked whether their user or key is still what it was, seconds."""
     public_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")
     """Where people reach the page: links in invitations and mails about passwords lead there."""
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from api.auth.principal import Role
-from api.auth.rights import RIGHTS
+from api.auth.rights import RIGHTS, SCOPES
 from api.problems import STATUSES
 from engine.settings import Settings
 from models import errors
@@ -69,6 +69,12 @@ def _role_page() -> str:
             f"| `{right}` | {' | '.join('yes' if role in allowed else '' for role in roles)} |"
             for right, allowed in RIGHTS.items()
         ),
+        "",
+        "A key with scopes may do what its scopes say, as far as its kind may; an `integration` has one at least.",
+        "",
+        "| scope | rights |",
+        "| --- | --- |",
+        *(f"| `{scope}` | {', '.join(f'`{right}`' for right in sorted(rights))} |" for scope, rights in SCOPES.items()),
     ]
     return "\n".join(lines) + "\n"
 

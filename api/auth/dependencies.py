@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.auth.principal import Principal
-from api.auth.rights import RIGHTS, Right
+from api.auth.rights import RIGHTS, SCOPES, Right, may
 from api.limits import is_counted
 from api.services import Services
 from models.errors import NotAllowed, NotAuthenticated
@@ -56,9 +56,16 @@ def allowed(right: Right) -> Callable[..., Coroutine[Any, Any, Principal]]:
     """Return a dependency that lets those through who have a right, with the right as its attribute `right`."""
 
     async def check(principal: Annotated[Principal, Depends(anyone)]) -> Principal:
-        if principal.role not in RIGHTS[right]:
-            raise NotAllowed(f"a {principal.role} may not do this")
+        if not may(principal, right):
+            raise NotAllowed(_why_not(principal, right))
         return principal
 
     check.right = right  # type: ignore[attr-defined]  # for the tests that walk the table
     return check
+
+
+def _why_not(principal: Principal, right: Right) -> str:
+    if principal.role not in RIGHTS[right]:
+        return f"a {principal.role} may not do this"
+    wanted = [scope for scope, rights in SCOPES.items() if right in rights]
+    return f"this key lacks the scope {' or '.join(wanted)}" if wanted else "this key's scopes do not go so far"

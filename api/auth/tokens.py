@@ -11,24 +11,30 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
 import jwt
+import structlog
 from pymongo.errors import PyMongoError
 
 from api.auth.principal import Principal
 from api.auth.signing import SigningKeys
 from engine.settings import Settings
-from models.documents.key import ApiKey, KeyKind
+from models.documents.document import now
+from models.documents.key import ApiKey, KeyKind, KeyScope
 from models.documents.user import User
 from models.errors import NotAuthenticated, NotFound, StoreUnavailable
 from models.ids import new_id
-from models.store.accounts import AccountRepository, KeyRepository
+from models.store.accounts import AccountRepository
 from models.store.connections import Database
+from models.store.keys import KeyRepository
 from models.store.scope import Scope
 
 __all__ = ["Authenticator", "new_key", "new_token", "read_token"]
+
+log = structlog.get_logger(__name__)
 
 _ALGORITHMS = ["HS256"]  # pinned: the token's own header never chooses
 _ISSUER = "outrider"
@@ -42,14 +48,32 @@ _LOOK_WITHIN_S = 0.4  # a MongoDB that hangs must not hold up whoever needs only
 _CHECK_WITHIN_S = 1.5
 _CACHE_S = 10.0  # a deleted key or user works at most this much longer
 _CACHE_ENTRIES = 20_000
+_NOTE_EVERY = datetime.timedelta(minutes=1)
 _REFUSED = "the token is not valid"
 
 
-def new_key(tenant: str, kind: KeyKind, name: str, driver: str | None) -> tuple[ApiKey, str]:
+def new_key(
+    tenant: str,
+    kind: KeyKind,
+    name: str,
+    driver: str | None,
+    scopes: Iterable[KeyScope] = (),
+    expires_at: datetime.datetime | None = None,
+) -> tuple[ApiKey, str]:
     """Return a new key and its token, which nobody can see again."""
     identifier = new_id("key")
     token, digest = new_token(identifier)
-    return ApiKey(id=identifier, tenant=tenant, kind=kind, name=name, digest=digest, driver=driver), token
+    key = ApiKey(
+        id=identifier,
+        tenant=tenant,
+        kind=kind,
+        name=name,
+        digest=digest,
+        driver=driver,
+        scopes=tuple(sorted(set(scopes))),
+        expires_at=expires_at,
+    )
+    return key, token
 
 
 def new_token(identifier: str) -> tuple[str, str]:
@@ -191,13 +215,39 @@ class Authenticator:
         if key is None:
             self._known.pop(digest, None)
             raise NotAuthenticated(_REFUSED)
-        return self._remember(digest, Principal(key.tenant, key.id, key.kind, key.driver))
-
-    def _remember(self, digest: str, principal: Principal) -> Principal:
+        life_s = (key.expires_at - now()).total_seconds() if key.expires_at is not None else _CACHE_S
+        if life_s <= 0:
+            raise NotAuthenticated("the key has expired")
+        await self._note_use(key)
+        principal = Principal(key.tenant, key.id, key.kind, key.driver, frozenset(key.scopes))
         if len(self._known) >= _CACHE_ENTRIES:
             self._known.clear()
-        self._known[digest] = (time.monotonic() + _CACHE_S, principal)
+        self._known[digest] = (time.monotonic() + min(life_s, _CACHE_S), principal)
         return principal
+
+    async def _note_use(self, key: ApiKey) -> None:
+        """Note that a key is used, once a minute; that it can't be noted keeps nobody out."""
+        moment = now()
+        if key.last_used_at is not None and moment - key.last_used_at < _NOTE_EVERY:
+            return
+        try:
+            await self._keys.note_use(key, moment)
+        except PyMongoError as fault:
+            log.warning("key.use_unnoted", tenant=key.tenant, error=str(fault))
+
+    async def is_current(self, principal: Principal, since: datetime.datetime) -> bool:
+        """Tell whether somebody who was let in at a moment would still be, as the same; while MongoDB is away, yes."""
+        try:
+            if principal.is_key:
+                key = await self._keys.get(principal.scope, principal.subject)
+                return key.expires_at is None or key.expires_at > now()
+            user = await self._user(principal.tenant, principal.subject)
+        except (NotFound, NotAuthenticated):
+            return False
+        except (PyMongoError, StoreUnavailable):
+            return True
+        is_same = (user.role, user.driver) == (principal.role, principal.driver)
+        return is_same and (user.tokens_since is None or user.tokens_since <= since)
 
     def forget(self, identifier: str) -> None:
         """Drop a deleted key, or a user that changed, from this process's cache, so that it counts at once here."""

@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
+from api.auth.rights import may
 from api.devices import gpslogger, osmand, overland, owntracks
 from api.devices.report import DeviceFix, Report
 from api.ingest.bodies import read_body
@@ -122,7 +123,7 @@ async def claim_device(
 
 async def _device(request: Request, services: Services, token: str | None) -> Principal:
     principal = await services.authenticator.authenticate(token or _token_of(request))
-    if principal.role not in _KEY_ROLES:
+    if principal.role not in _KEY_ROLES or not may(principal, "positions.send"):
         raise NotAuthenticated("send a device key or a gateway key")
     return principal
 

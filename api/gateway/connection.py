@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.auth.principal import Principal
+from api.auth.rights import may
 from api.gateway.feed import TenantFeed
 from api.gateway.frames import json_frame, message, names_message, packed_frame
 from api.gateway.subscription import Subscription, Update
@@ -61,6 +62,8 @@ class Connection:
         Who subscribes; a driver sees itself and its deliveries alone.
     feed
         Live state of the subscriber's tenant.
+    revoked
+        Returns when the subscriber's rights end.
     packed
         Whether drivers go as binary records.
     """
@@ -72,11 +75,13 @@ class Connection:
         hub: "Hub",
         feed: TenantFeed,
         settings: FanoutSettings,
+        revoked: Callable[[], Awaitable[None]],
         *,
         packed: bool,
     ) -> None:
         self._websocket, self._principal, self._hub, self._feed = websocket, principal, hub, feed
         self._settings = settings
+        self._revoked = revoked
         self._packed = packed
         self._subscriptions: dict[str, Subscription] = {}
         self._replies: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_REPLIES)
@@ -95,10 +100,16 @@ class Connection:
         try:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write_for_ever(), name="gateway-write")
+                watch = group.create_task(self._leave_when_revoked(), name="gateway-revoked")
                 await self._read_for_ever()
                 writer.cancel()
+                watch.cancel()
         except BaseExceptionGroup as ended:
             raise _cause(ended) from None
+
+    async def _leave_when_revoked(self) -> None:
+        await self._revoked()
+        raise Closed(FORBIDDEN, "what this user or key may do has changed; connect again")
 
     async def _read_for_ever(self) -> None:
         while True:
@@ -164,6 +175,8 @@ class Connection:
                 if limited and number != own_number:
                     raise NotFound("driver", str(wish.driver_id))
                 subscription.selection = Selection(number=number)
+            case "delivery" | "alerts" if not may(self._principal, "deliveries.view"):
+                raise NotAllowed("this key lacks the scope deliveries:read")
             case "delivery":
                 subscription.delivery = await self._delivery(wish.delivery_id, own if limited else None)
             case "alerts":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.auth.principal import Principal
+from api.auth.rights import may
+from api.auth.staying import until_revoked
 from api.gateway.connection import BROKEN, FORBIDDEN, TRY_LATER, Closed, Connection
 from api.gateway.frames import message
 from api.gateway.topics import Authenticate, parse_message
@@ -66,7 +69,9 @@ async def _serve(websocket: WebSocket, services: "Services", principal: Principa
     await websocket.send_text(hello.decode())
     log.info("gateway.opened", tenant=principal.tenant, session=session, packed=packed)
     async with services.hub.feed(principal.tenant) as feed:
-        connection = Connection(websocket, principal, services.hub, feed, services.settings.fanout, packed=packed)
+        revoked = functools.partial(until_revoked, services, principal)
+        fanout = services.settings.fanout
+        connection = Connection(websocket, principal, services.hub, feed, fanout, revoked, packed=packed)
         with metrics.SUBSCRIBERS.track_inprogress():
             await connection.serve()
 
@@ -82,8 +87,8 @@ async def _authenticate(websocket: WebSocket, services: "Services") -> Principal
     try:
         token = _offered_token(websocket) or await _first_message(websocket)
         principal = await services.authenticator.authenticate(token)
-        if principal.role == "gateway":
-            raise NotAllowed("a gateway key sends positions and sees none")
+        if not may(principal, "positions.view"):
+            raise NotAllowed(f"a {principal.role} with these rights sees no positions")
     except (msgspec.DecodeError, UnicodeDecodeError) as cause:
         raise Closed(BROKEN, "the first message is not JSON") from cause
     except TryLater as cause:

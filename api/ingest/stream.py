@@ -15,6 +15,8 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from api.auth.principal import Principal
+from api.auth.rights import may
+from api.auth.staying import until_revoked
 from api.ingest.admit import Admission
 from api.ingest.asgi import AsgiSocket
 from api.ingest.connection import BROKEN, FORBIDDEN, TRY_LATER, IngestConnection, Outlet, encode
@@ -90,7 +92,10 @@ class IngestStream:
         door.enter(connection)
         log.debug("stream.opened", tenant=principal.tenant, session=session.name)
         try:
-            await socket.serve(connection)
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_close_when_revoked(services, principal, socket), name="ingest-revoked")
+                await socket.serve(connection)
+                watch.cancel()
         finally:
             await door.leave(connection)
 
@@ -113,8 +118,8 @@ async def _authenticate(
     try:
         token = _offered_token(scope, query) or await _first_message(socket, services)
         principal = await services.authenticator.authenticate(token)
-        if principal.role == "planner":
-            raise NotAllowed("a planner sends no positions")
+        if not may(principal, "positions.send"):
+            raise NotAllowed(f"a {principal.role} with these rights sends no positions")
         services.appender.check()
     except InvalidInput as error:
         socket.close(BROKEN, str(error))
@@ -127,6 +132,11 @@ async def _authenticate(
     else:
         return principal
     return None
+
+
+async def _close_when_revoked(services: Services, principal: Principal, socket: Socket) -> None:
+    await until_revoked(services, principal)
+    socket.close(FORBIDDEN, "what this user or key may do has changed; connect again")
 
 
 def _offered_token(scope: Scope, query: dict[str, list[str]]) -> str | None:

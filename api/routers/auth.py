@@ -1,5 +1,6 @@
 """Signing up, signing in, and who one is."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import structlog
@@ -18,6 +19,7 @@ from api.problems import problem_response
 from api.services import Services
 from engine.users.sign_ins import SignInCommands
 from models.documents.document import Line, Shape, now
+from models.documents.key import KeyScope
 from models.documents.tenant import Tenant
 from models.documents.user import Email, NewPassword, User
 from models.errors import NotAuthenticated, NotFound
@@ -66,6 +68,8 @@ class Profile(Shape):
     email: str | None = None
     name: str | None = None
     driver_id: str | None = None
+    scopes: Sequence[KeyScope] = ()
+    """What a key is narrowed to."""
 
 
 @router.post("/register", status_code=201)
@@ -129,7 +133,7 @@ async def profile(services: ServicesOf, principal: Annotated[Principal, Depends(
     """Tell who the token or key speaks for."""
     accounts = AccountRepository(services.database)
     tenant = await accounts.tenant(principal.scope)
-    is_key = principal.role in ("gateway", "device")
+    is_key = principal.is_key
     user = None if is_key else await accounts.user(principal.scope)
     return Profile(
         id=principal.subject,
@@ -139,6 +143,7 @@ async def profile(services: ServicesOf, principal: Annotated[Principal, Depends(
         email=user.email if user else None,
         name=user.name if user else None,
         driver_id=principal.driver,
+        scopes=sorted(principal.scopes),
     )
 
 

@@ -1,20 +1,22 @@
-"""API keys of devices and gateways."""
+"""API keys of devices, gateways and a company's own systems."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydantic import Field, model_validator
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
+from api.auth.rights import RIGHTS, SCOPES
 from api.auth.tokens import new_key
 from api.idempotency import IdempotencyKey, create_once
 from api.paging import PageOf, Paging, page_of
+from api.services import Services
+from engine.keys.commands import KeyCommands
 from models.documents.document import Instant, Line, Shape
-from models.documents.key import ApiKey, KeyKind
-from models.errors import InvalidInput
-from models.store.accounts import KeyRepository
-from models.store.drivers import DriverRepository
+from models.documents.key import ApiKey, KeyKind, KeyScope
+from models.store.keys import KeyRepository
 
 __all__ = ["router"]
 
@@ -29,6 +31,17 @@ class NewKey(Shape):
     name: Line = "key"
     driver_id: str | None = None
     """The driver of a `device` key."""
+    scopes: list[KeyScope] = Field([], max_length=len(SCOPES))
+    """What the key may do; an integration needs some, of the other kinds none is everything that the kind may do."""
+    expires_at: Instant | None = None
+    """When the key stops working; none never."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for scope in self.scopes:
+            if not any(self.kind in RIGHTS[right] for right in SCOPES[scope]):
+                raise ValueError(f"a {self.kind} key can't have the scope {scope}")
+        return self
 
 
 class KeyView(Shape):
@@ -38,7 +51,11 @@ class KeyView(Shape):
     kind: KeyKind
     name: str
     driver_id: str | None
+    scopes: tuple[KeyScope, ...]
     created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Instant | None
+    """To the minute."""
 
 
 class KeyWithSecret(KeyView):
@@ -54,14 +71,8 @@ async def create_key(
     """Make a key. The answer alone holds its secret."""
 
     async def create() -> KeyWithSecret:
-        if (body.kind == "device") != (body.driver_id is not None):
-            raise InvalidInput("driverId belongs to a device key, and it needs one", [("driverId", "see kind")])
-        if body.driver_id is not None:
-            await DriverRepository(services.database, services.settings.log.partitions).get(
-                principal.scope, body.driver_id
-            )
-        key, token = new_key(principal.tenant, body.kind, body.name, body.driver_id)
-        await KeyRepository(services.database).create(key)
+        key, token = new_key(principal.tenant, body.kind, body.name, body.driver_id, body.scopes, body.expires_at)
+        await _commands(services).create(principal.scope, key)
         return KeyWithSecret(**dict(_view(key)), key=token)
 
     return await create_once(request, services.database, principal, idempotency_key, create)
@@ -76,9 +87,14 @@ async def list_keys(services: ServicesOf, principal: Admin, page: Paging) -> dic
 @router.delete("/{key_id}", status_code=204)
 async def delete_key(services: ServicesOf, principal: Admin, key_id: str) -> None:
     """Delete a key; other processes stop taking it within ten seconds."""
-    await KeyRepository(services.database).delete(principal.scope, key_id)
+    await _commands(services).delete(principal.scope, key_id)
     services.authenticator.forget(key_id)
 
 
+def _commands(services: Services) -> KeyCommands:
+    return KeyCommands(services.database, services.settings.log.partitions)
+
+
 def _view(key: ApiKey) -> KeyView:
-    return KeyView(id=key.id, kind=key.kind, name=key.name, driver_id=key.driver, created_at=key.created_at)
+    shown = {"id", "kind", "name", "scopes", "created_at", "expires_at", "last_used_at"}
+    return KeyView(**key.model_dump(include=shown), driver_id=key.driver)

@@ -1,15 +1,13 @@
-"""Tenants, their users and their keys in MongoDB.
+"""Tenants and their users in MongoDB.
 
-Signing in happens before there is a scope, so the look-ups by e-mail and by digest are the two that take none.
+Signing in happens before there is a scope, so the look-up by e-mail takes none.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
 from models.documents.event import Event
-from models.documents.key import ApiKey
 from models.documents.tenant import Tenant
 from models.documents.user import User
 from models.errors import Conflict, NotFound
@@ -17,12 +15,11 @@ from models.ids import new_id
 from models.store.connections import Database
 from models.store.indexes import ensure_tenant_indexes
 from models.store.outbox import Announcement, OutboxRepository
-from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 from models.store.versions import replace_at
 
-__all__ = ["AccountRepository", "KeyRepository"]
+__all__ = ["AccountRepository"]
 
 
 class AccountRepository:
@@ -117,35 +114,3 @@ def _registered(tenant: Tenant, user: User) -> Announcement:
         data={"name": tenant.name, "userId": user.id, "version": tenant.version},
     )
     return Announcement(event, after=tenant)
-
-
-class KeyRepository:
-    """API keys."""
-
-    def __init__(self, database: Database) -> None:
-        self._keys: Any = database["keys"]
-
-    async def create(self, key: ApiKey) -> None:
-        """Store a new key."""
-        await self._keys.insert_one(key.stored())
-
-    async def by_digest(self, identifier: str, digest: str) -> ApiKey | None:
-        """Return the key with this id and this SHA-256 of its token."""
-        found = await self._keys.find_one({"_id": identifier, "digest": digest})
-        return None if found is None else ApiKey.restored(found)
-
-    async def page(self, scope: Scope, page: PageRequest) -> Page[ApiKey]:
-        """Return one page of the tenant's keys, newest first."""
-        return await read_page(self._keys, ApiKey, {"tenant": scope.tenant}, page, newest_first=True)
-
-    async def delete(self, scope: Scope, identifier: str) -> None:
-        """Delete a key for good.
-
-        Raises
-        ------
-        NotFound
-            If the tenant has no such key.
-        """
-        gone = await self._keys.delete_one({"_id": identifier, "tenant": scope.tenant})
-        if gone.deleted_count == 0:
-            raise NotFound("key", identifier)

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import create_app
 from api.auth.principal import Role
-from api.auth.rights import RIGHTS
+from api.auth.rights import RIGHTS, SCOPES
 from engine.settings import Settings
 from models.documents.task import Task
 from models.ids import new_id
@@ -113,9 +113,18 @@ async def callers(nobody):
         await admin.make("users", {"email": email, "password": PASSWORD, "role": role} | more)
         answer = await nobody.ask("POST", "auth/login", json={"email": email, "password": PASSWORD})
         found[role] = nobody.with_token(answer.json()["accessToken"])
-    for kind, more in (("gateway", {}), ("device", {"driverId": driver["id"]})):
+    keys = {"gateway": {}, "device": {"driverId": driver["id"]}, "integration": {"scopes": list(SCOPES)}}
+    for kind, more in keys.items():
         found[kind] = nobody.with_token((await admin.make("keys", {"kind": kind} | more))["key"])
     return found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def narrowed(nobody):
+    """Return integrations of one company, each with one scope."""
+    admin = await nobody.registered()
+    made = {scope: await admin.make("keys", {"kind": "integration", "scopes": [scope]}) for scope in SCOPES}
+    return {scope: nobody.with_token(key["key"]) for scope, key in made.items()}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -160,6 +169,22 @@ def test_every_endpoint_names_a_right_or_is_open_on_purpose():
 def test_every_right_and_role_is_used():
     assert {right for right in ENDPOINTS.values() if right} | {"profile.view"} == set(RIGHTS)
     assert {role for roles in RIGHTS.values() for role in roles} == set(get_args(Role))
+
+
+def test_scopes_of_keys_are_what_integrations_may_do():
+    granted = frozenset().union(*SCOPES.values())
+    assert granted | {"profile.view"} == {right for right, roles in RIGHTS.items() if "integration" in roles}
+
+
+@pytest.mark.parametrize("endpoint", GUARDED)
+async def test_a_key_comes_in_by_its_scopes_alone(narrowed, endpoint):
+    method, path = _with_ids(endpoint, dict.fromkeys(FOREIGN, "nothing"))
+    let_in = set()
+    for scope, caller in narrowed.items():
+        answer = await caller.ask(method, path, json={} if method != "GET" else None)
+        if answer.status_code != 403:
+            let_in.add(scope)
+    assert let_in == {scope for scope, rights in SCOPES.items() if ENDPOINTS[endpoint] in rights}
 
 
 @pytest.mark.parametrize("endpoint", GUARDED)

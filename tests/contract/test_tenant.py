@@ -30,6 +30,7 @@ async def test_settings_change_one_by_one_and_keep_a_version(admin):
         "country": None,
         "quietHours": None,
         "proofRequired": False,
+        "requestsPerSecond": None,
     }
     assert (await admin.ask("GET", "tenant")).json()["settings"] == usual
     answer = await admin.ask("PATCH", "tenant", json={"settings": {"motionProfile": "parcel"}, "version": 1})
