@@ -41,7 +41,7 @@ class Follower(Protocol):
         """
 
 
-class Feed:
+class Feed(Leased):
     """Numbers events and lets followers take them."""
 
     def __init__(self, database: Database, followers: Sequence[Follower]) -> None:
@@ -52,19 +52,7 @@ class Feed:
         self._numbered = {follower.name: asyncio.Event() for follower in followers}
         work = {"feed-listen": self._listen, "feed-number": self._number}
         work |= {f"feed-{follower.name}": functools.partial(self._follow, follower) for follower in followers}
-        self._leased = Leased(database, "feed", work)
-
-    async def start(self) -> None:
-        """Begin in the background."""
-        await self._leased.start()
-
-    async def stop(self) -> None:
-        """Stop. May be called twice."""
-        await self._leased.stop()
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        await self._leased.run()
+        super().__init__(database, "feed", work)
 
     async def _listen(self) -> None:
         async for _ in self._events.arrivals():

@@ -26,7 +26,7 @@ _GATHER_S = 0.02  # what is committed within a blink goes together, in one round
 _SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
 
 
-class OutboxRelay:
+class OutboxRelay(Leased):
     """Runs errands from the outbox to the log and to live subscribers."""
 
     def __init__(self, database: Database, redis: "Redis", settings: Settings) -> None:
@@ -34,34 +34,23 @@ class OutboxRelay:
         self._redis = redis
         self._prefix = settings.prefix
         self._partitions = settings.log.partitions
-        self._work = asyncio.Event()
-        work = {"outbox-listen": self._listen, "outbox-drain": self._drain_for_ever}
-        self._leased = Leased(database, "outbox-relay", work)
-
-    async def start(self) -> None:
-        """Begin relaying in the background."""
-        await self._leased.start()
-
-    async def stop(self) -> None:
-        """Stop and hand the lease back. May be called twice."""
-        await self._leased.stop()
-
-    async def run(self) -> None:
-        """Relay until cancelled, also through outages of either store."""
-        await self._leased.run()
+        self._bell = asyncio.Event()
+        super().__init__(
+            database, "outbox-relay", {"outbox-listen": self._listen, "outbox-drain": self._drain_for_ever}
+        )
 
     async def _listen(self) -> None:
         async for _ in self._outbox.arrivals():
-            self._work.set()
+            self._bell.set()
 
     async def _drain_for_ever(self) -> None:
         while True:
-            self._work.clear()
+            self._bell.clear()
             while errands := await self._outbox.waiting(_BATCH):
                 await self._relay(errands)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_SWEEP_S):
-                    await self._work.wait()
+                    await self._bell.wait()
             await asyncio.sleep(_GATHER_S)
 
     async def _relay(self, errands: Sequence[Errand]) -> None:
