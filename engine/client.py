@@ -111,12 +111,20 @@ class Engine:
     async def nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> list[LiveDriver]:
         """Return a tenant's drivers, nearest first; those of a shard that is away are left out."""
         answers = await self.shards.ask_all("nearest", tenant, latitude, longitude, limit)
-        records = join_records([np.frombuffer(data, LIVE) for _, data in answers], LIVE)
-        away_m = distances_m(records["lat"] / DEGREE, records["lon"] / DEGREE, latitude, longitude)
-        records = records[np.argsort(away_m, kind="stable")[:limit]]
-        refs = await self._registry.by_number(records["driver"].tolist())
-        found = [(record, refs.get(int(record["driver"]))) for record in records]
-        return [live_driver(record, ref.id, ref.name) for record, ref in found if ref is not None]
+        return await self._by_distance([data for _, data in answers], latitude, longitude, limit)
+
+    async def all_nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> list[LiveDriver]:
+        """Return a tenant's drivers, nearest first.
+
+        Raises
+        ------
+        StoreUnavailable
+            If a shard does not answer: its drivers would be missing, so ask again.
+        """
+        answers = await self.shards.ask_all("nearest", tenant, latitude, longitude, limit)
+        if len(answers) < self._settings.shards.count:
+            raise StoreUnavailable("a shard does not answer", 0.5)
+        return await self._by_distance([data for _, data in answers], latitude, longitude, limit)
 
     async def watch(self, tenant: str, ttl_s: float) -> list[tuple[int, str, int, NDArray[np.void]]]:
         """Turn a tenant's live messages on for `ttl_s` and return (shard, life, message number, `LIVE` records).
@@ -161,6 +169,16 @@ class Engine:
             profiles=limited_profiles(limits.max_accuracy_m, limits.max_speed_mps),
             offline_after_ms=round(self._settings.shards.offline_after_s * 1000),
         )
+
+    async def _by_distance(
+        self, answers: Sequence[bytes], latitude: float, longitude: float, limit: int
+    ) -> list[LiveDriver]:
+        records = join_records([np.frombuffer(data, LIVE) for data in answers], LIVE)
+        away_m = distances_m(records["lat"] / DEGREE, records["lon"] / DEGREE, latitude, longitude)
+        records = records[np.argsort(away_m, kind="stable")[:limit]]
+        refs = await self._registry.by_number(records["driver"].tolist())
+        found = [(record, refs.get(int(record["driver"]))) for record in records]
+        return [live_driver(record, ref.id, ref.name) for record, ref in found if ref is not None]
 
     async def _absent(self, refs: Sequence[DriverRef]) -> list[NDArray[np.void]]:
         """Return the records of drivers that no shard has in memory: put aside long ago, or on their way to a shard."""

@@ -17,6 +17,7 @@ import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from engine.client import Engine
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
@@ -25,6 +26,7 @@ from engine.feed.feed import Feed
 from engine.feed.followers import followers_of
 from engine.outbox.relay import OutboxRelay
 from engine.partitions.supervisor import ShardSupervisor
+from engine.registry import DriverRegistry
 from engine.settings import Settings
 from engine.sinks.archive import ArchiveLoop
 from engine.supervisor import Supervisor
@@ -157,7 +159,10 @@ class Host:
         self._supervisor.run("pids", self._note_pids)
         self._stack.push_async_callback(self._supervisor.stop)
         await self._supervisor.start()
-        worker = TaskWorker(database, task_kinds_of(database, redis, self.settings))
+        engine = Engine(self.settings, database, redis, DriverRegistry(database, self.settings.log.partitions))
+        await engine.shards.start()
+        self._stack.push_async_callback(engine.shards.stop)  # the cluster itself is the host's own to leave
+        worker = TaskWorker(database, task_kinds_of(database, redis, self.settings, engine))
         await worker.start()
         self._stack.push_async_callback(worker.stop)
 

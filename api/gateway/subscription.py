@@ -14,6 +14,7 @@ from api.gateway.viewport import Selection
 __all__ = ["Subscription", "Update"]
 
 _NOTHING_SEEN = -1
+_NAMING = ("driver", "driverId", "previousDriverId")  # fields of events that say which driver they concern
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +110,5 @@ class Subscription:
 
 def _is_about(event: Mapping[str, Any], driver: str) -> bool:
     data = event.get("data")
-    named = data.get("driver") if isinstance(data, Mapping) else None
-    return driver in (event.get("aggregate"), named)
+    named = [data.get(name) for name in _NAMING] if isinstance(data, Mapping) else []
+    return driver in (event.get("aggregate"), *named)

@@ -10,7 +10,7 @@ from api.auth.principal import Principal
 from engine.tenants.commands import TenantCommands
 from models.documents.document import Instant, Line, Shape
 from models.documents.driver import MotionProfileName
-from models.documents.tenant import Country, Language, QuietHours, Tenant, TenantSettings, TimeZone
+from models.documents.tenant import Country, DispatchMode, Language, QuietHours, Tenant, TenantSettings, TimeZone
 from models.store.accounts import AccountRepository
 
 __all__ = ["router"]
@@ -39,6 +39,8 @@ class SettingsChanges(Shape):
     """Motion profile of drivers that name none."""
     proof_required: bool | None = None
     """Whether a delivery needs a photo or a signature to be delivered."""
+    dispatch: DispatchMode | None = None
+    """Whether drivers nearby are asked about every new delivery (`offer`), or the office decides (`manual`)."""
     language: Language | None = None
     """Language of messages to people who have chosen none."""
     time_zone: TimeZone | None = None

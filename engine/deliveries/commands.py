@@ -34,7 +34,7 @@ from models.store.drivers import DriverRepository
 from models.store.outbox import Announcement, Routed, is_repeat
 from models.store.proofs import ProofRepository
 from models.store.scope import Scope
-from models.store.transactions import Session
+from models.store.transactions import Session, Write
 
 __all__ = ["ENGINE", "DeliveryCommands", "Order", "Revision", "StopEdge", "decide_revision", "event_id_of"]
 
@@ -195,6 +195,20 @@ class DeliveryCommands:
 
         return await self._apply(scope, delivery, plan, version, lambda _: event or new_id("evt"))
 
+    async def take_on(self, scope: Scope, seen: Delivery, driver: str, also: Write) -> Delivery:
+        """Give a delivery to a driver who has accepted it already, with further writes in the same transaction.
+
+        Raises
+        ------
+        ForbiddenTransition
+            If its status does not allow it.
+        VersionConflict
+            If it is no longer as it was seen, or as the further writes would have it.
+        """
+        at = now()
+        given: list[Command] = [Assign(driver, at, scope.actor), Move("accepted", at, scope.actor)]
+        return await self._apply(scope, seen.id, lambda _: given, seen.version, also=[also])
+
     async def prove(self, scope: Scope, delivery: str, proof: Proof, version: int | None) -> Delivery:
         """Give a delivery a proof, or a better one; raises as `move` does, and Conflict if nobody has the parcel."""
         await self._check_files(scope, delivery, proof)
@@ -237,6 +251,7 @@ class DeliveryCommands:
         plan: Callable[[Delivery], Sequence[Command]],
         version: int | None,
         name: Callable[[Decision], str] = lambda _: new_id("evt"),
+        also: Sequence[Write] = (),
     ) -> Delivery:
         """Load, decide, store; again after a lost race, unless the caller said which version was meant."""
         for attempt in range(_ATTEMPTS):
@@ -244,7 +259,7 @@ class DeliveryCommands:
             check_version(before.id, version, before.version)
             decisions = _decide(before, plan(before))
             try:
-                await self._store(scope, before, decisions, name)
+                await self._store(scope, before, decisions, name, also)
             except VersionConflict:
                 if version is not None or attempt == _ATTEMPTS - 1:
                     raise
@@ -253,7 +268,12 @@ class DeliveryCommands:
         raise AssertionError("the last attempt returns or raises")
 
     async def _store(
-        self, scope: Scope, before: Delivery, decisions: Sequence[Decision], name: Callable[[Decision], str]
+        self,
+        scope: Scope,
+        before: Delivery,
+        decisions: Sequence[Decision],
+        name: Callable[[Decision], str],
+        also: Sequence[Write],
     ) -> None:
         if not decisions:
             return
@@ -262,10 +282,11 @@ class DeliveryCommands:
         steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
         announcements = [_announcement(was, one, scope, drivers, name(one)) for was, one in steps]
         after = decisions[-1].delivery
-        also = [self._attach(scope, after)] if after.proof != before.proof and after.proof is not None else []
+        if after.proof != before.proof and after.proof is not None:
+            also = [*also, self._attach(scope, after)]
         await self._deliveries.replace(after, expected=before.version, announcements=announcements, also=also)
 
-    def _attach(self, scope: Scope, delivery: Delivery) -> Callable[[Session], Awaitable[None]]:
+    def _attach(self, scope: Scope, delivery: Delivery) -> Write:
         files = delivery.proof.files if delivery.proof is not None else ()
         return lambda session: self._proofs.attach(session, scope, delivery.id, files)
 

@@ -1,6 +1,7 @@
 """Who follows the feed of events."""
 
 from engine.analytics.follower import FigureFollower
+from engine.dispatch.follower import DispatchFollower
 from engine.feed.feed import Follower
 from engine.geocoding.places import PlaceFollower
 from engine.routing.completion import RouteFollower
@@ -18,4 +19,5 @@ def followers_of(database: Database, settings: Settings) -> list[Follower]:
         FigureFollower(database),
         RouteFollower(database),
         PlaceFollower(database),
+        DispatchFollower(database),
     ]

@@ -25,7 +25,7 @@ _DRIVER: Mapping[str, tuple[str, Template]] = {
     "delivery.assigned": ("driverId", Template.DRIVER_ASSIGNED),
     "delivery.unassigned": ("previousDriverId", Template.DRIVER_UNASSIGNED),
     "delivery.cancelled": ("driverId", Template.DRIVER_UNASSIGNED),
-    "delivery.offered": ("driverId", Template.DRIVER_OFFER),
+    "offer.made": ("driverId", Template.DRIVER_OFFER),
 }
 _WINDOW = "time_window"
 _OF_INTEREST = frozenset({"pickup", "dropoff", "time_window", "notes", "weight_kg", "volume_m3", "priority"})

@@ -4,6 +4,8 @@ from redis.asyncio import Redis
 
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
 from engine.deliveries.proofs import CLEARING, proof_clearing
+from engine.dispatch.candidates import LiveDrivers
+from engine.dispatch.tasks import offer_kinds
 from engine.geocoding.places import GEOCODE_TASK, geocode_kind
 from engine.imports.tasks import IMPORT_TASK, import_kind
 from engine.privacy.erasure import ERASURE, erasure_kind
@@ -18,8 +20,8 @@ from models.store.connections import Database
 __all__ = ["task_kinds_of"]
 
 
-def task_kinds_of(database: Database, redis: "Redis", settings: Settings) -> dict[str, TaskKind]:
-    """Return how tasks are done, by kind."""
+def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: LiveDrivers) -> dict[str, TaskKind]:
+    """Return how tasks are done, by kind; `live` knows where drivers are."""
     optimizer = RouteOptimizer(database, settings.log.partitions, RaySolver(settings, redis))
     return {
         GEOCODE_TASK: geocode_kind(database, settings),
@@ -29,4 +31,5 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings) -> dic
         REBUILD_KIND: rebuild_kind(database),
         CLEARING: proof_clearing(database, settings.proofs),
         OPTIMIZE: TaskKind(optimizer.handle, at_once=2, timeout_s=MAX_SECONDS + 120, on_death=optimizer.give_up),
+        **offer_kinds(database, settings.log.partitions, live),
     }

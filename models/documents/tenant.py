@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from models.documents.document import Document, Instant, Line, Shape, now
 from models.documents.driver import MotionProfileName
 
-__all__ = ["Country", "Language", "LocalTime", "QuietHours", "Tenant", "TenantSettings", "TimeZone"]
+__all__ = ["Country", "DispatchMode", "Language", "LocalTime", "QuietHours", "Tenant", "TenantSettings", "TimeZone"]
 
 _zone_names = cache(zoneinfo.available_timezones)  # it walks the folders of the zone database at every call
 
@@ -26,6 +26,9 @@ def _known_country(code: str) -> str:
         raise ValueError("no country of ISO 3166, such as PT")
     return code
 
+
+DispatchMode = Literal["manual", "offer"]
+"""How deliveries come to drivers by themselves."""
 
 Language = Literal["en", "de", "es", "zh"]
 """Languages of messages to customers and drivers."""
@@ -63,6 +66,8 @@ class TenantSettings(Shape):
     """Motion profile of drivers that name none."""
     proof_required: bool = False
     """Whether a delivery needs a photo or a signature to be delivered."""
+    dispatch: DispatchMode = "manual"
+    """Whether drivers nearby are asked about every new delivery (`offer`), or the office decides (`manual`)."""
     language: Language = "en"
     """Language of messages to people who have chosen none."""
     time_zone: TimeZone = "UTC"

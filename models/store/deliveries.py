@@ -1,7 +1,7 @@
 """Deliveries in MongoDB. Every change is stored with its events in one transaction."""
 
 import datetime
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,25 @@ from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.personal import opened
 from models.store.scope import Scope
-from models.store.transactions import Session, in_transaction
+from models.store.transactions import Session, Write, in_transaction
 from models.store.versions import replace_at, replace_many_at
 
-__all__ = ["DeliveryFilter", "DeliveryRepository"]
+__all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
 
 _BATCH = 500  # documents of an export that travel together
+_OPEN = sorted(set(Status) - CLOSED)
 _MOST_OPEN = 1000  # of one driver; a full day has two hundred
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a driver has to do."""
+
+    count: int = 0
+    """Open deliveries."""
+    weight_kg: float = 0.0
+    volume_m3: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class DeliveryRepository:
         *,
         expected: int,
         announcements: Sequence[Announcement],
-        also: Sequence[Callable[[Session], Awaitable[None]]] = (),
+        also: Sequence[Write] = (),
     ) -> None:
         """Store a changed delivery and its events, if it still is at version `expected`.
 
@@ -93,7 +104,7 @@ class DeliveryRepository:
         created: Sequence[Delivery],
         changed: Sequence[tuple[Delivery, int]],
         announcements: Sequence[Announcement],
-        also: Callable[[Session], Awaitable[None]],
+        also: Write,
     ) -> None:
         """Store new deliveries, changed ones and their events, and whatever `also` stores: all or none.
 
@@ -155,9 +166,25 @@ class DeliveryRepository:
 
     async def open_of(self, scope: Scope, driver: str) -> list[Delivery]:
         """Return what a driver has to do, oldest first."""
-        query = {"tenant": scope.tenant, "driver": driver, "status": {"$in": sorted(set(Status) - CLOSED)}}
+        query = {"tenant": scope.tenant, "driver": driver, "status": {"$in": _OPEN}}
         found = await self._database.deliveries.find(query).sort("_id", 1).to_list(_MOST_OPEN)
         return [Delivery.restored(await self._opened(fields)) for fields in found]
+
+    async def loads_of(self, scope: Scope, drivers: Sequence[str]) -> dict[str, Load]:
+        """Return what drivers have to do; those who have nothing are left out."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"tenant": scope.tenant, "driver": {"$in": list(drivers)}, "status": {"$in": _OPEN}}},
+            {
+                "$group": {
+                    "_id": "$driver",
+                    "count": {"$sum": 1},
+                    "weight": {"$sum": "$weightKg"},
+                    "volume": {"$sum": "$volumeM3"},
+                }
+            },
+        ]
+        found = self._database.deliveries.aggregate(pipeline)
+        return {one["_id"]: Load(one["count"], one["weight"], one["volume"]) async for one in found}
 
     async def events(self, scope: Scope, delivery: str) -> list[Event]:
         """Return what happened to a delivery, motion at its stops included, by number within the delivery."""

@@ -126,6 +126,12 @@ class VehicleRepository(FleetRepository[Vehicle]):
         """Return one page of the tenant's vehicles, oldest first; `depot` is where their day begins."""
         return await self._page(scope, page, {"active": active, "startDepotId": depot, "externalId": external_id})
 
+    async def of_drivers(self, scope: Scope, drivers: Sequence[str]) -> dict[str, Vehicle]:
+        """Return the vehicles that are in use and driven by these drivers, by driver."""
+        query = {"tenant": scope.tenant, "driverId": {"$in": list(drivers)}, "active": True}
+        found = await self._database[self.collection].find(query).to_list(None)
+        return {fields["driverId"]: Vehicle.restored(fields) for fields in found}
+
 
 class DepotRepository(FleetRepository[Depot]):
     """The depots of a tenant."""

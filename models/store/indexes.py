@@ -91,6 +91,18 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("import", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * _DAY_S),
     ],
+    "offer_rounds": [
+        # one round at a time about a delivery
+        IndexModel(
+            [("tenant", ASCENDING), ("delivery", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "asking"},
+            name="asking",
+        ),
+        IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("offers.id", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("offers.driver", ASCENDING), ("state", ASCENDING)]),
+    ],
     "proofs": [
         # also what makes the same bytes, uploaded twice for a delivery, one file
         IndexModel(

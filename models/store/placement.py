@@ -16,7 +16,8 @@ __all__ = ["OWNED", "Database", "MissingTenant", "tenant_database_name"]
 
 OWNED = frozenset(
     {
-        *("deliveries", "proofs", "vehicles", "depots", "imports", "import_parts", "geocodes", "audit"),
+        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots"),
+        *("imports", "import_parts", "geocodes", "audit"),
         *("analytics_books", "analytics_facts", "analytics_buckets"),
     }
 )

@@ -7,13 +7,16 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 
 from models.store.connections import Database
 
-__all__ = ["Session", "in_transaction"]
+__all__ = ["Session", "Write", "in_transaction"]
 
 Session = AsyncIOMotorClientSession
 """What every write of a transaction is handed."""
 
+Write = Callable[[Session], Awaitable[None]]
+"""Further writes of a transaction."""
 
-async def in_transaction(database: Database, work: Callable[[Session], Awaitable[None]]) -> None:
+
+async def in_transaction(database: Database, work: Write) -> None:
     """Run `work` in a transaction. It runs again after a write conflict, so it must not act on anything else."""
 
     async def attempt(session: Any) -> None:

@@ -11,8 +11,11 @@ from api.app import create_app
 from api.auth.principal import Role
 from api.auth.rights import RIGHTS, SCOPES
 from engine.settings import Settings
+from models.documents.document import now
+from models.documents.offer import Offer, OfferRound, OfferTerms
 from models.documents.task import Task
 from models.ids import new_id
+from models.store.offers import OfferRepository, RoundChange
 from models.store.tasks import TaskRepository
 from tests.rest import PASSWORD, Caller, client_of, running_api
 
@@ -37,6 +40,7 @@ FOREIGN = {
     "key_id": "keys",
     "user_id": "users",
     "proof_id": "proofs",
+    "offer_id": "offers",
     "invitation_id": "invitations",
     "device": "devices",
     "erasure_id": "privacy/erasures",
@@ -66,6 +70,7 @@ BODIES = {
     "PUT /api/v1/vehicles/{vehicle_id}": {"name": "x"},
     "PUT /api/v1/depots/{depot_id}": {"name": "x", "place": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/deliveries/{delivery_id}/proof": {},
+    "POST /api/v1/deliveries/{delivery_id}/offers": {},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/routes/{route_id}": {"stops": [{"deliveryId": "dlv_0"}]},
     "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://93.184.216.34/"},
@@ -148,6 +153,8 @@ async def foreign(nobody, database):
         "depot_id": await other.make("depots", {"name": "theirs", "place": place}),
     }
     upload = f"deliveries/{made['delivery_id']['id']}/proofs"
+    tenant = (await other.ask("GET", "auth/profile")).json()["tenantId"]
+    made["offer_id"] = {"id": await _an_offer(database, tenant, made["delivery_id"]["id"])}
     made["proof_id"] = (await other.ask("POST", upload, content=b"\xff\xd8\xff")).json()
     planned = await other.make("deliveries", {"dropoff": place})
     made["route_id"] = await other.make("routes", {"stops": [{"deliveryId": planned["id"]}]})
@@ -160,6 +167,15 @@ async def foreign(nobody, database):
     file = {"content": "dropoff.address\nRua das Flores 1\n", "headers": {"Content-Type": "text/csv"}}
     ids["import_id"] = (await other.ask("POST", "deliveries/import", **file)).json()["id"]
     return ids | {"user_id": user["id"], "device": "their-phone", "task_id": letter.id}
+
+
+async def _an_offer(database, tenant, delivery):
+    offer = Offer(id=new_id("ofr"), driver="drv_theirs", made_at=now(), until=now(), away_m=1)
+    asked = OfferRound(
+        id=new_id("rnd"), tenant=tenant, delivery=delivery, terms=OfferTerms(), offers=(offer,), by="usr_theirs"
+    )
+    await OfferRepository(database).store(RoundChange(asked, None, ()))
+    return offer.id
 
 
 def test_every_endpoint_names_a_right_or_is_open_on_purpose():
@@ -207,7 +223,8 @@ async def test_another_companys_things_are_not_there(callers, foreign, endpoint)
     body = BODIES.get(endpoint)
     if body is not None and "driverId" in body:
         body = body | {"driverId": own["id"]}
-    answer = await callers["admin"].ask(method, path, json=body, params=_params(endpoint))
+    caller = callers["admin" if "admin" in RIGHTS[ENDPOINTS[endpoint]] else "driver"]
+    answer = await caller.ask(method, path, json=body, params=_params(endpoint))
     assert answer.status_code == 404, answer.text
     for secret in foreign.values():
         assert f'"{secret}"' not in answer.text

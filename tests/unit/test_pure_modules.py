@@ -21,6 +21,7 @@ PURE = [
     "engine.deliveries.past",
     "engine.deliveries.pictures",
     "engine.deliveries.round",
+    "engine.dispatch.rules",
     "engine.shards.advance",
     "engine.shards.drivers",
     "engine.partitions.assignment",
