@@ -5,11 +5,16 @@ Children inherit it: API workers, and through Ray's own processes the shards.
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
 
 from engine.settings import Settings
 
-__all__ = ["METRICS_VARIABLE", "prepare_environment"]
+__all__ = ["METRICS_VARIABLE", "environment_of", "prepare_environment"]
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder in which the processes of one Outrider add up their metrics."""
@@ -41,3 +46,27 @@ def prepare_environment(settings: Settings) -> None:
     os.environ[METRICS_VARIABLE] = str(folder)
     for name, value in (_RAY if settings.ray_address else _RAY | _RAY_OF_OUR_OWN).items():
         os.environ.setdefault(name, value)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the variables from which a child reads these settings, secrets in clear."""
+    return dict(_flat(settings.model_dump(exclude_none=True), "OUTRIDER"))
+
+
+def _flat(fields: Mapping[str, object], prefix: str, step: str = "_") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in fields.items():
+        key = f"{prefix}{step}{name.upper()}"
+        if isinstance(value, Mapping):
+            found += _flat(value, key, "__")
+            continue
+        plain = _revealed(value)
+        found.append((key, plain if isinstance(plain, str) else msgspec.json.encode(plain).decode()))
+    return found
+
+
+def _revealed(value: object) -> object:
+    """Return secrets in clear, also those of a list."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return [_revealed(item) for item in value] if isinstance(value, tuple) else to_jsonable_python(value)

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
 from engine.embedded.secrets import read_secrets
+from engine.environment import environment_of
 from engine.feed.feed import Feed
 from engine.feed.followers import followers_of
 from engine.outbox.relay import OutboxRelay
@@ -254,7 +255,7 @@ class Host:
                 [sys.executable, "-m", "api.worker", "--fd", str(listener.fileno())],
                 log_file=self._var / f"api-{index}.log",
                 ready=self._worker_answers,
-                env=self._worker_environment(),
+                env={**os.environ, **environment_of(self.settings)},
                 pass_fds=[listener.fileno()],
                 start_within_s=_WORKER_START_S,
             )
@@ -290,19 +291,6 @@ class Host:
                     writer.close()
             await asyncio.sleep(0.05)
 
-    def _worker_environment(self) -> Mapping[str, str]:
-        settings = self.settings
-        fields = settings.model_dump(mode="json", exclude_none=True)
-        environment = dict(_flat(fields, "OUTRIDER"))
-        for name in ("mongo_url", "redis_url", "jwt_secret"):
-            secret: SecretStr | None = getattr(settings, name)
-            if secret is not None:
-                environment[f"OUTRIDER_{name.upper()}"] = secret.get_secret_value()
-        for name in ("jwt_secrets", "master_keys"):
-            keys = [secret.get_secret_value() for secret in getattr(settings, name)]
-            environment[f"OUTRIDER_{name.upper()}"] = msgspec.json.encode(keys).decode()
-        return {**os.environ, **environment}
-
     async def _note_pids(self) -> None:
         """Keep `var/pids.json` current, for `outrider doctor` and for whoever wants to look at a process."""
         path = self._var / "pids.json"
@@ -314,19 +302,6 @@ class Host:
                 noted = pids
                 await asyncio.to_thread(_replace, path, msgspec.json.encode(pids))
             await asyncio.sleep(_PIDS_EVERY_S)
-
-
-def _flat(fields: Mapping[str, object], prefix: str, step: str = "_") -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name, value in fields.items():
-        key = f"{prefix}{step}{name.upper()}"
-        if isinstance(value, Mapping):
-            found += _flat(value, key, "__")
-        elif isinstance(value, str):
-            found.append((key, value))
-        else:
-            found.append((key, msgspec.json.encode(value).decode()))
-    return found
 
 
 async def _timed(event: str, work: Awaitable[None]) -> None:
