@@ -36,6 +36,7 @@ from api.routers import (
     invitations,
     jobs,
     keys,
+    notifications,
     offers,
     passwords,
     privacy,
@@ -136,6 +137,7 @@ def _add_routes(app: FastAPI) -> None:
         privacy,
         dead_letters,
         webhooks,
+        notifications,
         health,
     )
     for module in modules:

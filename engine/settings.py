@@ -253,6 +253,13 @@ class NotificationSettings(_Branch):
     push: PushSettings = PushSettings()
     tracking_url: str | None = Field(None, pattern=r"^https?://\S*\{delivery\}\S*$")
     """Page that shows a customer the way of a delivery, with `{delivery}` for its id; none sends no link."""
+    keep_days: int = Field(90, ge=1)
+    """Days after which MongoDB drops what it keeps of a message."""
+
+    @property
+    def has_provider(self) -> bool:
+        """Tell whether anybody is set up to send anything."""
+        return any(one.url is not None for one in (self.sms, self.email, self.push))
 
 
 class GeocodingSettings(_Branch):

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "BadSettings",
+    "CircuitOpen",
     "Conflict",
     "EngineSaturated",
     "Fenced",
@@ -239,9 +240,15 @@ class StoreUnavailable(TryLater):
 
 
 class ProviderDown(TryLater):
-    """Raised when an outside service fails, is too slow, or has failed so often that it is left alone for a while."""
+    """Raised when an outside service fails."""
 
     code = "provider-down"
+
+
+class CircuitOpen(ProviderDown):
+    """Raised when an outside service has failed so often that it is left alone for a while: nothing was tried."""
+
+    code = "circuit-open"
 
 
 class OutcomeUnknown(ProviderDown):

@@ -19,6 +19,8 @@ from engine.drivers.commands import DriverCommands
 from models.documents.delivery import Position
 from models.documents.document import Instant, Latitude, Line, Longitude, Shape
 from models.documents.driver import Driver, MotionProfileName
+from models.documents.language import Language
+from models.documents.user import Email
 from models.errors import NotFound
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.motion import MotionRepository
@@ -39,6 +41,11 @@ class DriverBody(Shape):
     external_id: Line | None = None
     """What the customer's systems or the device call it; unique in the tenant."""
     phone: Line | None = None
+    email: Email | None = None
+    push_token: Line | None = None
+    """What the push service calls the phone with the driver's app."""
+    language: Language | None = None
+    """Of messages; none takes the company's."""
     profile: MotionProfileName | None = None
     """Motion profile; none takes the tenant's."""
 
@@ -49,6 +56,11 @@ class DriverChanges(Shape):
     name: Line | None = None
     external_id: Line | None = None
     phone: Line | None = None
+    email: Email | None = None
+    push_token: Line | None = None
+    """What the push service calls the phone with the driver's app."""
+    language: Language | None = None
+    """Of messages; none takes the company's."""
     profile: MotionProfileName | None = None
     version: int | None = Field(None, ge=1)
     """The version that the caller has seen; if it is no longer current, the answer is 409."""
@@ -177,7 +189,7 @@ async def change_driver(
     body: DriverChanges,
     if_match: IfMatch = None,
 ) -> DriverView:
-    """Change a driver's name, external id, phone or motion profile."""
+    """Change what is said of a driver; what is left out stays."""
     changes = body.model_dump(exclude_unset=True, exclude={"version"})
     seen = seen_version(if_match, body.version)
     return _tagged(response, await _change(services, principal, driver_id, changes, seen))

@@ -10,7 +10,8 @@ from api.auth.principal import Principal
 from engine.tenants.commands import TenantCommands
 from models.documents.document import Instant, Line, Shape
 from models.documents.driver import MotionProfileName
-from models.documents.tenant import Country, DispatchMode, Language, QuietHours, Tenant, TenantSettings, TimeZone
+from models.documents.language import Language
+from models.documents.tenant import Country, DispatchMode, QuietHours, Tenant, TenantSettings, TimeZone
 from models.store.accounts import AccountRepository
 
 __all__ = ["router"]

@@ -4,6 +4,7 @@ from engine.analytics.follower import FigureFollower
 from engine.dispatch.follower import DispatchFollower
 from engine.feed.feed import Follower
 from engine.geocoding.places import PlaceFollower
+from engine.notifications.follower import NotificationFollower
 from engine.routing.completion import RouteFollower
 from engine.settings import Settings
 from engine.webhooks.follower import WebhookFollower
@@ -20,4 +21,5 @@ def followers_of(database: Database, settings: Settings) -> list[Follower]:
         RouteFollower(database),
         PlaceFollower(database),
         DispatchFollower(database),
+        NotificationFollower(database, settings),
     ]

@@ -14,8 +14,8 @@ from typing import get_args
 from fluent.runtime import FluentBundle, FluentResource
 from fluent.runtime.types import fluent_date
 
+from models.documents.language import Language
 from models.documents.notification import Channel, Template
-from models.documents.tenant import Language
 from models.errors import InvalidInput
 
 __all__ = ["LANGUAGES", "REQUIRED", "UNKNOWN", "Text", "Value", "text_of"]

@@ -18,7 +18,7 @@ from purgatory.domain.model import OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
 from engine.telemetry.metrics import PROVIDER_CALLS, PROVIDER_CIRCUIT
-from models.errors import OutcomeUnknown, ProviderDown
+from models.errors import CircuitOpen, OutcomeUnknown
 
 __all__ = ["Breaker"]
 
@@ -73,8 +73,8 @@ class Breaker:
 
         Raises
         ------
-        ProviderDown
-            If the circuit is open: nothing was begun.
+        CircuitOpen
+            If the provider is left alone: nothing was begun.
         OutcomeUnknown
             If `work` took too long: it may have been done. Other errors of `work` come out as they are.
         """
@@ -121,9 +121,9 @@ class Breaker:
             await self._probing.acquire()  # free, as seen above, so this does not wait
         return probes
 
-    def _refused(self, waits_s: float) -> ProviderDown:
+    def _refused(self, waits_s: float) -> CircuitOpen:
         PROVIDER_CALLS.labels(self.name, "refused").inc()
-        return ProviderDown(f"{self.name} does not work at the moment", max(waits_s, _SOONEST_S))
+        return CircuitOpen(f"{self.name} does not work at the moment", max(waits_s, _SOONEST_S))
 
     async def _count(self, call: _Call, fault: BaseException | None) -> None:
         is_ours = isinstance(fault, self._answers)

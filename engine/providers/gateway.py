@@ -85,7 +85,7 @@ def _makes_sense(body: bytes) -> bool:
 
 
 def _pause_s(retry_after: str | None) -> float:
-    return min(float(retry_after), _LONGEST_PAUSE_S) if retry_after and retry_after.isdecimal() else 1.0
+    return min(float(retry_after), _LONGEST_PAUSE_S) if retry_after and retry_after.isdecimal() else 0.0
 
 
 async def _start_of(response: httpx2.Response) -> bytes:

@@ -8,6 +8,8 @@ from engine.dispatch.candidates import LiveDrivers
 from engine.dispatch.tasks import offer_kinds
 from engine.geocoding.places import GEOCODE_TASK, geocode_kind
 from engine.imports.tasks import IMPORT_TASK, import_kind
+from engine.notifications.follower import MESSAGE
+from engine.notifications.messenger import message_kind
 from engine.privacy.erasure import ERASURE, erasure_kind
 from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
 from engine.routing.solving import RaySolver
@@ -25,6 +27,7 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: 
     optimizer = RouteOptimizer(database, settings.log.partitions, RaySolver(settings, redis))
     return {
         GEOCODE_TASK: geocode_kind(database, settings),
+        MESSAGE: message_kind(database, settings),
         IMPORT_TASK: import_kind(database, settings.log.partitions),
         ERASURE: erasure_kind(database, settings),
         WEBHOOK: webhook_kind(database, settings.webhooks),

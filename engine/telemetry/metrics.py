@@ -24,6 +24,7 @@ __all__ = [
     "HISTORY_FIXES",
     "HISTORY_OLDEST",
     "LOG_LAG",
+    "MESSAGES",
     "OUTBOX_RELAYED",
     "PINGS",
     "PROCESS_RESTARTS",
@@ -60,6 +61,9 @@ TASKS_LATE = Histogram("outrider_tasks_late_seconds", "From due to begun.", ["ki
 OUTBOX_RELAYED = Counter("outrider_outbox_relayed", "Outbox events that reached the log.")
 SUBSCRIBERS = Gauge("outrider_gateway_subscribers", "Open live subscriptions.", multiprocess_mode="livesum")
 FRAMES_SENT = Counter("outrider_gateway_frames", "Live frames sent.")
+MESSAGES = Counter(
+    "outrider_notifications_messages", "Messages to people by channel and outcome.", ["channel", "outcome"]
+)
 PROVIDER_CALLS = Counter("outrider_provider_calls", "Calls of outside services by outcome.", ["provider", "outcome"])
 PROVIDER_CIRCUIT = Gauge(
     "outrider_provider_circuit",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from models.documents.document import Document, Instant, Latitude, Line, Longitude, Shape, now
-from models.documents.tenant import Language
+from models.documents.language import Language
 from models.documents.user import Email
 
 __all__ = [

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from models.documents.document import Document, Instant, Line, now
+from models.documents.language import Language
+from models.documents.user import Email
 
 __all__ = ["Driver", "MotionProfileName"]
 
@@ -24,6 +26,11 @@ class Driver(Document):
     external_id: Line | None = None
     """What the customer's own systems or the device call it; unique in the tenant."""
     phone: Line | None = None
+    email: Email | None = None
+    push_token: Line | None = None
+    """What the push service calls the phone with the driver's app."""
+    language: Language | None = None
+    """Of messages; none takes the company's."""
     profile: MotionProfileName | None = None
     """Motion profile; none takes the tenant's."""
     created_at: Instant = Field(default_factory=now)

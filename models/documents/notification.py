@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from models.documents.document import Document, Instant, Shape, now
-from models.documents.tenant import Language
+from models.documents.language import Language
 
 __all__ = ["Audience", "Channel", "Notification", "NotificationState", "Outcome", "Template", "Try"]
 
@@ -77,7 +77,7 @@ class Notification(Document):
 
     template: Template
     audience: Audience
-    channels: tuple[Channel, ...]
+    channels: tuple[Channel, ...] = Field(min_length=1)
     """Those that may be used, the best first."""
     state: NotificationState = "waiting"
     channel: Channel | None = None
@@ -96,10 +96,14 @@ class Notification(Document):
     """What the event said of the time that is left."""
     about: str | None = None
     """What an alert is about: a kind of task."""
+    attempts: int | None = None
+    """How often that was tried."""
     tries: tuple[Try, ...] = ()
     reason: str | None = None
-    """Why it is `unsent`."""
+    """Why it is `unsent`, or else has failed."""
     resends: str | None = None
     """The notification that an admin has sent once more by this one."""
     created_at: Instant = Field(default_factory=now)
     updated_at: Instant = Field(default_factory=now)
+    expires_at: Instant | None = None
+    """When MongoDB drops it."""

@@ -49,8 +49,8 @@ DEFAULT_RULES: Mapping[Template, Rule] = {
 class NotificationRules(Document):
     """A company's choice. Its id is the company's."""
 
-    version: int = 0
-    """Rises with every change; 0 while the company has chosen nothing."""
+    version: int = 1
+    """Rises with every change; 1 while the company has chosen nothing."""
     rules: dict[Template, Rule] = Field(default_factory=dict)
     """What differs from `DEFAULT_RULES`."""
     updated_at: Instant = Field(default_factory=now)

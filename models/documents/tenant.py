@@ -9,8 +9,9 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.documents.document import Document, Instant, Line, Shape, now
 from models.documents.driver import MotionProfileName
+from models.documents.language import Language
 
-__all__ = ["Country", "DispatchMode", "Language", "LocalTime", "QuietHours", "Tenant", "TenantSettings", "TimeZone"]
+__all__ = ["Country", "DispatchMode", "LocalTime", "QuietHours", "Tenant", "TenantSettings", "TimeZone"]
 
 _zone_names = cache(zoneinfo.available_timezones)  # it walks the folders of the zone database at every call
 
@@ -29,9 +30,6 @@ def _known_country(code: str) -> str:
 
 DispatchMode = Literal["manual", "offer"]
 """How deliveries come to drivers by themselves."""
-
-Language = Literal["en", "de", "es", "zh"]
-"""Languages of messages to customers and drivers."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
 """A name of the IANA time zone database."""

@@ -8,6 +8,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from models.documents.delivery import CLOSED
 from models.documents.driver import Driver, MotionProfileName
 from models.documents.event import Event
+from models.documents.language import Language
 from models.errors import Conflict, NotFound
 from models.ids import new_id
 from models.messages.log import partition_of
@@ -31,6 +32,9 @@ class NewDriver:
     name: str
     external_id: str | None = None
     phone: str | None = None
+    email: str | None = None
+    push_token: str | None = None
+    language: Language | None = None
     profile: MotionProfileName | None = None
 
 
@@ -145,6 +149,9 @@ class DriverRepository:
             name=new.name,
             external_id=new.external_id,
             phone=new.phone,
+            email=new.email,
+            push_token=new.push_token,
+            language=new.language,
             profile=new.profile,
         )
 

@@ -148,6 +148,18 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
         IndexModel([("doneAt", ASCENDING)], expireAfterSeconds=7 * _DAY_S),
     ],
+    "notifications": [
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("state", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING), ("_id", DESCENDING)]),
+        # Of alerts alone: the last one about a kind of task.
+        IndexModel(
+            [("tenant", ASCENDING), ("about", ASCENDING), ("createdAt", DESCENDING)],
+            partialFilterExpression={"about": {"$type": "string"}},
+        ),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "notification_rules": [IndexModel([("tenant", ASCENDING)], unique=True)],
     "outbox": [
         # Only what waits is in the first index, so the relay's scan costs nothing however much was relayed.
         IndexModel([("waiting", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"waiting": True}),

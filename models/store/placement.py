@@ -18,6 +18,7 @@ OWNED = frozenset(
     {
         *("deliveries", "proofs", "offer_rounds", "vehicles", "depots"),
         *("imports", "import_parts", "geocodes", "audit"),
+        *("notifications", "notification_rules"),
         *("analytics_books", "analytics_facts", "analytics_buckets"),
     }
 )

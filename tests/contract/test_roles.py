@@ -12,9 +12,11 @@ from api.auth.principal import Role
 from api.auth.rights import RIGHTS, SCOPES
 from engine.settings import Settings
 from models.documents.document import now
+from models.documents.notification import Notification
 from models.documents.offer import Offer, OfferRound, OfferTerms
 from models.documents.task import Task
 from models.ids import new_id
+from models.store.notifications import NotificationRepository
 from models.store.offers import OfferRepository, RoundChange
 from models.store.tasks import TaskRepository
 from tests.rest import PASSWORD, Caller, client_of, running_api
@@ -51,6 +53,7 @@ FOREIGN = {
     "job_id": "jobs",
     "task_id": "tasks",
     "webhook_id": "webhooks",
+    "notification_id": "notifications",
 }
 BODIES = {
     "PUT /api/v1/drivers/{driver_id}": {"name": "x"},
@@ -163,10 +166,20 @@ async def foreign(nobody, database):
     [user] = (await other.ask("GET", "users")).json()["items"]
     letter = Task(id=new_id("tsk"), tenant=user["id"], kind="test", state="dead")
     await TaskRepository(database).put([letter])
+    told = Notification(
+        id=new_id("ntf"),
+        tenant=user["id"],
+        template="delivery-created",
+        audience="customer",
+        channels=("sms",),
+        state="failed",
+        delivery=made["delivery_id"]["id"],
+    )
+    await NotificationRepository(database).put([told])
     ids = {name: thing["id"] for name, thing in made.items()}
     file = {"content": "dropoff.address\nRua das Flores 1\n", "headers": {"Content-Type": "text/csv"}}
     ids["import_id"] = (await other.ask("POST", "deliveries/import", **file)).json()["id"]
-    return ids | {"user_id": user["id"], "device": "their-phone", "task_id": letter.id}
+    return ids | {"user_id": user["id"], "device": "their-phone", "task_id": letter.id, "notification_id": told.id}
 
 
 async def _an_offer(database, tenant, delivery):
