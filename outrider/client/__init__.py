@@ -15,13 +15,27 @@ from outrider.client.errors import ApiProblem, StreamEnded
 from outrider.client.ingest import IngestStream
 from outrider.client.live import LiveStream
 from outrider.client.rest import OutriderClient
-from outrider.client.shapes import Delivery, Driver, Frame, LiveDriver, Ping, Place, Session
+from outrider.client.shapes import (
+    Delivery,
+    Driver,
+    FieldFault,
+    Frame,
+    ImportReport,
+    ImportRow,
+    LiveDriver,
+    Ping,
+    Place,
+    Session,
+)
 
 __all__ = [
     "ApiProblem",
     "Delivery",
     "Driver",
+    "FieldFault",
     "Frame",
+    "ImportReport",
+    "ImportRow",
     "IngestStream",
     "LiveDriver",
     "LiveStream",

@@ -12,9 +12,15 @@ class ApiProblem(OutriderError):
     """Raised when the API answers with a problem (RFC 9457)."""
 
     def __init__(
-        self, status: int, code: str, detail: str, errors: Sequence[Any] = (), retry_after_s: float | None = None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        errors: Sequence[Any] = (),
+        retry_after_s: float | None = None,
+        rows: Sequence[Any] = (),
     ) -> None:
-        super().__init__(status, code, detail, errors, retry_after_s)
+        super().__init__(status, code, detail, errors, retry_after_s, rows)
         self.status = status
         self.code = code
         """Last part of the problem's type, such as `version-conflict`."""
@@ -22,6 +28,8 @@ class ApiProblem(OutriderError):
         self.errors = tuple(errors)
         """What is wrong with which field, where the API says so."""
         self.retry_after_s = retry_after_s
+        self.rows = tuple(rows)
+        """What was to become of each row of a refused import."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"

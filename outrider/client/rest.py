@@ -1,8 +1,8 @@
 """The REST API, typed."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -11,11 +11,12 @@ import msgspec
 from outrider.client.errors import ApiProblem
 from outrider.client.ingest import IngestStream
 from outrider.client.live import LiveStream
-from outrider.client.shapes import Delivery, Driver, LiveDriver, Place, Session
+from outrider.client.shapes import Delivery, Driver, ImportReport, LiveDriver, Place, Session
 
 __all__ = ["OutriderClient"]
 
 _T = TypeVar("_T")
+_PIECE_BYTES = 65_536
 _MAX_BULK = 1000  # the API's own limit
 
 
@@ -114,6 +115,60 @@ class OutriderClient:
             created += await self._ask("POST", "/deliveries/bulk", list[Delivery], bodies[start : start + _MAX_BULK])
         return created
 
+    async def import_deliveries(
+        self,
+        file: bytes,
+        kind: Literal["text/csv", "application/x-ndjson"] = "text/csv",
+        *,
+        options: Mapping[str, str | bool] | None = None,
+        key: str | None = None,
+        timeout_s: float = 300.0,
+        sent: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """Create deliveries from a file and return what became of each row.
+
+        Parameters
+        ----------
+        options
+            `mode`, `onDuplicate`, `dryRun`, `ignoreUnknown`, as in the API.
+        key
+            `Idempotency-Key`: the same file sent again under it comes in once.
+        sent
+            Told how many bytes have gone out, again and again.
+
+        Raises
+        ------
+        ApiProblem
+            Of code `import-refused`, with `rows`, if a row can't be taken and all or none were wanted.
+        """
+        headers = self._authorization() | {"Content-Type": kind, "Content-Length": str(len(file))}
+        headers |= {} if key is None else {"Idempotency-Key": key}
+        answer = await self._http.request(
+            "POST",
+            "/deliveries/import",
+            content=_pieces(file, sent),
+            headers=headers,
+            params=dict(options or {}),
+            timeout=timeout_s,
+        )
+        if answer.is_success:
+            return msgspec.json.decode(answer.content, type=ImportReport)
+        raise _problem(answer)
+
+    async def export_deliveries(
+        self, form: Literal["csv", "ndjson"] = "csv", **filters: str | bool
+    ) -> AsyncIterator[bytes]:
+        """Yield the pieces of a file of deliveries; the filters are those of the API's list."""
+        asked = self._http.stream(
+            "GET", "/deliveries/export", headers=self._authorization(), params={"format": form, **filters}
+        )
+        async with asked as answer:
+            if not answer.is_success:
+                await answer.aread()
+                raise _problem(answer)
+            async for piece in answer.aiter_bytes():
+                yield piece
+
     async def delivery(self, delivery: str) -> Delivery:
         """Return one delivery."""
         return await self._ask("GET", f"/deliveries/{_part(delivery)}", Delivery)
@@ -200,10 +255,13 @@ class OutriderClient:
             if cursor is None:
                 return
 
+    def _authorization(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
     async def _ask(
         self, method: str, path: str, kind: type[_T], body: Any = None, *, parameters: Mapping[str, Any] | None = None
     ) -> _T:
-        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers = self._authorization()
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -225,6 +283,13 @@ def _delivery(
     return {name: value for name, value in given.items() if value is not None}
 
 
+async def _pieces(file: bytes, sent: Callable[[int], None] | None) -> AsyncIterator[bytes]:
+    for start in range(0, len(file), _PIECE_BYTES):
+        yield file[start : start + _PIECE_BYTES]
+        if sent is not None:
+            sent(min(start + _PIECE_BYTES, len(file)))
+
+
 def _part(identifier: str) -> str:
     return quote(identifier, safe="")
 
@@ -241,4 +306,5 @@ def _problem(answer: httpx2.Response) -> ApiProblem:
         str(said.get("detail") or said.get("title") or answer.reason_phrase),
         said.get("errors", ()),
         float(wait) if wait.isdigit() else None,
+        said.get("rows", ()),
     )

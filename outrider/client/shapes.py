@@ -1,13 +1,25 @@
 """What goes in and comes out of the client. Fields that a newer server adds are ignored."""
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from models.messages.frames import DriverState
 
-__all__ = ["Delivery", "Driver", "Frame", "LiveDriver", "Ping", "Place", "Refusal", "Session"]
+__all__ = [
+    "Delivery",
+    "Driver",
+    "FieldFault",
+    "Frame",
+    "ImportReport",
+    "ImportRow",
+    "LiveDriver",
+    "Ping",
+    "Place",
+    "Refusal",
+    "Session",
+]
 
 
 def _now_ms() -> int:
@@ -85,6 +97,40 @@ class Delivery(msgspec.Struct, frozen=True, rename="camel"):
     pickup: Place | None = None
     driver_id: str | None = None
     reference: str | None = None
+
+
+class FieldFault(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a row."""
+
+    field: str
+    detail: str
+
+
+class ImportRow(msgspec.Struct, frozen=True):
+    """What became of one row of a file."""
+
+    row: int
+    """As a spreadsheet counts: the heading is row 1. In JSON lines: the line."""
+    outcome: Literal["created", "updated", "skipped", "failed"]
+    id: str | None = None
+    reference: str | None = None
+    located: bool | None = None
+    """False for a delivery whose address is still to be found on the map."""
+    errors: list[FieldFault] = []
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What became of a file of deliveries."""
+
+    id: str | None
+    state: Literal["running", "done", "checked"]
+    """`checked` is a dry run."""
+    created: int
+    updated: int
+    skipped: int
+    failed: int
+    unlocated: int
+    rows: list[ImportRow]
 
 
 class LiveDriver(msgspec.Struct, frozen=True, rename="camel"):
