@@ -151,6 +151,7 @@ class _Erasure:
             # first what would be lost sight of; a change that comes before the last step makes it fail
             await self._forget_trail(scope, delivery.id, whole=False)
             await self._proofs.delete_of(scope, delivery.id)
+            await self._stored.forget_links(scope, delivery.id)
             after = erased(delivery, now())
             try:
                 await self._deliveries.replace(after, expected=delivery.version, announcements=[_erased(scope, after)])

@@ -4,7 +4,7 @@ The one list: a field that says who somebody is, where they live or how they are
 sees it in clear; what older releases stored in clear is read as it is, until `outrider keys rotate-data` seals it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from models.store.vault import TenantKeys, Vault
@@ -38,8 +38,9 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
 async def sealed(vault: Vault, collection: str, tenant: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document for MongoDB, its personal fields sealed; the one given stays as it is."""
     keys = await vault.keys(tenant)
-    made = _changed(fields, collection, lambda path, value: keys.seal(f"{collection}.{path}", value))
-    return {**made, KEY_NUMBER: keys.number}
+    made = _changed(fields, collection, keys.seal)
+    made[KEY_NUMBER] = keys.number
+    return made
 
 
 async def opened(vault: Vault, collection: str, tenant: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,8 +55,8 @@ async def opened(vault: Vault, collection: str, tenant: str, fields: Mapping[str
         return dict(fields)  # stored in clear by an older release
     keys = await _keys_for(vault, tenant, fields[KEY_NUMBER])
 
-    def in_clear(path: str, value: Any) -> Any:
-        return keys.open(f"{collection}.{path}", value) if isinstance(value, bytes) else value
+    def in_clear(field: str, value: Any) -> Any:
+        return keys.open(field, value) if isinstance(value, bytes) else value
 
     return _changed(fields, collection, in_clear)
 
@@ -66,23 +67,29 @@ async def _keys_for(vault: Vault, tenant: str, number: int) -> TenantKeys:
     return keys if number <= keys.number else await vault.reread(tenant)
 
 
+_PATHS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]] = {
+    collection: [(f"{collection}.{path}", first, tuple(steps)) for path in paths for first, *steps in [path.split(".")]]
+    for collection, paths in PERSONAL.items()
+}
+"""Collection → what a value is sealed for, where it begins, and the steps from there: taken apart once."""
+
+
 def _changed(fields: Mapping[str, Any], collection: str, change: Callable[[str, Any], Any]) -> dict[str, Any]:
     made = dict(fields)
-    for path in PERSONAL[collection]:
-        first, *steps = path.split(".")
-        if first in made:
-            made[first] = _with(made[first], steps, lambda value, path=path: change(path, value))  # type: ignore[misc]  # the default binds the path
+    for field, first, steps in _PATHS[collection]:
+        if (value := made.get(first)) is not None:
+            made[first] = _with(value, steps, field, change)
     return made
 
 
-def _with(value: Any, steps: list[str], change: Callable[[Any], Any]) -> Any:
+def _with(value: Any, steps: tuple[str, ...], field: str, change: Callable[[str, Any], Any]) -> Any:
     """Return a copy of `value` in which `change` was applied to what lies at the end of `steps`."""
     if value is None:
         return None
     if not steps:
-        return change(value)
+        return change(field, value)
     if isinstance(value, (list, tuple)):
-        return [_with(item, steps, change) for item in value]
-    if isinstance(value, Mapping) and steps[0] in value:
-        return {**value, steps[0]: _with(value[steps[0]], steps[1:], change)}
+        return [_with(item, steps, field, change) for item in value]
+    if isinstance(value, dict) and steps[0] in value:
+        return {**value, steps[0]: _with(value[steps[0]], steps[1:], field, change)}
     return value

@@ -169,6 +169,10 @@ class PrivacyRepository:
             if any(name in body for name in names):
                 await answers.update_one({"_id": fields["_id"]}, {"$set": {"erased": True}, "$unset": {"body": ""}})
 
+    async def forget_links(self, scope: Scope, delivery: str) -> None:
+        """Let nobody follow a delivery by a link any more."""
+        await self._database.tracking_links.delete_many({"tenant": scope.tenant, "delivery": delivery})
+
     async def forget_invitations(self, scope: Scope, email: str, change: Callable[[AuditEntry], AuditEntry]) -> None:
         """Drop the invitations to an address, and rewrite the audit entries about those that there were."""
         of_invitations = {"action": {"$regex": r"^invitation\."}}

@@ -1,6 +1,7 @@
 """A person's data: sealed in every collection, handed out whole, erased without a trace."""
 
 import datetime
+import json
 import uuid
 
 import bson
@@ -104,12 +105,28 @@ async def erase(running, admin, person):
     return (await admin.ask("GET", f"privacy/erasures/{ordered.json()['id']}")).json()
 
 
-async def test_nothing_of_a_customer_is_in_clear_in_any_collection(running, admin, database):
+async def redis_values(redis, prefix):
+    """Return what Redis keeps under a prefix, as text."""
+    readers = {b"string": redis.get, b"hash": redis.hgetall, b"stream": redis.xrange, b"set": redis.smembers}
+    keys = [key async for key in redis.scan_iter(f"*{prefix}*")]
+    return [repr(await readers[kind](key)) for key in keys if (kind := await redis.type(key)) in readers]
+
+
+async def test_nothing_of_a_customer_is_in_clear_in_any_store(running, admin, database):
     customer = Customer()
     delivery = await closed_delivery(admin, customer, **{"Idempotency-Key": uuid.uuid4().hex})
     body = customer.order() | {"dropoff": PLACE | {"address": f"{customer.words[1]} 2"}}
     await admin.ask("PUT", f"deliveries/{delivery['id']}", json=body)
+    lines = "\n".join(json.dumps(customer.order(reference=f"r{number}")) for number in range(3))
+    headers = {"Content-Type": "application/x-ndjson"}
+    imported = await admin.ask("POST", "deliveries/import", content=lines.encode(), headers=headers)
+    assert imported.is_success, imported.text
+    await admin.make("deliveries", customer.order() | {"dropoff": {"address": customer.words[1]}})
+    await admin.ask("POST", f"tracking/{delivery['id']}/link")
+    await admin.ask("GET", "deliveries", params={"phone": customer.phone})
     assert await traces_in_clear(database, customer) == set()
+    kept = await redis_values(running[1].redis, running[1].settings.prefix)
+    assert not [value for value in kept for trace in customer.traces if trace.decode() in value]
     assert {name for name, _ in await traces_behind_the_seal(database, customer)} >= {"deliveries", "audit"}
 
 
