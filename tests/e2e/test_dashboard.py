@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import httpx2
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, WebSocket
@@ -102,6 +103,32 @@ async def test_wrong_password_is_told(page: Page, fleet: Fleet) -> None:
     await page.get_by_role("alert").get_by_text("E-mail or password is wrong").wait_for()
 
     assert await page.evaluate("window.outrider === undefined")
+
+
+async def test_the_invited_choose_a_password_and_are_in(page: Page, fleet: Fleet) -> None:
+    body = {"email": f"{uuid.uuid4().hex[:12]}@example.com", "role": "planner"}
+    async with httpx2.AsyncClient(base_url=f"{fleet.url}/api/v1/") as http:
+        credentials = {"email": fleet.email, "password": PASSWORD}
+        token = (await http.post("auth/login", json=credentials)).json()["accessToken"]
+        headers = {"Authorization": f"Bearer {token}"}
+        link = (await http.post("users/invitations", json=body, headers=headers)).json()["link"]
+    await page.goto(f"{fleet.url}/#{link.partition('#')[2]}")
+    await page.get_by_label("Your name").fill("Rui")
+    await page.get_by_label("New password").fill("a password of my own")
+    await page.get_by_role("button", name="Go on").click()
+    await wait_until_live(page)
+    assert "#" not in page.url, "the token stays in no history"
+
+    await page.evaluate("sessionStorage.clear()")
+    await page.goto(f"{fleet.url}/?again#{link.partition('#')[2]}")
+    await page.get_by_label("Your name").fill("Rui")
+    await page.get_by_label("New password").fill("a password of my own")
+    await page.get_by_role("button", name="Go on").click()
+    await page.get_by_text("This link is no longer good").wait_for()
+
+    await page.get_by_label("E-mail").fill(body["email"])
+    await page.get_by_role("button", name="I have forgotten it").click()
+    await page.get_by_text("a mail is on its way").wait_for()
 
 
 async def test_vehicle_appears_and_moves(page: Page, fleet: Fleet) -> None:

@@ -38,12 +38,29 @@ export class Refused extends Error {
 
 /** Return an access token for an e-mail address and a password. */
 export async function logIn(email: string, password: string): Promise<string> {
-  const session = await call<{ accessToken: string }>("auth/login", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ email, password }),
-  });
+  const session = await post<{ accessToken: string }>("auth/login", { email, password });
   return session.accessToken;
+}
+
+/** Return an access token for the token of an invitation, with the name and password that were chosen. */
+export async function acceptInvitation(token: string, password: string, name: string): Promise<string> {
+  const session = await post<{ accessToken: string }>("auth/accept-invitation", { token, password, name });
+  return session.accessToken;
+}
+
+/** Have a link to a new password mailed. */
+export async function forgotPassword(email: string): Promise<void> {
+  await post("auth/forgot-password", { email });
+}
+
+/** Choose a new password with the token of a mail. */
+export async function resetPassword(token: string, password: string): Promise<void> {
+  await post("auth/reset-password", { token, password });
+}
+
+function post<T>(path: string, body: unknown): Promise<T> {
+  const headers = { "Content-Type": "application/json" };
+  return call<T>(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
 export class Rest {
@@ -92,7 +109,8 @@ async function call<Answer>(path: string, request: RequestInit): Promise<Answer>
     throw new Refused(0, "Outrider does not answer. Is it running?");
   }
   if (!response.ok) throw new Refused(response.status, await detailOf(response));
-  return (await response.json()) as Answer;
+  const text = await response.text();
+  return (text ? JSON.parse(text) : undefined) as Answer;
 }
 
 async function detailOf(response: Response): Promise<string> {
