@@ -166,9 +166,9 @@ async def _rebuild(database: Database, account: Account) -> float:
 
 
 async def _refresh(database: Database, account: Account) -> float:
-    """Let deliveries of the whole year go to another route, and return how many a second the figures follow."""
-    sample = [{"$match": {"tenant": account.tenant}}, {"$sample": {"size": _REFRESHED}}, {"$project": {"_id": 1}}]
-    changed = [one["_id"] async for one in database.deliveries.aggregate(sample)]
+    """Let the newest deliveries go to another route, and return how many a second the figures follow."""
+    newest = database.deliveries.find({"tenant": account.tenant}, {"_id": 1}).sort("_id", -1).limit(_REFRESHED)
+    changed = random.Random(SEED).sample(found := [one["_id"] async for one in newest], len(found))
     query = {"tenant": account.tenant, "_id": {"$in": changed}}
     await database.deliveries.update_many(query, {"$set": {"route": "rte_late"}})
     keeper, scope = FigureKeeper(database), Scope(account.tenant, "engine")

@@ -18,7 +18,7 @@ from api.auth.principal import Principal
 from api.paging import Paging, opaque
 from api.services import Services
 from api.tables import CSV, csv_response, wants_csv
-from engine.analytics.days import Days, Grain, periods
+from engine.analytics.days import Days, Grain, Period, periods
 from engine.analytics.figures import figures_of, status_figures_of
 from engine.analytics.questions import FLEET, FigureQuestions, Reading, Subject
 from models.documents.analytics import Amounts
@@ -199,7 +199,7 @@ async def delivery_analytics(
     if wants_csv(accept):
         return csv_response(rows, f"deliveries-by-{group_by}")
     kind = ByStatus if group_by == "status" else ByPeriod
-    return _written(kind.model_validate(_said(reading, days) | {"group_by": group_by, "items": rows}))
+    return await _written(kind.model_validate(_said(reading, days) | {"group_by": group_by, "items": rows}))
 
 
 @router.get("/fleet")
@@ -232,7 +232,7 @@ async def driver_analytics(
     )
     if as_csv:
         return await asyncio.to_thread(csv_response, rows, "drivers")
-    return _written(ByDriver.model_validate(_said(reading, days) | {"items": rows, "next": following}))
+    return await _written(ByDriver.model_validate(_said(reading, days) | {"items": rows, "next": following}))
 
 
 @router.get("/drivers/{driver_id}", response_model=PersonalFigures)
@@ -269,7 +269,7 @@ async def route_analytics(
     )
     if as_csv:
         return await asyncio.to_thread(csv_response, rows, "routes")
-    return _written(ByRoute.model_validate(_said(reading, days) | {"items": rows, "next": following}))
+    return await _written(ByRoute.model_validate(_said(reading, days) | {"items": rows, "next": following}))
 
 
 async def _opened(services: Services, principal: Principal, asked: Asked) -> tuple[FigureQuestions, Reading, Days]:
@@ -291,7 +291,10 @@ async def _by_period(
 ) -> list[PeriodFigures]:
     if len(periods(days, grain)) > _MOST_PERIODS:
         raise InvalidInput(f"at most {_MOST_PERIODS} periods at once", [("groupBy", "too short for so many days")])
-    found = await questions.by_period(reading.book, days, grain, subject)
+    return await asyncio.to_thread(_period_rows, await questions.by_period(reading.book, days, grain, subject))
+
+
+def _period_rows(found: Sequence[tuple[Period, Amounts]]) -> list[PeriodFigures]:
     return [
         PeriodFigures(period=period.name, first=period.days.first, last=period.days.last, **dict(figures_of(amounts)))
         for period, amounts in found
@@ -325,12 +328,13 @@ async def _personal(
         "group_by": grain,
         "items": await _by_period(questions, reading, days, grain, subject),
     }
-    return _written(PersonalFigures.model_validate(_said(reading, days) | told))
+    return await _written(PersonalFigures.model_validate(_said(reading, days) | told))
 
 
-def _written(answer: Answer) -> Response:
+async def _written(answer: Answer) -> Response:
     """Return an answer as JSON, written by pydantic itself: FastAPI's own way takes ten times as long for a year."""
-    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
+    text = await asyncio.to_thread(answer.model_dump_json, by_alias=True)
+    return Response(text, media_type="application/json")
 
 
 async def _names(services: Services, principal: Principal, drivers: Sequence[str]) -> dict[str, str]:

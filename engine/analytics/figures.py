@@ -12,6 +12,10 @@ __all__ = ["figures_of", "status_figures_of"]
 _ENDS = (Status.DELIVERED, Status.FAILED, Status.RETURNED)
 """How an attempt can end; cancelled deliveries were never attempted."""
 
+_NAMES = {
+    status: [f"{amount}:{status}" for amount in ("count", "directM", "durationS", "ended", "inS", "left")]
+    for status in Status
+}
 _NO_DELIVERIES = StatusFigures()
 
 
@@ -37,15 +41,15 @@ def figures_of(amounts: Amounts) -> Figures:
 
 def status_figures_of(amounts: Amounts, status: Status) -> StatusFigures:
     """Return the figures of one status."""
-    if f"count:{status}" not in amounts and f"left:{status}" not in amounts:
+    count, direct_m, duration_s, ended, in_s, left = [amounts.get(name, 0) for name in _NAMES[status]]
+    if not count and not left:
         return _NO_DELIVERIES  # most statuses of most days; a year has 3,650 of them
-    duration_s = amounts.get(f"durationS:{status}", 0)
     return StatusFigures(
-        count=amounts.get(f"count:{status}", 0),
-        direct_distance_m=amounts.get(f"directM:{status}", 0),
+        count=count,
+        direct_distance_m=direct_m,
         duration_s=duration_s,
-        mean_duration_s=_mean(duration_s, amounts.get(f"ended:{status}", 0)),
-        mean_time_in_status_s=_mean(amounts.get(f"inS:{status}", 0), amounts.get(f"left:{status}", 0)),
+        mean_duration_s=_mean(duration_s, ended),
+        mean_time_in_status_s=_mean(in_s, left),
     )
 
 
