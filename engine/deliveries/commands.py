@@ -157,6 +157,10 @@ class DeliveryCommands:
         await self._drivers.get(scope, driver)
         return await self._apply(scope, delivery, lambda _: [Assign(driver, now(), scope.actor)], version)
 
+    async def run(self, scope: Scope, delivery: str, commands: Sequence[Command]) -> Delivery:
+        """Carry out several commands one after the other, all or none; raises as `assign` does."""
+        return await self._apply(scope, delivery, lambda _: commands, None)
+
     async def edit(self, scope: Scope, delivery: str, edit: Edit, version: int | None) -> Delivery:
         """Replace what a delivery says; raises as `assign` does, and Conflict if it comes too late."""
         return await self._apply(scope, delivery, lambda _: [edit], version)

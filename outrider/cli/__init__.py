@@ -25,6 +25,7 @@ COMMANDS = {
     "analytics": ("outrider.cli.analytics:analytics", "Look after the figures."),
     "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
     "keys": ("outrider.cli.keys:keys", "Change the keys that sign tokens and seal personal data."),
+    "seed": ("outrider.cli.seed:seed", "Make a believable company to try things with."),
     "migrate": ("outrider.cli.migrate:migrate", "Change what MongoDB holds to what this release expects, and back."),
     "docs": ("outrider.cli.docs:docs", "Write the reference pages from the code."),
 }
