@@ -6,7 +6,7 @@ Several processes add up through prometheus-client's files (`engine.environment`
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from engine.environment import METRICS_VARIABLE
@@ -34,6 +34,7 @@ __all__ = [
     "TASKS",
     "TASKS_LATE",
     "TASK_RESTARTS",
+    "circuits",
     "forget_process",
     "render",
 ]
@@ -77,11 +78,21 @@ TASK_RESTARTS = Counter("outrider_host_task_restarts", "Long-lived tasks started
 
 def render() -> bytes:
     """Return all metrics of this process and, where a folder is shared, of its siblings, as Prometheus text."""
+    return generate_latest(_everywhere())
+
+
+def circuits() -> dict[str, int]:
+    """Return the circuit of each outside service, the worst of all processes: 0 closed, 1 trying again, 2 open."""
+    metrics = (metric for metric in _everywhere().collect() if metric.name == "outrider_provider_circuit")
+    return {sample.labels["provider"]: int(sample.value) for metric in metrics for sample in metric.samples}
+
+
+def _everywhere() -> CollectorRegistry:
     if METRICS_VARIABLE not in os.environ:
-        return generate_latest()
+        return REGISTRY
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it bare
-    return generate_latest(registry)
+    return registry
 
 
 def forget_process(pid: int) -> None:
