@@ -22,7 +22,7 @@ __all__ = ["Status", "examine"]
 
 Status = Literal["ok", "degraded", "down"]
 
-VITAL = frozenset({"mongo", "redis", "shards"})
+VITAL = frozenset({"mongo", "redis"})
 """Parts whose end is the end of everything."""
 
 _PATIENCE_S = 1.8  # the whole answer comes within two seconds
