@@ -18,7 +18,62 @@ _DELIVERY: dict[str, Any] = {
     "serviceTimeS": 180,
 }
 
+_DEPOT: dict[str, Any] = {
+    "name": "North",
+    "place": {"address": "Rua do Monte 12, Porto"} | _PORTO,
+    "opening": {"start": "06:00", "end": "22:00"},
+}
+_VEHICLE: dict[str, Any] = {
+    "name": "Van 7",
+    "plate": "12-AB-34",
+    "profile": "van",
+    "capacity": {"weightKg": 800, "volumeM3": 6},
+    "shift": {"start": "08:00", "end": "17:00"},
+    "skills": ["cold"],
+}
+_ROUTE: dict[str, Any] = {
+    "name": "Morning",
+    "stops": [{"deliveryId": "dlv_01k6z3w0m2n4p6r8t0v2x4z6b8", "kind": "dropoff"}],
+    "driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d",
+}
+
 EXAMPLES: Mapping[str, Any] = {
+    "Dispatching": {"version": 1},
+    "OfferTerms": {"strategy": "in_turn", "timeLimitS": 90, "radiusM": 4000, "maxDrivers": 5},
+    "FenceBody": {"name": "Depot", "kind": "circle", "points": [_PORTO], "radiusM": 120, "version": 1},
+    "DriverReplacement": {"name": "Ana Sousa", "externalId": "van-7", "phone": "+351 912 345 678", "version": 2},
+    "NewProof": {
+        "photos": ["prf_01k6z3w0m2n4p6r8t0v2x4z6b8"],
+        "recipient": "Inês Costa",
+        "note": "left at the desk",
+        "location": _PORTO,
+        "version": 5,
+    },
+    "OptimizeRequest": {
+        "deliveries": ["dlv_01k6z3w0m2n4p6r8t0v2x4z6b8", "dlv_01k6z3w0m2n4p6r8t0v2x4z6b9"],
+        "optimizationCriteria": ["time"],
+        "constraints": {"maxRouteTime": 28_800, "vehicleCapacity": 600},
+    },
+    "Person": {"phone": "+351 912 345 678"},
+    "ErasureOrder": {"phone": "+351 912 345 678"},
+    "Upload": {
+        "items": [
+            {"type": "ping", "id": "p-1", "time": "2026-03-02T09:14:07Z", **_PORTO, "speed": 8.3},
+            {
+                "type": "status",
+                "id": "s-1",
+                "time": "2026-03-02T09:20:00Z",
+                "deliveryId": "dlv_01k6z3w0m2n4p6r8t0v2x4z6b8",
+                "status": "delivered",
+            },
+        ]
+    },
+    "RouteBody": _ROUTE | {"version": 2},
+    "RouteShape": _ROUTE,
+    "VehicleBody": _VEHICLE | {"version": 2},
+    "VehicleShape": _VEHICLE,
+    "DepotBody": _DEPOT | {"version": 2},
+    "DepotShape": _DEPOT,
     "Acceptance": {"token": _SECRET.format("ori"), "password": "a password of my own", "name": "Rui Alves"},
     "Assignment": {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d", "version": 1},
     "Claim": {"driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d"},

@@ -19,6 +19,8 @@ TAGS: Mapping[str, str] = {
     "tenant": "The caller's own company and its settings.",
     "users": "People of the company, each with a role.",
     "drivers": "Who moves: drivers, where they are, where they were.",
+    "routes": "Plans: which stops in which order, made by hand or by optimisation.",
+    "jobs": "Optimisations under way: how far they are, and what they found.",
     "deliveries": "What is to be fetched here and brought there, and how far it has come.",
     "vehicles": "What carries deliveries: capacity, shift, skills and cost, for plans.",
     "depots": "Where vehicles start, load and end.",
@@ -107,8 +109,10 @@ def _statuses(method: str, operation: Mapping[str, Any]) -> set[int]:
         found |= {400, 413, 415, 422}
     if operation.get("parameters"):
         found |= {422}
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
+        found |= {404}
     if operation.get("security"):
-        found |= {401, 403, 404}
+        found |= {401, 403, 404, 409}
     elif "requestBody" in operation:
         found |= {401}  # the body itself holds what one signs in with
     if method in _WRITING:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -32,24 +33,39 @@ _CONFIG = Path(__file__).parent / "schemathesis.toml"
 
 
 def fuzz(url: str, seconds: float, *options: str) -> "subprocess.CompletedProcess[str]":
-    """Run schemathesis against a running Outrider, as the admin of a new company."""
+    """Run schemathesis against a running Outrider, as the admin and as a driver of a new company."""
     # no example of the document may change this password
     body = {"tenant": "Fuzz", "email": f"{uuid.uuid4().hex}@test.pt", "password": uuid.uuid4().hex}
-    answer = httpx2.post(f"{url}/api/v1/auth/register", json=body, timeout=60, trust_env=False)
-    answer.raise_for_status()
+    with httpx2.Client(base_url=f"{url}/api/v1/", timeout=60, trust_env=False) as http:
+        session = _made(http, "auth/register", body)
+        http.headers["Authorization"] = f"Bearer {session['accessToken']}"
+        driver = _made(http, "drivers", {"name": "Ana"})
+        person = {"email": f"{uuid.uuid4().hex}@test.pt", "password": uuid.uuid4().hex}
+        user = _made(http, "users", person | {"role": "driver", "driverId": driver["id"]})
+        variables = {
+            "FUZZ_TOKEN": session["accessToken"],
+            "FUZZ_DRIVER_TOKEN": _made(http, "auth/login", person)["accessToken"],
+            "FUZZ_SPARED": " ".join([session["userId"], user["id"], driver["id"]]),
+            "SCHEMATHESIS_HOOKS": "tests.fuzz_hooks",
+        }
     command = ["schemathesis", "--config-file", str(_CONFIG), "run", f"{url}/api/v1/openapi.json"]
     command += ["--max-time", str(int(seconds)), "--no-color", *options]
-    session = answer.json()
-    variables = {"FUZZ_TOKEN": session["accessToken"], "FUZZ_USER": session["userId"]}
     return subprocess.run(
         [str(Path(sys.executable).parent / command[0]), *command[1:]],
-        env={**os.environ, **variables, "SCHEMATHESIS_HOOKS": "tests.fuzz_hooks"},
+        env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=seconds + 300,
         check=False,
     )
+
+
+def _made(http: httpx2.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = http.post(path, json=body)
+    answer.raise_for_status()
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import datetime
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Depends, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 from pydantic import Field
 from pymongo.errors import PyMongoError
 
@@ -67,7 +67,7 @@ async def change_password(
     services.authenticator.forget(user.id)
 
 
-@router.post("/forgot-password", status_code=202)
+@router.post("/forgot-password", status_code=202, response_class=Response)
 async def forgot_password(request: Request, services: ServicesOf, body: Forgotten, background: BackgroundTasks) -> None:
     """Have a link to a new password mailed. The answer looks and takes the same whether there is such a user or not."""
     await services.throttle.take_mail(network_of(request.scope), body.email)

@@ -12,7 +12,7 @@ from api.auth.principal import Principal
 from api.idempotency import IdempotencyKey, create_once
 from engine.privacy.erasure import PrivacyCommands
 from engine.privacy.export import PersonExport
-from models.documents.document import Instant, Shape
+from models.documents.document import Flag, Instant, Shape
 from models.documents.privacy import Person, PersonKind, PrivacyRequest
 from models.errors import NotFound
 from models.store.privacy import PrivacyRepository
@@ -28,9 +28,9 @@ _json: TypeAdapter[Any] = TypeAdapter(Any)
 class ErasureOrder(Person):
     """Whose data is to be erased; exactly one of `phone`, `email`, `driverId` and `userId`."""
 
-    force: bool = False
+    force: Flag = False
     """Also where a delivery that is open still needs it."""
-    positions: bool = False
+    positions: Flag = False
     """Of a driver: delete also where it was."""
 
 

@@ -16,7 +16,7 @@ from api.services import Services
 from engine.routing.commands import RouteCommands, RouteDraft
 from engine.routing.optimize import PlanLimits
 from models.documents.delivery import Position
-from models.documents.document import Instant, Line, Shape, now
+from models.documents.document import Flag, Instant, Line, Shape, now
 from models.documents.route import MAX_STOPS, PlannedStop, Route, RouteStatus, Violation, Visit
 from models.errors import NotFound
 from models.store.routes import RouteFilter, RouteRepository
@@ -43,7 +43,7 @@ class RouteShape(Shape):
     """Where it begins; the vehicle's depot unless given."""
     destination: Position | None = None
     """Where it ends; the vehicle's depot unless given."""
-    locked: bool = False
+    locked: Flag = False
     """Whether optimisation has to leave it alone."""
     constraints: PlanLimits = PlanLimits()
     """Limits beside the vehicle's own."""

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from engine.tenants.commands import TenantCommands
-from models.documents.document import Instant, Line, Shape
+from models.documents.document import Flag, Instant, Line, Shape
 from models.documents.driver import MotionProfileName
 from models.documents.language import Language
 from models.documents.tenant import Country, DispatchMode, QuietHours, Tenant, TenantSettings, TimeZone
@@ -34,11 +34,11 @@ class TenantView(Shape):
 class SettingsChanges(Shape):
     """Settings to be changed; those left out stay."""
 
-    auto_status: bool | None = None
+    auto_status: Flag | None = None
     """Whether arrivals and departures at planned stops move a delivery's status by themselves."""
     motion_profile: MotionProfileName | None = None
     """Motion profile of drivers that name none."""
-    proof_required: bool | None = None
+    proof_required: Flag | None = None
     """Whether a delivery needs a photo or a signature to be delivered."""
     dispatch: DispatchMode | None = None
     """Whether drivers nearby are asked about every new delivery (`offer`), or the office decides (`manual`)."""

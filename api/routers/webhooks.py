@@ -18,7 +18,7 @@ from engine.webhooks.commands import Disclosed, WebhookCommands
 from engine.webhooks.replay import WebhookReplay
 from engine.webhooks.sender import WebhookSender
 from engine.webhooks.tasks import ping_of
-from models.documents.document import Instant, Shape, now
+from models.documents.document import Flag, Instant, Shape, now
 from models.documents.webhook import Webhook, WebhookAttempt, WebhookShape, WhyDisabled
 from models.store.webhooks import WebhookAttemptRepository, WebhookRepository
 
@@ -86,7 +86,7 @@ class ReplayBody(Shape):
     """Everything that happened from this moment on."""
     cursor: str | None = Field(None, max_length=128)
     """Everything after this place: `next` of `GET /events`, or of an earlier replay."""
-    failed: bool = False
+    failed: Flag = False
     """Everything that it was told of in vain and is told of no more."""
 
     @model_validator(mode="after")

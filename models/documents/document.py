@@ -5,10 +5,10 @@ import re
 from datetime import UTC
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-__all__ = ["Document", "Instant", "Latitude", "Line", "Longitude", "Shape", "now"]
+__all__ = ["Document", "Flag", "Instant", "Latitude", "Line", "Longitude", "Shape", "now"]
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_MS = re.compile(r"^[0-9]{1,15}$")
@@ -59,6 +59,9 @@ Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 """Degrees WGS 84."""
+
+Flag = Annotated[bool, Strict()]
+"""Yes or no, and no number or word that could be meant so."""
 
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 """One line of text without control characters."""

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from models.documents.delivery import Position
-from models.documents.document import Document, Instant, Line, Shape, now
+from models.documents.document import Document, Flag, Instant, Line, Shape, now
 
 __all__ = ["MAX_STOPS", "PlannedStop", "Route", "RouteStatus", "Violation", "Visit"]
 
@@ -82,7 +82,7 @@ class Route(Document):
     duration_s: float
     """From start to end, seconds."""
     violations: tuple[Violation, ...] = ()
-    locked: bool = False
+    locked: Flag = False
     """Whether optimisation has to leave it alone."""
     job: str | None = None
     """The optimisation that made it."""

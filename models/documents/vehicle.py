@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from models.documents.clock import DayWindow
-from models.documents.document import Document, Instant, Line, Shape, now
+from models.documents.document import Document, Flag, Instant, Line, Shape, now
 
 __all__ = ["Break", "Capacity", "Cost", "Skill", "Vehicle", "VehicleProfile", "VehicleShape"]
 
@@ -57,7 +57,7 @@ class VehicleShape(Shape):
     external_id: Line | None = None
     """What the customer's own systems call it; unique in the tenant."""
     profile: VehicleProfile = "van"
-    active: bool = True
+    active: Flag = True
     """Whether plans may use it; false while it is in the workshop."""
     driver_id: str | None = None
     """Who drives it, if that is settled."""

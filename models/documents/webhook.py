@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
-from models.documents.document import Document, Instant, Line, Shape, now
+from models.documents.document import Document, Flag, Instant, Line, Shape, now
 
 __all__ = [
     "LOOPBACK_NAMES",
@@ -56,7 +56,7 @@ class WebhookShape(Shape):
     events: tuple[EventPattern, ...] = Field(("*",), min_length=1, max_length=50)
     """Which events it is told of."""
     description: Line | None = None
-    enabled: bool = True
+    enabled: Flag = True
     """Whether it is told of events. One that is enabled again is told of what happens from then on; `replay` brings
     what it missed."""
 
