@@ -39,6 +39,8 @@ _ROUTE: dict[str, Any] = {
 
 EXAMPLES: Mapping[str, Any] = {
     "Dispatching": {"version": 1},
+    "PreviewBody": {"template": "delivery-on-the-way", "language": "de", "values": {"reference": "ORDER-1042"}},
+    "RulesBody": {"rules": {"delivery-delivered": {"channels": ["email"]}}, "version": 1},
     "OfferTerms": {"strategy": "in_turn", "timeLimitS": 90, "radiusM": 4000, "maxDrivers": 5},
     "FenceBody": {"name": "Depot", "kind": "circle", "points": [_PORTO], "radiusM": 120, "version": 1},
     "DriverReplacement": {"name": "Ana Sousa", "externalId": "van-7", "phone": "+351 912 345 678", "version": 2},

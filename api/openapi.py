@@ -35,6 +35,7 @@ TAGS: Mapping[str, str] = {
     "events": "What happened, to be pulled in order: the same events as webhooks bring.",
     "audit": "Who changed what, and how it was before.",
     "dead letters": "What could not be done after all attempts, to be tried again.",
+    "notifications": "What customers and drivers were told, by which rules, and in which words.",
     "webhooks": "Events posted to servers of the company's own, signed by the Standard Webhooks specification.",
     "privacy": "What is held about a person: to be seen, and to be erased.",
     "ingest": "Positions in batches.",
