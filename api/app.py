@@ -75,6 +75,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         lifespan=lifespan_of(settings) if services is None else _nothing,
         generate_unique_id_function=lambda route: route.name,
         openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # `api.routers.page` serves one that needs no content network
+        redoc_url=None,
     )
     if services is not None:
         app.state.services = services

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what an answer may do: a policy for the API, one for the page, one for `/docs`."""
+"""Headers that tell browsers what an answer may do: a policy for the API, one for pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,7 +21,6 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """As ASGI has them, names in lower case."""
 
 _YEAR_S = 365 * 86_400
-_CDN = "https://cdn.jsdelivr.net"
 
 
 def _answers() -> ContentSecurityPolicy:
@@ -30,7 +29,7 @@ def _answers() -> ContentSecurityPolicy:
 
 
 def _page() -> ContentSecurityPolicy:
-    """Return the policy of the dashboard: scripts and workers are files of ours, MapLibre sets styles on elements."""
+    """Return the policy of pages: scripts and workers are files of ours; MapLibre and Swagger UI set styles."""
     return (
         ContentSecurityPolicy()
         .default_src("'self'")
@@ -44,20 +43,6 @@ def _page() -> ContentSecurityPolicy:
         .form_action("'self'")
         .frame_ancestors("'none'")
         .object_src("'none'")
-    )
-
-
-def _reference() -> ContentSecurityPolicy:
-    """Return the policy of `/docs`: FastAPI's page starts Swagger UI from a content network by an inline script."""
-    return (
-        ContentSecurityPolicy()
-        .default_src("'none'")
-        .script_src("'unsafe-inline'", _CDN)
-        .style_src("'unsafe-inline'", _CDN)
-        .img_src("'self'", "data:", "https://fastapi.tiangolo.com")
-        .connect_src("'self'")
-        .base_uri("'none'")
-        .frame_ancestors("'none'")
     )
 
 
@@ -80,21 +65,14 @@ def _encoded(headers: Mapping[str, str]) -> Headers:
 
 _ANSWER: Final = _headers(_answers(), **{"Cache-Control": "no-store"})  # it may hold people's names and addresses
 _PAGE: Final = _headers(_page())
-_REFERENCE: Final = _headers(_reference())
 _ONLY_TLS: Final = _encoded(
     {"Strict-Transport-Security": StrictTransportSecurity().max_age(_YEAR_S).include_subdomains().header_value}
 )
-_REFERENCE_PATHS = ("/docs", "/redoc")
 
 
 def security_headers(path: str, scheme: str) -> Headers:
     """Return the headers of an answer for `path`."""
-    if path.startswith("/api/") or path == "/metrics":
-        found = _ANSWER
-    elif path.startswith(_REFERENCE_PATHS):
-        found = _REFERENCE
-    else:
-        found = _PAGE
+    found = _ANSWER if path.startswith("/api/") or path == "/metrics" else _PAGE
     return found + _ONLY_TLS if scheme == "https" else found
 
 

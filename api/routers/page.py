@@ -1,9 +1,9 @@
-"""The dashboard: one page, its assets, and the base map with range requests; and the customer's page."""
+"""The dashboard: one page, its assets, the base map with range requests; the API's reference; the customer's page."""
 
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from api.customer import PAGE
@@ -11,6 +11,7 @@ from api.dashboard import BUILT, MAPS, is_built
 
 __all__ = ["mount_page"]
 
+_DOCUMENT: Final = "/api/v1/openapi.json"
 _NOTBUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Outrider</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
 <h1>Outrider is running</h1>
@@ -29,7 +30,7 @@ class _Assets(StaticFiles):
 
 
 def mount_page(app: FastAPI) -> None:
-    """Serve the dashboard at `/`, built now or later, and the customer's page at `/track/…`."""
+    """Serve the dashboard at `/` and the API's reference at `/docs`, built now or later, and the customer's page."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -37,6 +38,12 @@ def mount_page(app: FastAPI) -> None:
         if not is_built():
             return HTMLResponse(_NOTBUILT, 503)
         return FileResponse(BUILT / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @router.get("/docs")
+    async def reference_page() -> Response:
+        if not is_built():
+            return RedirectResponse(_DOCUMENT)
+        return FileResponse(BUILT / "reference.html", headers={"Cache-Control": "no-cache"})
 
     @router.get("/track/{token}")
     async def customer_page(token: str) -> Response:

@@ -234,3 +234,27 @@ async def drive_on(page: Page, fleet: Fleet, step: int) -> list[float]:
 
     await ask_page(page, "window.outrider.vehicles()", until=has_arrived)
     return drawn
+
+
+async def test_the_reference_shows_every_operation_without_any_other_server(page: Page, outrider_running):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{outrider_running.url}/docs")
+    await page.locator("#operations-tag-deliveries").click()
+    await page.locator("#operations-deliveries-create_delivery").wait_for()
+    assert await page.locator(".opblock-tag").count() > 15
+    foreign = [url for url in asked if not url.startswith((outrider_running.url, "data:"))]
+    assert foreign == []
+
+
+async def test_a_customer_follows_a_delivery_by_its_link(page: Page, outrider_running):
+    async with OutriderClient(outrider_running.url) as client:
+        await client.register("Blue Vans", f"{uuid.uuid4().hex}@outrider.example", PASSWORD)
+        async with httpx2.AsyncClient(base_url=client.url + "/api/v1", trust_env=False) as http:
+            http.headers["Authorization"] = f"Bearer {client.token}"
+            made = await http.post("/deliveries", json={"dropoff": {"latitude": 41.15, "longitude": -8.61}})
+            link = (await http.post(f"/tracking/{made.json()['id']}/link")).json()
+    await page.goto(outrider_running.url + link["path"])
+    await page.get_by_role("heading", name="We have your order").wait_for()
+    assert await page.locator("#company").text_content() == "Blue Vans"
+    assert await page.locator('#steps [aria-current="step"]').text_content() == "Ordered"
