@@ -22,7 +22,7 @@ from models.store.drivers import DriverRepository, NewDriver
 from models.store.indexes import ensure_indexes
 from models.store.scope import Scope
 from tests.builders import a_fix
-from tests.stack import Stores, eventually
+from tests.stack import MASTER_KEYS, Stores, eventually
 
 PARTITIONS = 4
 
@@ -137,7 +137,8 @@ async def a_fleet(
         shards={"snapshot_interval_s": 0.5, **shards},
         motion=motion or {},
     )
-    database, redis = connect_mongo(stores.mongo_url, tree.database), connect_redis(stores.redis_url)
+    database = connect_mongo(stores.mongo_url, tree.database, MASTER_KEYS)
+    redis = connect_redis(stores.redis_url)
     await ensure_indexes(database)
     fleet = Fleet(tree, database, redis, tenant)
     await fleet.recruit(drivers)

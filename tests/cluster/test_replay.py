@@ -109,6 +109,20 @@ async def test_shard_that_lost_a_partition_notices_and_does_not_take_it_back(
         assert await count_stored(fleet) == 8 * 10
 
 
+async def test_late_fixes_are_told_as_a_repair_of_trips(stores: Stores, tenant: str, prefix: str) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=1) as fleet, fleet.running():
+        for start in (0, 20, 10):
+            await fleet.reached(await fleet.drive(start, 10))
+
+        async def told():
+            return await fleet.database.events.find_one({"type": "driver.trips_repaired"})
+
+        event = await eventually(told, 20)
+        assert (event["tenant"], event["aggregate"]) == (tenant, fleet.ids[0])
+        assert event["data"]["since"] <= int(a_fix(100.0)["time"]) <= event["time"].timestamp() * 1000
+        assert "queued" in event
+
+
 async def test_settings_of_noise_and_the_tenants_profile_reach_the_shard(
     stores: Stores, tenant: str, prefix: str
 ) -> None:
