@@ -251,8 +251,8 @@ class NotificationSettings(_Branch):
     sms: SmsSettings = SmsSettings()
     email: EmailSettings = EmailSettings()
     push: PushSettings = PushSettings()
-    tracking_url: str | None = Field(None, pattern=r"^https?://\S*\{delivery\}\S*$")
-    """Page that shows a customer the way of a delivery, with `{delivery}` for its id; none sends no link."""
+    tracking_url: str | None = Field(None, pattern=r"^https?://\S*\{token\}\S*$")
+    """Page that shows a customer the way of a delivery, with `{token}` for its tracking link; none sends no link."""
     keep_days: int = Field(90, ge=1)
     """Days after which MongoDB drops what it keeps of a message."""
 

@@ -13,7 +13,7 @@ from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
 from api.paging import PageOf, Paging, page_of
 from engine.notifications.commands import NotificationCommands
-from engine.notifications.letters import values_of_delivery
+from engine.notifications.letters import tracking_link, values_of_delivery
 from engine.notifications.texts import Value, text_of
 from models.documents.document import Instant, Shape
 from models.documents.language import Language
@@ -147,7 +147,9 @@ async def preview_notification(services: ServicesOf, principal: Office, body: Pr
     language = body.language or tenant.settings.language
     if body.delivery_id is not None:
         delivery = await DeliveryRepository(services.database).get(principal.scope, body.delivery_id)
-        values |= values_of_delivery(delivery, services.settings.notifications.tracking_url)
+        url = services.settings.notifications.tracking_url
+        link = await tracking_link(services.database, principal.scope, url, delivery.id)
+        values |= values_of_delivery(delivery, link)
         language = body.language or delivery.customer.language or language
     text = text_of(body.template, language, body.channel, values | body.values, tenant.settings.time_zone)
     return PreviewView(language=language, subject=text.subject, text=text.text)

@@ -4,6 +4,7 @@ A message goes to a person at most once. A provider that did not answer may have
 provider is asked again, under the same key, if it honours keys; no other channel takes its place.
 """
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ _BEFORE_THE_END = frozenset(
         Template.DELIVERY_RESCHEDULED,
     }
 )
+_OFFERED_MIN = 60  # for how long an offer is told of that names no end
 _TO_WHO_HAS_IT = frozenset({Template.DRIVER_ASSIGNED, Template.DRIVER_CHANGED})
 
 
@@ -68,10 +70,13 @@ def stuck_channel(notification: Notification) -> Channel | None:
     return next(unclear, None)
 
 
-def is_overtaken(notification: Notification, delivery: Delivery) -> bool:
+def is_overtaken(notification: Notification, delivery: Delivery, moment: datetime.datetime) -> bool:
     """Tell whether a message is of no use any more, because it waited and the delivery has moved on."""
     if notification.template in _BEFORE_THE_END:
         return delivery.status in CLOSED
     if notification.template in _TO_WHO_HAS_IT:
         return delivery.driver != notification.driver
-    return notification.template is Template.DRIVER_OFFER and delivery.driver is not None
+    if notification.template is Template.DRIVER_OFFER:
+        left = datetime.timedelta(minutes=notification.minutes or _OFFERED_MIN)
+        return delivery.driver is not None or moment > notification.created_at + left
+    return False

@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from engine.notifications.addresses import addresses_of_customer, addresses_of_driver
-from engine.notifications.occasions import ALERT, Occasion, occasions_of
+from engine.notifications.occasions import ALERT, KINDS, Occasion, occasions_of
 from engine.settings import Settings
 from models.documents.delivery import Delivery
 from models.documents.document import now
@@ -66,7 +66,7 @@ class NotificationFollower:
         """Store what follows from some events."""
         by_tenant: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
-            if event.type == ALERT or event.type.startswith("delivery."):
+            if event.type == ALERT or event.type.startswith(KINDS):
                 by_tenant[event.tenant].append(event)
         for tenant, some in by_tenant.items():
             scope = Scope(tenant, _ENGINE)

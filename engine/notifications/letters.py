@@ -8,6 +8,7 @@ from engine.notifications.addresses import addresses_of_customer, addresses_of_d
 from engine.notifications.choice import is_overtaken
 from engine.notifications.texts import LANGUAGES, Text, Value, text_of
 from models.documents.delivery import Delivery
+from models.documents.document import now
 from models.documents.language import Language
 from models.documents.notification import Channel, Notification, Template
 from models.documents.tenant import Tenant
@@ -18,9 +19,10 @@ from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository
 from models.store.scope import Scope
+from models.store.tracking_links import TrackingLinkRepository
 from models.store.users import UserRepository
 
-__all__ = ["Letter", "Letters", "language_named", "values_of_delivery"]
+__all__ = ["Letter", "Letters", "language_named", "tracking_link", "values_of_delivery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Letters:
     """Looks up what letters are made of."""
 
     def __init__(self, database: Database, partitions: int, tracking_url: str | None) -> None:
+        self._database = database
         self._accounts = AccountRepository(database)
         self._deliveries = DeliveryRepository(database)
         self._drivers = DriverRepository(database, partitions)
@@ -80,10 +83,11 @@ class Letters:
 
     async def _about_delivery(self, scope: Scope, notification: Notification, bare: Letter) -> Letter:
         delivery = await self._deliveries.get(scope, notification.delivery or "")
-        values = {**bare.values, **values_of_delivery(delivery, self._tracking_url)}
+        link = await tracking_link(self._database, scope, self._tracking_url, delivery.id)
+        values = {**bare.values, **values_of_delivery(delivery, link)}
         if notification.minutes is not None:
             values["minutes"] = notification.minutes
-        letter = replace(bare, values=values, overtaken=is_overtaken(notification, delivery))
+        letter = replace(bare, values=values, overtaken=is_overtaken(notification, delivery, now()))
         if notification.driver is None:
             chosen = notification.language or delivery.customer.language or bare.language
             return replace(letter, addresses=addresses_of_customer(delivery), language=chosen)
@@ -102,15 +106,22 @@ class Letters:
         return replace(bare, addresses={"email": user.email}, values={**bare.values, **values})
 
 
-def values_of_delivery(delivery: Delivery, tracking_url: str | None) -> dict[str, Value]:
-    """Return what can be said of a delivery."""
+async def tracking_link(database: Database, scope: Scope, tracking_url: str | None, delivery: str) -> str | None:
+    """Return the address at which a customer follows a delivery, if the settings name a page for it."""
+    if tracking_url is None:
+        return None
+    return tracking_url.replace("{token}", await TrackingLinkRepository(database).token_of(scope, delivery))
+
+
+def values_of_delivery(delivery: Delivery, link: str | None) -> dict[str, Value]:
+    """Return what can be said of a delivery, and where its customer follows it."""
     values: dict[str, Value] = {"reference": delivery.reference or delivery.id}
     if delivery.customer.name is not None:
         values["name"] = delivery.customer.name
     if delivery.time_window is not None:
         values |= {"windowStart": delivery.time_window.start, "windowEnd": delivery.time_window.end}
-    if tracking_url is not None:
-        values["link"] = tracking_url.replace("{delivery}", delivery.id)
+    if link is not None:
+        values["link"] = link
     return values
 
 

@@ -7,10 +7,13 @@ from typing import Any
 from models.documents.event import Event
 from models.documents.notification import Template
 
-__all__ = ["ALERT", "Occasion", "occasions_of"]
+__all__ = ["ALERT", "KINDS", "Occasion", "occasions_of"]
 
 ALERT = "task.failed"
 """The event that admins are alerted by."""
+
+KINDS = ("delivery.", "offer.")
+"""What the types of events begin with that may concern customers and drivers."""
 
 _CUSTOMER: Mapping[str, Template] = {
     "delivery.created": Template.DELIVERY_CREATED,
@@ -25,8 +28,8 @@ _DRIVER: Mapping[str, tuple[str, Template]] = {
     "delivery.assigned": ("driverId", Template.DRIVER_ASSIGNED),
     "delivery.unassigned": ("previousDriverId", Template.DRIVER_UNASSIGNED),
     "delivery.cancelled": ("driverId", Template.DRIVER_UNASSIGNED),
-    "offer.made": ("driverId", Template.DRIVER_OFFER),
 }
+_OFFER = "offer.made"
 _WINDOW = "time_window"
 _OF_INTEREST = frozenset({"pickup", "dropoff", "time_window", "notes", "weight_kg", "volume_m3", "priority"})
 """What a driver has to know when it changes."""
@@ -48,6 +51,8 @@ def occasions_of(event: Event) -> Sequence[Occasion]:
     delivery = event.data.get("deliveryId")
     if not isinstance(delivery, str):
         return ()
+    if event.type == _OFFER:
+        return _of_offer(event, delivery)
     if event.type == "delivery.changed":
         return _of_change(event, delivery)
     found: list[Occasion] = []
@@ -61,6 +66,15 @@ def occasions_of(event: Event) -> Sequence[Occasion]:
     if event.type == "delivery.assigned" and isinstance(former := event.data.get("previousDriverId"), str):
         found.append(Occasion(Template.DRIVER_UNASSIGNED, delivery, former))
     return found
+
+
+def _of_offer(event: Event, delivery: str) -> list[Occasion]:
+    driver, until = event.data.get("driverId"), event.data.get("until")
+    if not isinstance(driver, str):
+        return []
+    left_ms = until - event.time.timestamp() * 1000 if isinstance(until, int | float) else None
+    minutes = None if left_ms is None else max(1, round(left_ms / 60_000))
+    return [Occasion(Template.DRIVER_OFFER, delivery, driver, minutes)]
 
 
 def _of_change(event: Event, delivery: str) -> list[Occasion]:

@@ -39,7 +39,7 @@ ERASURE = "erasure"
 _BATCH = 100
 _NAMED = 10  # open deliveries that a refusal names
 _WITHIN_S = 3600.0
-_REACHED_BY = ("phone", "email", "push", "external_id")  # what a driver is called and reached by, beside the name
+_REACHED_BY = ("phone", "email", "push_token", "external_id")  # what a driver is called and reached by, beside the name
 
 
 class PrivacyCommands:

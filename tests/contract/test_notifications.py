@@ -109,12 +109,13 @@ async def settled(admin, state, **wanted):
 
 async def test_a_customer_is_told_once_in_the_language_of_choice(api, database, gateway):
     admin = await an_office(api)
-    async with telling(database, sms=sms_of(gateway), tracking_url="https://t.test/{delivery}"):
+    async with telling(database, sms=sms_of(gateway), tracking_url="https://t.test/{token}"):
         delivery = await a_delivery(admin, CUSTOMER | {"language": "de"})
         one = await settled(admin, "sent")
     [message] = gateway.received
     assert (message["to"], message["key"]) == ("+351912345678", one["id"])
-    assert message["text"] == f"Test hat Ihre Bestellung A-17 erhalten. https://t.test/{delivery['id']}"
+    link = await admin.make(f"tracking/{delivery['id']}/link", {})
+    assert message["text"] == f"Test hat Ihre Bestellung A-17 erhalten. https://t.test/{link['token']}"
     assert (one["channel"], one["deliveryId"], one["tries"][0]["outcome"]) == ("sms", delivery["id"], "sent")
 
 
@@ -203,10 +204,12 @@ async def test_while_the_circuit_is_open_the_next_channels_take_over_at_once(api
             email=EmailSettings(url=SecretStr(mails.url), failures=1),
             push=PushSettings(url=SecretStr(gateway.url("/push"))),
         ):
-            for _ in range(2):
+            for count in (1, 2):
                 await a_delivery(admin, customer={}, driverId=driver["id"])
-            await eventually(lambda: len(gateway.sent) == 2, within_s=10)
+                await eventually(lambda count=count: len(gateway.sent) == count, within_s=10)
             both = await eventually(lambda: _both_sent(admin))
+            health = (await admin.ask("GET", "health/detailed")).json()["parts"]["providers"]
+    assert (health["status"], health["circuits"]["sms"], health["circuits"]["push"]) == ("degraded", "open", "closed")
     assert {one["channel"] for one in both} == {"push"}
     assert [message["path"] for message in gateway.received].count("/sms") == 1
 

@@ -1,5 +1,7 @@
 """Over which channels a message may go: a property over all histories of tries."""
 
+import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,4 +73,13 @@ def test_why_nothing_is_sent_is_said(addresses, idempotent, why):
 def test_a_message_that_says_nothing_any_more_is_overtaken(template, status, driver, expected):
     dropoff = Place(latitude=41, longitude=-8)
     delivery = Delivery(id="dlv_1", tenant="ten_1", dropoff=dropoff, status=status, driver=driver)
-    assert is_overtaken(a_notification(template=template, driver="drv_1"), delivery) is expected
+    assert is_overtaken(a_notification(template=template, driver="drv_1"), delivery, now()) is expected
+
+
+def test_an_offer_that_has_run_out_is_overtaken():
+    dropoff = Place(latitude=41, longitude=-8)
+    delivery = Delivery(id="dlv_1", tenant="ten_1", dropoff=dropoff)
+    offer = a_notification(template=Template.DRIVER_OFFER, driver="drv_1", minutes=2)
+    later = offer.created_at + datetime.timedelta(minutes=3)
+    assert not is_overtaken(offer, delivery, offer.created_at)
+    assert is_overtaken(offer, delivery, later)

@@ -73,3 +73,18 @@ def test_minutes_are_whole_and_never_none():
         data={"deliveryId": "dlv_1", "minutes": 0.2},
     )
     assert occasions_of(event) == [Occasion(Template.DELIVERY_ARRIVING_SOON, "dlv_1", minutes=1)]
+
+
+def test_an_offer_says_how_long_it_stands():
+    moment = now()
+    until = int(moment.timestamp() * 1000) + 150_000
+    event = Event(
+        id="evt_1",
+        tenant="ten_1",
+        time=moment,
+        type="offer.made",
+        aggregate="rnd_1",
+        sequence=1,
+        data={"deliveryId": "dlv_1", "driverId": "drv_1", "until": until},
+    )
+    assert occasions_of(event) == [Occasion(Template.DRIVER_OFFER, "dlv_1", "drv_1", minutes=2)]
