@@ -7,6 +7,8 @@ import uuid
 import pytest
 import pytest_asyncio
 
+from engine.notifications.texts import text_of
+from models.documents.notification import Template
 from models.store.personal import opened
 from tests.rest import PASSWORD, Caller, client_of, running_api
 
@@ -77,6 +79,19 @@ async def test_the_invited_choose_their_name_and_password(nobody, database):
     assert (profile["email"], profile["name"]) == (email, "Rui")
     assert (await login(nobody, email, CHOSEN)).status_code == 200
     assert (await admin.ask("GET", "users/invitations")).json()["items"] == []
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es", "zh"])
+async def test_the_mails_can_be_written_in_the_companys_language(nobody, database, language):
+    admin, tenant, email = await a_company(nobody)
+    await admin.ask("PATCH", "tenant", json={"settings": {"language": language}})
+    await admin.make("users/invitations", {"email": an_address(), "role": "planner"})
+    await forgot(nobody, email)
+    for mail in await mails(database, tenant):
+        assert mail["language"] == language
+        written = text_of(Template(mail["template"]), mail["language"], "email", mail["values"], "UTC")
+        assert mail["values"]["link"] in written.text
+        assert "Blue Vans" in written.text
 
 
 async def test_an_invitation_is_good_once(nobody):
