@@ -115,11 +115,12 @@ async def import_deliveries(
 
     if dry_run:
         plan = await imports.plan(principal.scope, await checked(), options)
-        return Response(_planned(plan).model_dump_json(by_alias=True), 200, media_type="application/json")
+        return Response(await asyncio.to_thread(_planned, plan), 200, media_type="application/json")
 
     async def run() -> ImportReport:
         key = None if idempotency_key is None else _digest(principal, idempotency_key)
-        return _report(await imports.run(principal.scope, await checked(), options, key))
+        record = await imports.run(principal.scope, await checked(), options, key)
+        return await asyncio.to_thread(_report, record)
 
     return await create_once(request, services.database, principal, idempotency_key, run)
 
@@ -193,7 +194,7 @@ async def _candidates(services: Services, principal: Principal, rows: Sequence[R
     named = {one.driver_id for _, one in checked if isinstance(one, NewDelivery) and one.driver_id is not None}
     found = await services.registry.resolve(principal.tenant, sorted(named))
     drivers = {name: driver.id for name, driver in found.items()}
-    return [_candidate(row, one, drivers) for row, one in checked]
+    return await asyncio.to_thread(lambda: [_candidate(row, one, drivers) for row, one in checked])
 
 
 def _checked(row: RawRow) -> NewDelivery | tuple[FieldFault, ...]:
@@ -209,7 +210,8 @@ def _candidate(row: RawRow, checked: NewDelivery | tuple[FieldFault, ...], drive
     if isinstance(checked, tuple):
         return Candidate(row.row, faults=checked)
     says = {name: getattr(checked, name) for name in DeliveryFields.model_fields}
-    changes = tuple(name for name in says if name in {_NAMES[said] for said in row.said})
+    said = {_NAMES[name] for name in row.said}
+    changes = tuple(name for name in says if name in said)
     if checked.driver_id is not None and checked.driver_id not in drivers:
         absent = FieldFault(field="driverId", detail=f"there is no driver {checked.driver_id}")
         return Candidate(row.row, faults=(absent,))
@@ -249,8 +251,9 @@ def _record(delivery: Delivery) -> dict[str, Any]:
     return fields | ({} if driver is None else {"driverId": driver})
 
 
-def _planned(plan: Plan) -> ImportReport:
-    return ImportReport(id=None, state="checked", rows=plan.rows, **_counts(plan.rows))
+def _planned(plan: Plan) -> str:
+    report = ImportReport(id=None, state="checked", rows=plan.rows, **_counts(plan.rows))
+    return report.model_dump_json(by_alias=True)
 
 
 def _report(record: Import) -> ImportReport:

@@ -4,6 +4,7 @@ A part holds what its rows were checked to be, so whoever finds an import that s
 in the transaction that stores its deliveries: what is there is to be done, and what is done can't be done again.
 """
 
+import asyncio
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,12 +53,14 @@ class ImportRepository:
         Conflict
             If it has begun before.
         """
-        documents = [
-            await sealed(self._database.vault, _PARTS, record.tenant, fields) for fields in _parts(record, parts)
-        ]
+        fields = await asyncio.to_thread(record.stored)
+        fields |= {"expiresAt": record.created_at + _KEPT}
+        documents = []
+        for part in await asyncio.to_thread(_parts, record, parts):
+            documents.append(await sealed(self._database.vault, _PARTS, record.tenant, part))
+            await asyncio.sleep(0)  # sealing waits for nobody, and others do
 
         async def insert(session: Session) -> None:
-            fields = record.stored() | {"expiresAt": record.created_at + _KEPT}
             await self._database.imports.insert_one(fields, session=session)
             if documents:
                 await self._database.import_parts.insert_many(documents, session=session)
