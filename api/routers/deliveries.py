@@ -31,6 +31,7 @@ from models.documents.delivery import (
     TimeWindow,
 )
 from models.documents.document import Instant, Line, Shape, now
+from models.documents.vehicle import Skills
 from models.errors import NotAllowed, NotFound
 from models.ids import new_id
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
@@ -71,6 +72,10 @@ class DeliveryFields(Shape):
     customer: Customer = Customer()
     weight_kg: float | None = Field(None, ge=0, le=100_000)
     volume_m3: float | None = Field(None, ge=0, le=1_000)
+    pieces: int | None = Field(None, ge=0, le=100_000)
+    """How many parcels it is."""
+    skills: Skills = ()
+    """What the vehicle has to be able to do, such as `cold`."""
     priority: Priority = "normal"
     time_window: TimeWindow | None = None
     service_time_s: int = Field(0, ge=0, le=86_400)
@@ -110,6 +115,8 @@ class DeliveryView(Shape):
     customer: Customer
     weight_kg: float | None
     volume_m3: float | None
+    pieces: int | None
+    skills: tuple[str, ...]
     priority: Priority
     time_window: TimeWindow | None
     service_time_s: int

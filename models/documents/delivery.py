@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 from models.documents.document import Document, Instant, Latitude, Line, Longitude, Shape, now
 from models.documents.language import Language
 from models.documents.user import Email
+from models.documents.vehicle import Skills
 
 __all__ = [
     "CLOSED",
@@ -179,6 +180,10 @@ class Delivery(Document):
     customer: Customer = Customer()
     weight_kg: float | None = Field(None, ge=0, le=100_000)
     volume_m3: float | None = Field(None, ge=0, le=1_000)
+    pieces: int | None = Field(None, ge=0, le=100_000)
+    """How many parcels it is."""
+    skills: Skills = ()
+    """What the vehicle has to be able to do."""
     priority: Priority = "normal"
     time_window: TimeWindow | None = None
     service_time_s: int = Field(0, ge=0, le=86_400)

@@ -7,19 +7,23 @@ from pydantic import AfterValidator, Field
 from models.documents.clock import DayWindow
 from models.documents.document import Document, Flag, Instant, Line, Shape, now
 
-__all__ = ["Break", "Capacity", "Cost", "Skill", "Vehicle", "VehicleProfile", "VehicleShape"]
+__all__ = ["Break", "Capacity", "Cost", "Skill", "Skills", "Vehicle", "VehicleProfile", "VehicleShape"]
 
 VehicleProfile = Literal["car", "van", "truck", "bike"]
 """Which roads it may take, and how fast."""
 
 Skill = Annotated[
-    str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x1f,;]+$", examples=["cold"]), AfterValidator(str.lower)
+    str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x1f,;|]+$", examples=["cold"]), AfterValidator(str.lower)
 ]
 """What a delivery may ask for and a vehicle may offer, such as `cold` or `tail-lift`; in lower case."""
 
 
 def _distinct(skills: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(skills))
+
+
+Skills = Annotated[tuple[Skill, ...], AfterValidator(_distinct), Field(max_length=50)]
+"""Each once, in the order given."""
 
 
 class Capacity(Shape):
@@ -65,7 +69,7 @@ class VehicleShape(Shape):
     shift: DayWindow | None = None
     """When it may be out; none means at any time."""
     breaks: tuple[Break, ...] = Field((), max_length=10)
-    skills: Annotated[tuple[Skill, ...], AfterValidator(_distinct)] = Field((), max_length=50)
+    skills: Skills = ()
     """What it can do that others can't; a delivery's skills must be among them."""
     start_depot_id: str | None = None
     """Where its day begins; none means at its first stop."""

@@ -38,6 +38,8 @@ _said = {
     "customer": st.builds(Customer, name=st.none() | _lines.filter(lambda text: "\t" not in text)),
     "weight_kg": st.none() | st.floats(0, 100_000),
     "volume_m3": st.none() | st.floats(0, 1000),
+    "pieces": st.none() | st.integers(0, 1000),
+    "skills": st.lists(st.sampled_from(["cold", "tail-lift", "two people"]), unique=True).map(tuple),
     "priority": st.sampled_from(["low", "normal", "high", "urgent"]),
     "time_window": st.none() | _windows,
     "service_time_s": st.integers(0, 86_400),
