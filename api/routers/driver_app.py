@@ -13,14 +13,16 @@ from api.ingest.pings import accept
 from api.routers.deliveries import PLANNERS_ONLY, StatusMove
 from api.services import Services
 from engine.deliveries.lifecycle import ALLOWED, Move
-from engine.deliveries.round import end_of_day, round_of, stop_ahead
+from engine.deliveries.round import StopAhead, end_of_day, round_of
 from engine.deliveries.uploads import LateMove, MoveOutcome, Uploads
 from models.documents.delivery import Delivery, Position, Priority, Status, TimeWindow
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
+from models.documents.route import Route
 from models.errors import ForbiddenTransition, InvalidInput, NotAllowed, NotFound, OutriderError, TryLater
 from models.messages.fixes import Source
 from models.store.accounts import AccountRepository
 from models.store.deliveries import DeliveryRepository
+from models.store.routes import RouteRepository
 
 __all__ = ["router"]
 
@@ -56,6 +58,8 @@ class Round(Shape):
     """What a driver has to do today, in the order of doing it."""
 
     driver_id: str
+    route_id: str | None
+    """The planned route that the first stops are of, if there is one."""
     stops: Sequence[StopView]
 
 
@@ -151,9 +155,13 @@ async def get_round(
     lat: Annotated[Latitude | None, Query(description="Where the phone is, if it knows")] = None,
     lon: Annotated[Longitude | None, Query()] = None,
 ) -> Round:
-    """Return what the driver has to do today, in its order: by deadline, then priority, then what is nearest."""
+    """Return what the driver has to do today, in its order.
+
+    The stops of a dispatched route come as planned; the rest by deadline, then priority, then what is nearest.
+    """
     driver = _driver(principal)
-    return Round(driver_id=driver, stops=[_stop(one) for one in await _ordered(services, principal, driver, lat, lon)])
+    route, ordered = await _ordered(services, principal, driver, lat, lon)
+    return Round(driver_id=driver, route_id=route.id if route else None, stops=[_stop(one) for one in ordered])
 
 
 @router.get("/next")
@@ -165,7 +173,7 @@ async def get_next_stop(
 ) -> NextStop:
     """Return where the driver has to go next."""
     driver = _driver(principal)
-    ordered = await _ordered(services, principal, driver, lat, lon)
+    _, ordered = await _ordered(services, principal, driver, lat, lon)
     return NextStop(driver_id=driver, stop=_stop(ordered[0]) if ordered else None, remaining=len(ordered))
 
 
@@ -185,7 +193,7 @@ async def upload_batch(services: ServicesOf, principal: OnTheRoad, body: Upload)
 
 async def _ordered(
     services: Services, principal: Principal, driver: str, lat: float | None, lon: float | None
-) -> list[Delivery]:
+) -> tuple[Route | None, list[StopAhead]]:
     if (lat is None) != (lon is None):
         raise InvalidInput("lat and lon come together", [("lat" if lat is None else "lon", "missing")])
     settings = (await AccountRepository(services.database).tenant(principal.scope)).settings
@@ -194,7 +202,8 @@ async def _ordered(
         here: Position | None = Position(latitude=lat, longitude=lon)
     else:
         here = await _last_seen(services, principal.tenant, driver) if len(found) > 1 else None
-    return round_of(found, here, end_of_day(now(), settings.time_zone))
+    route = await RouteRepository(services.database).current(principal.scope, driver)
+    return route, round_of(found, here, end_of_day(now(), settings.time_zone), route.stops if route else ())
 
 
 async def _last_seen(services: Services, tenant: str, driver: str) -> Position | None:
@@ -211,8 +220,8 @@ def _driver(principal: Principal) -> str:
     return principal.driver
 
 
-def _stop(delivery: Delivery) -> StopView:
-    ahead = stop_ahead(delivery)
+def _stop(ahead: StopAhead) -> StopView:
+    delivery = ahead.delivery
     return StopView(
         delivery_id=delivery.id,
         version=delivery.version,

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.moments import At
-from api.routers.deliveries import visible_delivery
-from engine.deliveries.past import PastState, state_at, told_in_order
-from models.documents.delivery import Status
+from api.routers.deliveries import DeliveryView, view_of, visible_delivery
+from api.services import Services
+from engine.deliveries.past import PastState, delivery_at, state_at, told_in_order
+from models.documents.delivery import Delivery, Status
 from models.documents.document import Instant, Shape, now
 from models.documents.event import Event
 from models.errors import NotFound
+from models.store.audit import AuditRepository
 from models.store.deliveries import DeliveryRepository
 
 __all__ = ["router"]
@@ -59,6 +61,8 @@ class DeliveryHistory(Shape):
     """The instant that was asked for; now unless given."""
     state: StateThen
     """What the delivery was then."""
+    delivery: DeliveryView | None
+    """The whole delivery as it was then; none where the audit log does not know it, as after an erasure."""
     items: Sequence[PastEvent]
     """What had happened by then, in order."""
 
@@ -71,7 +75,7 @@ async def get_delivery_history(
 
     A change counts from when it happened, also where a phone told it late.
     """
-    await visible_delivery(services, principal, delivery_id)
+    present = await visible_delivery(services, principal, delivery_id)
     events = await DeliveryRepository(services.database).events(principal.scope, delivery_id)
     until = _END if at is None else _moment(at)
     state = state_at(events, until)
@@ -81,8 +85,17 @@ async def get_delivery_history(
         delivery_id=delivery_id,
         at=now() if at is None else until,
         state=_shown(state),
+        delivery=await _as_it_was(services, principal, present, events, until),
         items=[_event(event) for since, event in told_in_order(events) if since <= until],
     )
+
+
+async def _as_it_was(
+    services: Services, principal: Principal, present: Delivery, events: Sequence[Event], until: datetime.datetime
+) -> DeliveryView | None:
+    entries = await AuditRepository(services.database).of(principal.scope, present.id)
+    then = delivery_at(present, events, entries, until)
+    return None if then is None else view_of(then)
 
 
 def _moment(at_ms: int) -> datetime.datetime:

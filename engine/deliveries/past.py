@@ -1,4 +1,4 @@
-"""A delivery as it was at an instant of the past, from the events that its changes left.
+"""A delivery as it was at an instant of the past, from the events that its changes left and what the audit log says.
 
 Pure. A change counts from the time when it happened, which a phone out of reach may tell late; but never before the
 change that it was made upon, so that every state given here is one that was stored (its `updatedAt` is that time).
@@ -7,11 +7,15 @@ change that it was made upon, so that every state given here is one that was sto
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from models.documents.delivery import Status
+from pydantic import ValidationError
+
+from models.documents.audit import AuditEntry
+from models.documents.delivery import Delivery, Status
 from models.documents.event import Event
 
-__all__ = ["PastState", "state_at", "told_in_order"]
+__all__ = ["PastState", "delivery_at", "state_at", "told_in_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,50 @@ def state_at(events: Sequence[Event], at: datetime.datetime) -> PastState | None
                 by=event.actor,
             )
     return state
+
+
+def delivery_at(
+    present: Delivery, events: Sequence[Event], entries: Sequence[AuditEntry], at: datetime.datetime
+) -> Delivery | None:
+    """Return a delivery as it was, by taking back what was changed since; None where the audit log does not know it.
+
+    Parameters
+    ----------
+    present
+        The delivery now.
+    entries
+        What the audit log says of it, in any order.
+    """
+    if (state := state_at(events, at)) is None:
+        return None
+    since = [event for _, event in told_in_order(events) if _is_change(event) and event.sequence > state.version]
+    known = {entry.event: entry for entry in entries}
+    fields = present.stored()
+    for event in reversed(since):
+        if event.id not in known:
+            return None
+        for change in known[event.id].changes:
+            _put(fields, change.field.split("."), change.before)
+    moves = sum(1 for event in since if "previousStatus" in event.data)
+    fields |= {"version": state.version, "status": state.status, "driver": state.driver, "updatedAt": state.since}
+    fields["history"] = fields["history"][: len(present.history) - moves]
+    try:
+        return Delivery.restored(fields)
+    except ValidationError:  # what was personal in it has been erased
+        return None
+
+
+def _put(fields: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set a field of a stored document by its path; None unsets it, and what holds nothing any more."""
+    first, *rest = path
+    if rest:
+        inner = dict(fields.get(first) or {})
+        _put(inner, rest, value)
+        value = inner or None
+    if value is None:
+        fields.pop(first, None)
+    else:
+        fields[first] = value
 
 
 def _is_change(event: Event) -> bool:

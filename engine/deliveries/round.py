@@ -1,7 +1,7 @@
-"""What a driver has to do today, in the order of doing it, where no planned route says it.
+"""What a driver has to do today, in the order of doing it.
 
-Pure. Whom the driver stands before comes first, then what has to be there soonest, then what is more urgent, then what
-lies nearest.
+Pure. The stops of a planned route come as planned. What is not in it follows: whom the driver stands before first, then
+what has to be there soonest, then what is more urgent, then what lies nearest.
 """
 
 import datetime
@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Literal
 
 from models.documents.delivery import Delivery, Place, Position, Status
+from models.documents.route import Visit
 from models.geo import distance_m
 
 __all__ = ["StopAhead", "end_of_day", "round_of", "stop_ahead"]
@@ -23,8 +24,9 @@ _BEFORE_PICKUP = frozenset({Status.ASSIGNED, Status.ACCEPTED})
 
 @dataclass(frozen=True, slots=True)
 class StopAhead:
-    """Where the driver has to go next for a delivery."""
+    """Where the driver has to go for a delivery."""
 
+    delivery: Delivery
     kind: Literal["pickup", "dropoff"]
     place: Place
 
@@ -32,8 +34,8 @@ class StopAhead:
 def stop_ahead(delivery: Delivery) -> StopAhead:
     """Return the next stop of an open delivery."""
     if delivery.pickup is not None and delivery.status in _BEFORE_PICKUP:
-        return StopAhead("pickup", delivery.pickup)
-    return StopAhead("dropoff", delivery.dropoff)
+        return StopAhead(delivery, "pickup", delivery.pickup)
+    return StopAhead(delivery, "dropoff", delivery.dropoff)
 
 
 def end_of_day(at: datetime.datetime, zone: str) -> datetime.datetime:
@@ -42,8 +44,10 @@ def end_of_day(at: datetime.datetime, zone: str) -> datetime.datetime:
     return datetime.datetime.combine(local.date() + datetime.timedelta(days=1), datetime.time(), local.tzinfo)
 
 
-def round_of(deliveries: Sequence[Delivery], here: Position | None, until: datetime.datetime) -> list[Delivery]:
-    """Return a driver's open deliveries in the order of doing them.
+def round_of(
+    deliveries: Sequence[Delivery], here: Position | None, until: datetime.datetime, plan: Sequence[Visit] = ()
+) -> list[StopAhead]:
+    """Return a driver's stops in the order of making them: all of a plan, and the next one of what is in none.
 
     Parameters
     ----------
@@ -53,16 +57,36 @@ def round_of(deliveries: Sequence[Delivery], here: Position | None, until: datet
         Where the driver is; None leaves what is equally urgent in the order of making.
     until
         What may not be brought before then is left for another day.
+    plan
+        The stops of the driver's route, those that were made already included.
     """
-    today = [one for one in deliveries if one.time_window is None or one.time_window.start < until]
-    ordered: list[Delivery] = []
+    ordered = _planned(deliveries, plan)
+    known = {stop.delivery.id for stop in ordered}
+    here = (_position(ordered[-1].place) if ordered else None) or here
+    rest = [one for one in deliveries if one.id not in known]
+    today = [one for one in rest if one.time_window is None or one.time_window.start < until]
     for _, equals in groupby(sorted(today, key=lambda one: (*_urgency(one), one.id)), key=_urgency):
         waiting = list(equals)
         while waiting:
             nearest = min(waiting, key=lambda one: _away_m(here, one))  # the first made of those equally far
             waiting.remove(nearest)
-            ordered.append(nearest)
-            here = _position(stop_ahead(nearest).place) or here
+            ordered.append(stop_ahead(nearest))
+            here = _position(ordered[-1].place) or here
+    return ordered
+
+
+def _planned(deliveries: Sequence[Delivery], plan: Sequence[Visit]) -> list[StopAhead]:
+    """Return the stops of a plan that are still to be made."""
+    by_id = {one.id: one for one in deliveries}
+    ordered: list[StopAhead] = []
+    for visit in plan:
+        delivery = by_id.get(visit.delivery_id)
+        if delivery is None:
+            continue
+        if visit.kind == "dropoff":
+            ordered.append(StopAhead(delivery, "dropoff", delivery.dropoff))
+        elif delivery.pickup is not None and delivery.status in _BEFORE_PICKUP:
+            ordered.append(StopAhead(delivery, "pickup", delivery.pickup))
     return ordered
 
 

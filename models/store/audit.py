@@ -15,6 +15,8 @@ from models.store.scope import Scope
 
 __all__ = ["AuditFilter", "AuditRepository"]
 
+_MOST_OF_ONE = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
@@ -45,6 +47,12 @@ class AuditRepository:
         if between := {sign: moment for sign, moment in bounds.items() if moment is not None}:
             query["at"] = between
         return await read_page(self._audit, AuditEntry, query, page, newest_first=True, opened=self._opened)
+
+    async def of(self, scope: Scope, entity: str) -> list[AuditEntry]:
+        """Return what was done to one thing, oldest first."""
+        query = {"tenant": scope.tenant, "entity": entity}
+        found = await self._audit.find(query).sort("_id", 1).to_list(_MOST_OF_ONE)
+        return [AuditEntry.restored(await self._opened(fields)) for fields in found]
 
     async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
         return await opened(self._vault, "audit", fields["tenant"], fields)

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from engine.deliveries.commands import DeliveryCommands, Order
 from engine.deliveries.lifecycle import ALLOWED, Edit, Move
-from engine.deliveries.past import state_at
-from models.documents.delivery import Delivery, Place
+from engine.deliveries.past import delivery_at, state_at
+from models.documents.delivery import Customer, Delivery, Place, TimeWindow
 from models.documents.document import now
 from models.documents.tenant import Tenant
 from models.errors import OutriderError
 from models.ids import new_id
+from models.store.audit import AuditRepository
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.motion import MotionRepository
@@ -23,8 +24,16 @@ from models.store.scope import Scope
 from tests.rest import Caller, client_of, running_api
 
 PLACE = Place(latitude=41.15, longitude=-8.61)
+HOUR = datetime.timedelta(hours=1)
 MILLISECOND = datetime.timedelta(milliseconds=1)
 MOVES = sorted({wanted for following in ALLOWED.values() for wanted in following} - {"assigned"})
+
+EDITS = [
+    {"notes": "ring", "pickup": PLACE, "customer": Customer(name="Rui", phone="+351 912 345 678")},
+    {"notes": None, "dropoff": Place(address="Rua 1"), "weight_kg": 2.5},
+    {"customer": Customer(), "pickup": None, "time_window": TimeWindow(start=now(), end=now() + HOUR)},
+    {"time_window": None, "dropoff": Place(address="Rua 2", latitude=41.2, longitude=-8.5), "priority": "urgent"},
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -66,18 +75,19 @@ async def test_what_the_events_say_of_an_instant_is_what_was_stored(running, ste
             if what == "assign":
                 await commands.assign(scope, identifier, drivers[turn % 2].id, None)
             elif what == "edit":
-                await commands.edit(scope, identifier, Edit({"notes": wanted}, at), None)
+                await commands.edit(scope, identifier, Edit(EDITS[turn % len(EDITS)], at), None)
             else:
                 await commands.move(scope, identifier, Move(wanted, at, "usr_1"), None)
         except OutriderError:
             continue  # the lifecycle forbids it
         stored.append(await deliveries.get(scope, identifier))
     events = await deliveries.events(scope, identifier)
+    entries, present = await AuditRepository(database).of(scope, identifier), await deliveries.get(scope, identifier)
     for instant in {one.updated_at + shift for one in stored for shift in (-MILLISECOND, 0 * MILLISECOND)}:
         then = [one for one in stored if one.updated_at <= instant]
-        found = state_at(events, instant)
+        found, whole = state_at(events, instant), delivery_at(present, events, entries, instant)
         if not then:
-            assert found is None
+            assert found is whole is None
             continue
         last = then[-1]
         assert found is not None
@@ -87,6 +97,7 @@ async def test_what_the_events_say_of_an_instant_is_what_was_stored(running, ste
             last.driver,
             last.updated_at,
         )
+        assert whole == last
 
 
 async def test_a_history_tells_all_changes_in_order_with_motion_where_it_happened(admin, running):
@@ -109,6 +120,19 @@ async def test_a_history_tells_all_changes_in_order_with_motion_where_it_happene
     then = await admin.ask("GET", f"deliveries/{delivery['id']}/history", params={"at": accepted["time"]})
     assert (then.json()["state"]["status"], then.json()["state"]["driverId"]) == ("accepted", driver["id"])
     assert [event["id"] for event in then.json()["items"]] == [event["id"] for event in told["items"][:3]]
+
+
+async def test_an_old_version_comes_back_whole_and_not_after_an_erasure(admin, running):
+    made = await admin.make("deliveries", {"dropoff": {"address": "Rua 1"}, "customer": {"name": "Rui"}})
+    path = f"deliveries/{made['id']}"
+    changed = (await admin.ask("PUT", path, json={"dropoff": {"address": "Rua 2"}, "weightKg": 3})).json()
+    at = {"at": made["updatedAt"]}
+    then = (await admin.ask("GET", f"{path}/history", params=at)).json()["delivery"]
+    assert (then["dropoff"]["address"], then["customer"]["name"], then["weightKg"]) == ("Rua 1", "Rui", None)
+    assert (await admin.ask("GET", f"{path}/history")).json()["delivery"] == changed
+    await running[1].database.shared.audit.delete_many({"entity": made["id"]})
+    unknown = (await admin.ask("GET", f"{path}/history", params=at)).json()
+    assert (unknown["delivery"], unknown["state"]["version"]) == (None, 1)
 
 
 async def test_there_is_nothing_before_it_was_made(admin):

@@ -78,6 +78,23 @@ async def test_the_round_of_today_and_its_next_stop(admin, phone):
     assert (await caller.ask("GET", "driver-app/route", params={"lat": 41.15})).status_code == 422
 
 
+async def test_a_dispatched_route_comes_as_planned_and_the_rest_after_it(admin, phone):
+    caller, driver = phone
+    near, far, pending = [
+        await admin.make("deliveries", {"dropoff": {"latitude": 41.15 + north, "longitude": -8.61}})
+        for north in (0.01, 0.3, 0.2)
+    ]
+    extra = await assigned(admin, driver, priority="urgent")
+    stops = [{"deliveryId": one["id"]} for one in (far, near)]
+    route = await admin.make("routes", {"stops": stops, "driverId": driver})
+    sent = await admin.ask("POST", f"routes/{route['id']}/dispatch")
+    assert sent.status_code == 200, sent.text
+    found = (await caller.ask("GET", "driver-app/route", params={"lat": 41.15, "lon": -8.61})).json()
+    assert found["routeId"] == route["id"]
+    assert [stop["deliveryId"] for stop in found["stops"]] == [far["id"], near["id"], extra["id"]]
+    assert pending["id"] not in str(found)
+
+
 async def test_a_day_in_a_dead_zone_comes_in_order_and_at_its_own_times(admin, phone, running):
     caller, driver = phone
     delivery = await assigned(admin, driver)

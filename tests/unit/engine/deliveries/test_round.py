@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.deliveries.round import end_of_day, round_of, stop_ahead
 from models.documents.delivery import Delivery, Place, Position, Status, TimeWindow
+from models.documents.route import Visit
 
 NOW = datetime.datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 EVENING = end_of_day(NOW, "UTC")
@@ -28,7 +29,7 @@ def a_delivery(number, *, north=0.0, by=None, status=Status.ACCEPTED, **fields):
 
 
 def ordered(*deliveries, here=HERE):
-    return [one.id[-1] for one in round_of(deliveries, here, EVENING)]
+    return [stop.delivery.id[-1] for stop in round_of(deliveries, here, EVENING)]
 
 
 def test_a_deadline_goes_before_priority_and_priority_before_distance():
@@ -67,6 +68,19 @@ def test_a_day_ends_by_the_clocks_of_the_company():
     assert end_of_day(summer_begins, "Europe/Lisbon") == datetime.datetime(2026, 3, 29, 23, 0, tzinfo=UTC)
 
 
+def test_a_plan_goes_before_the_rule_and_made_stops_are_left_out():
+    pickup = Place(latitude=41.3, longitude=-8.61)
+    waiting, on_board = a_delivery(1, pickup=pickup), a_delivery(2, pickup=pickup, status=Status.IN_TRANSIT)
+    urgent = a_delivery(3, by=1, priority="urgent")
+    kinds = (("2", "pickup"), ("1", "pickup"), ("2", "dropoff"), ("9", "dropoff"), ("1", "dropoff"))
+    plan = [Visit(delivery_id=f"dlv_{number}", kind=kind) for number, kind in kinds]
+    found = round_of([waiting, on_board, urgent], HERE, EVENING, plan)
+    assert [(stop.delivery.id[-1], stop.kind) for stop in found] == [
+        *(("1", "pickup"), ("2", "dropoff"), ("1", "dropoff")),
+        ("3", "dropoff"),
+    ]
+
+
 jobs = st.lists(
     st.tuples(st.floats(-1, 1), st.sampled_from([None, 1, 2, 40]), st.sampled_from(["low", "urgent"]), st.booleans()),
     max_size=8,
@@ -79,7 +93,7 @@ def test_what_is_for_today_comes_once_and_by_deadline(jobs, knows):
         a_delivery(place, north=north, by=by, priority=priority, status=Status.ARRIVED if there else Status.ASSIGNED)
         for place, (north, by, priority, there) in enumerate(jobs)
     ]
-    found = round_of(made, HERE if knows else None, EVENING)
+    found = [stop.delivery for stop in round_of(made, HERE if knows else None, EVENING)]
     assert {one.id for one in found} == {
         one.id for one in made if one.time_window is None or one.time_window.start < EVENING
     }
