@@ -47,8 +47,13 @@ class OfferCommands:
         self._drivers = DriverRepository(database, partitions)
         self._commands = DeliveryCommands(database, partitions)
 
-    async def start(self, scope: Scope, delivery: str, terms: OfferTerms) -> OfferRound:
+    async def start(self, scope: Scope, delivery: str, terms: OfferTerms, cause: str | None = None) -> OfferRound:
         """Begin to ask drivers about a pending delivery.
+
+        Parameters
+        ----------
+        cause
+            What makes it begin by itself, if something does; there is one round for a cause, however often it comes.
 
         Raises
         ------
@@ -67,8 +72,9 @@ class OfferCommands:
         await self._check_named(scope, terms)
         if await self._offers.asking(scope, delivery) is not None:
             raise Conflict("drivers are being asked about this delivery already")
+        identifier = new_id("rnd") if cause is None else f"rnd_{_digest(cause)}"
         begun = OfferRound(
-            id=new_id("rnd"), tenant=scope.tenant, version=0, delivery=delivery, terms=terms, by=scope.actor
+            id=identifier, tenant=scope.tenant, version=0, delivery=delivery, terms=terms, by=scope.actor
         )
         step = await self._continued(scope, Step(begun, ()))
         await self._offers.store(change_of(scope, None, step))
@@ -212,7 +218,11 @@ def _joined(first: Step, second: Step) -> Step:
 
 
 def _timer(offer: str) -> str:
-    return f"tsk_{hashlib.blake2b(f'{TIMEOUT}/{offer}'.encode(), digest_size=13).hexdigest()}"
+    return f"tsk_{_digest(f'{TIMEOUT}/{offer}')}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=13).hexdigest()
 
 
 def _event(scope: Scope, asked: OfferRound, told: OfferEvent, sequence: int) -> Event:
@@ -222,6 +232,7 @@ def _event(scope: Scope, asked: OfferRound, told: OfferEvent, sequence: int) -> 
     else:
         data |= {"offerId": offer.id, "driverId": offer.driver, "awayM": offer.away_m}
         data["until"] = int(offer.until.timestamp() * 1000)
+        data["minutes"] = round(asked.terms.time_limit_s / 60, 1)
     return Event(
         id=new_id("evt"),
         tenant=scope.tenant,

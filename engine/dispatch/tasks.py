@@ -28,7 +28,7 @@ def offer_kinds(database: Database, partitions: int, live: LiveDrivers) -> dict[
 
     async def begin(task: Task) -> None:
         try:
-            await commands.start(Scope(task.tenant, _ACTOR), task.payload["delivery"], OfferTerms())
+            await commands.start(Scope(task.tenant, _ACTOR), task.payload["delivery"], OfferTerms(), task.id)
         except VersionConflict:
             raise
         except (NotFound, Conflict):

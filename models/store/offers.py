@@ -56,7 +56,7 @@ class OfferRepository:
         Raises
         ------
         Conflict
-            If the round is new, and the delivery's drivers are being asked already.
+            If the round is new, and drivers are being asked about the delivery already, or it has been before.
         VersionConflict
             If somebody was faster.
         """

@@ -15,7 +15,7 @@ from engine.tasks.worker import TaskWorker
 from models.documents.document import now
 from models.documents.live import LiveDriver
 from models.documents.offer import OfferTerms
-from models.errors import StoreUnavailable
+from models.errors import Conflict, StoreUnavailable
 from models.store.offers import OfferRepository
 from models.store.scope import Scope
 from tests.rest import Caller, client_of, running_api
@@ -298,6 +298,18 @@ async def test_a_company_that_dispatches_by_offers_need_not_ask(admin, phones, r
     finally:
         await worker.stop()
         await feed.stop()
+
+
+async def test_what_begins_a_round_by_itself_begins_one(admin, phones, running, roads):
+    """A worker may die after the round began, and the next one do the task again."""
+    commands, delivery = OfferCommands(running[1].database, 4, roads), await a_delivery(admin)
+    scope = Scope((await admin.ask("GET", "auth/profile")).json()["tenantId"], "engine")
+    await commands.start(scope, delivery["id"], OfferTerms(max_drivers=1), "tsk_1")
+    [begun] = await rounds_of(admin, delivery)
+    await answer(phones[0][1], begun["offers"][0]["id"], "decline")
+    with pytest.raises(Conflict):
+        await commands.start(scope, delivery["id"], OfferTerms(), "tsk_1")
+    assert [one["state"] for one in await rounds_of(admin, delivery)] == ["exhausted"]
 
 
 async def test_two_who_start_at_once_make_one_round(admin, phones, running, roads):
