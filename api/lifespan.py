@@ -52,7 +52,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     engine = Engine(settings, database, redis, registry)
     await engine.start()
     stack.push_async_callback(engine.stop)
-    services = Services(settings, database, redis, Authenticator(settings, database), registry, appender, engine, None)  # type: ignore[arg-type]  # the hub needs the others; it follows in the next line
+    authenticator = Authenticator(settings, database, redis)
+    services = Services(settings, database, redis, authenticator, registry, appender, engine, None)  # type: ignore[arg-type]  # the hub needs the others; it follows in the next line
     services.hub = Hub(services)
     stack.push_async_callback(services.geocoding.close)
     supervisor = Supervisor("api")

@@ -74,7 +74,7 @@ async def running_api(stores: Stores, prefix: str, **fields: Any) -> AsyncIterat
         settings,
         database,
         redis,
-        Authenticator(settings, database),
+        Authenticator(settings, database, redis),
         registry,
         appender,
         engine,

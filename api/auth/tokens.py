@@ -1,8 +1,8 @@
 """Access tokens and API keys: who sends them.
 
-An access token is a JWT (RFC 7519) signed with HS256; its user is looked at again every ten seconds, so that a new
-role, a new password or a deletion counts soon. An API key is `ork_<id>_<secret>`, a refresh token `orr_<id>_<secret>`;
-MongoDB holds their SHA-256.
+An access token is a JWT (RFC 7519) signed with HS256. Its user is kept in the process for as long as nobody has changed
+a user or a key (`api.auth.freshness`), so that a new role, a new password or a deletion counts at the next request. An
+API key is `ork_<id>_<secret>`, a refresh token `orr_<id>_<secret>`; MongoDB holds their SHA-256.
 """
 
 import asyncio
@@ -12,16 +12,20 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import jwt
 import structlog
 from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
 
+from api.auth.freshness import Freshness
 from api.auth.principal import Principal
 from api.auth.signing import SigningKeys
 from engine.settings import Settings
+from engine.telemetry.metrics import IDENTITY_READS
 from models.documents.document import now
 from models.documents.key import ApiKey, KeyKind, KeyScope
 from models.documents.user import User
@@ -46,10 +50,12 @@ _PREFIXES = {"key": "ork", "sgn": "orr", "inv": "ori", "pwr": "orp"}
 """Prefix of an id → prefix of the tokens that name it, so that nobody hands the wrong one on."""
 _LOOK_WITHIN_S = 0.4  # a MongoDB that hangs must not hold up whoever needs only live state
 _CHECK_WITHIN_S = 1.5
-_CACHE_S = 10.0  # a deleted key or user works at most this much longer
+_CACHE_S = 10.0  # if a process dies between a change and the count of it, others see the change after this long
 _CACHE_ENTRIES = 20_000
 _NOTE_EVERY = datetime.timedelta(minutes=1)
 _REFUSED = "the token is not valid"
+_KEPT, _READ = IDENTITY_READS.labels("process"), IDENTITY_READS.labels("store")
+_T = TypeVar("_T")
 
 
 def new_key(
@@ -97,17 +103,32 @@ def read_token(prefix: str, token: str) -> tuple[str, str]:
     return f"{prefix}_{match[2]}", _digest(token)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[_T]):
+    """Something that was read, and when it is good no more."""
+
+    value: _T
+    until: float
+    """Monotonic seconds."""
+    count: int | None
+    """The count of changes before it was read."""
+
+    def is_good(self, count: int | None) -> bool:
+        return count is not None and count == self.count and time.monotonic() < self.until
+
+
 class Authenticator:
     """Turns tokens into principals, and users into tokens."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, redis: "Redis") -> None:
         self._signing = SigningKeys(settings.signing_secrets)
         self._ttl_s = settings.api.token_ttl_s
         self._keys = KeyRepository(database)
         self._accounts = AccountRepository(database)
         self._verified: dict[str, dict[str, Any]] = {}
-        self._known: dict[str, tuple[float, Principal]] = {}
-        self._users: dict[tuple[str, str], tuple[float, User]] = {}
+        self._freshness = Freshness(redis, settings.prefix)
+        self._known: dict[str, _Kept[Principal]] = {}
+        self._users: dict[tuple[str, str], _Kept[User]] = {}
 
     async def authenticate(self, token: str) -> Principal:
         """Return who sends `token`, an access token or an API key.
@@ -182,31 +203,35 @@ class Authenticator:
         return claims
 
     async def _user(self, tenant: str, identifier: str) -> User:
-        """Return the user of a token as it was some seconds ago; while MongoDB is away, as it was last seen."""
+        """Return the user of a token as it is now; while MongoDB is away, as it was last seen."""
         key = (tenant, identifier)
-        until, known = self._users.get(key, (0.0, None))
-        if known is not None and until > time.monotonic():
-            return known
+        kept, count = self._users.get(key), await self._freshness.count()
+        if kept is not None and kept.is_good(count):
+            _KEPT.inc()
+            return kept.value
+        _READ.inc()
         try:
-            async with asyncio.timeout(_LOOK_WITHIN_S if known is not None else None):
+            async with asyncio.timeout(_LOOK_WITHIN_S if kept is not None else None):
                 user = await self._accounts.user(Scope(tenant, identifier))
         except NotFound as fault:
             self._users.pop(key, None)
             raise NotAuthenticated(_REFUSED) from fault
         except (PyMongoError, TimeoutError) as fault:
-            if known is None:
+            if kept is None:
                 raise StoreUnavailable("users can't be looked up at the moment") from fault
-            user = known
+            user = kept.value
         if len(self._users) >= _CACHE_ENTRIES:
             self._users.clear()
-        self._users[key] = (time.monotonic() + _CACHE_S, user)
+        self._users[key] = _Kept(user, time.monotonic() + _CACHE_S, count)
         return user
 
     async def _by_key(self, token: str) -> Principal:
         identifier, digest = read_token("key", token)
-        until, principal = self._known.get(digest, (0.0, None))
-        if principal is not None and until > time.monotonic():
-            return principal
+        kept, count = self._known.get(digest), await self._freshness.count()
+        if kept is not None and kept.is_good(count):
+            _KEPT.inc()
+            return kept.value
+        _READ.inc()
         try:
             async with asyncio.timeout(_CHECK_WITHIN_S):
                 key = await self._keys.by_digest(identifier, digest)
@@ -222,7 +247,7 @@ class Authenticator:
         principal = Principal(key.tenant, key.id, key.kind, key.driver, frozenset(key.scopes))
         if len(self._known) >= _CACHE_ENTRIES:
             self._known.clear()
-        self._known[digest] = (time.monotonic() + min(life_s, _CACHE_S), principal)
+        self._known[digest] = _Kept(principal, time.monotonic() + min(life_s, _CACHE_S), count)
         return principal
 
     async def _note_use(self, key: ApiKey) -> None:
@@ -249,10 +274,11 @@ class Authenticator:
         is_same = (user.role, user.driver) == (principal.role, principal.driver)
         return is_same and (user.tokens_since is None or user.tokens_since <= since)
 
-    def forget(self, identifier: str) -> None:
-        """Drop a deleted key, or a user that changed, from this process's cache, so that it counts at once here."""
-        self._users = {key: known for key, known in self._users.items() if key[1] != identifier}
-        self._known = {digest: known for digest, known in self._known.items() if known[1].subject != identifier}
+    async def forget(self, identifier: str) -> None:
+        """Let a deleted key, or a user that changed, count at the next request of every process."""
+        self._users = {key: kept for key, kept in self._users.items() if key[1] != identifier}
+        self._known = {digest: kept for digest, kept in self._known.items() if kept.value.subject != identifier}
+        await self._freshness.raise_count()
 
 
 def _digest(token: str) -> str:

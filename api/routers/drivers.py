@@ -222,6 +222,7 @@ async def delete_driver(
     driver = await _visible(services, principal, driver_id)
     await _commands(services).delete(principal.scope, driver, seen_version(if_match, version))
     services.registry.forget(principal.tenant, driver)
+    await services.authenticator.forget(driver)  # its device keys
 
 
 @router.get("/{driver_id}/live", responses={200: {"model": LiveView}})

@@ -86,9 +86,9 @@ async def list_keys(services: ServicesOf, principal: Admin, page: Paging) -> dic
 
 @router.delete("/{key_id}", status_code=204)
 async def delete_key(services: ServicesOf, principal: Admin, key_id: str) -> None:
-    """Delete a key; other processes stop taking it within ten seconds."""
+    """Delete a key; the next request with it is refused, whichever process takes it."""
     await _commands(services).delete(principal.scope, key_id)
-    services.authenticator.forget(key_id)
+    await services.authenticator.forget(key_id)
 
 
 def _commands(services: Services) -> KeyCommands:

@@ -64,7 +64,7 @@ async def change_password(
     hashed = await services.passwords.hashed(body.new)
     await PasswordCommands(services.database).change(principal.scope, user, hashed)
     await services.throttle.clear_sign_ins(user.email)
-    services.authenticator.forget(user.id)
+    await services.authenticator.forget(user.id)
 
 
 @router.post("/forgot-password", status_code=202, response_class=Response)
@@ -83,7 +83,7 @@ async def reset_password(request: Request, services: ServicesOf, body: NewStart)
     commands = PasswordCommands(services.database)
     reset = await commands.open(*read_token("pwr", body.token))
     await commands.reset(reset, await services.passwords.hashed(body.password))
-    services.authenticator.forget(reset.user)
+    await services.authenticator.forget(reset.user)
 
 
 async def _offer(services: Services, user: User) -> None:

@@ -138,7 +138,7 @@ async def set_role(
     """Give a user another role; tokens that are out follow within seconds."""
     commands = _commands(services)
     changed = await commands.set_role(principal.scope, user_id, body.role, body.driver_id, body.version)
-    services.authenticator.forget(user_id)
+    await services.authenticator.forget(user_id)
     return _view(changed)
 
 
@@ -151,7 +151,7 @@ async def delete_user(
 ) -> None:
     """Delete a user, who is signed out everywhere; the company keeps at least one admin."""
     await _commands(services).delete(principal.scope, user_id, version)
-    services.authenticator.forget(user_id)
+    await services.authenticator.forget(user_id)
 
 
 def _commands(services: Services) -> UserCommands:

@@ -23,6 +23,7 @@ __all__ = [
     "FRAMES_SENT",
     "HISTORY_FIXES",
     "HISTORY_OLDEST",
+    "IDENTITY_READS",
     "LOG_LAG",
     "MESSAGES",
     "OUTBOX_RELAYED",
@@ -64,6 +65,9 @@ SUBSCRIBERS = Gauge("outrider_gateway_subscribers", "Open live subscriptions.", 
 FRAMES_SENT = Counter("outrider_gateway_frames", "Live frames sent.")
 MESSAGES = Counter(
     "outrider_notifications_messages", "Messages to people by channel and outcome.", ["channel", "outcome"]
+)
+IDENTITY_READS = Counter(
+    "outrider_api_identity_reads", "Users and keys of requests, by where they were found.", ["source"]
 )
 PROVIDER_CALLS = Counter("outrider_provider_calls", "Calls of outside services by outcome.", ["provider", "outcome"])
 PROVIDER_CIRCUIT = Gauge(
