@@ -12,13 +12,13 @@ from typing import Literal
 import structlog
 
 from engine.notifications.addresses import addresses_of_customer, addresses_of_driver
-from engine.notifications.occasions import ALERT, KINDS, Occasion, occasions_of
+from engine.notifications.occasions import KINDS, Alert, Occasion, alert_of, occasions_of
 from engine.settings import Settings
 from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.driver import Driver
 from models.documents.event import Event
-from models.documents.notification import Notification, Template
+from models.documents.notification import Notification
 from models.documents.notification_rules import NotificationRules
 from models.documents.task import Task
 from models.ids import derived_id
@@ -40,7 +40,7 @@ MESSAGE = "message"
 """Kind of the tasks."""
 
 ALERT_PAUSE = datetime.timedelta(minutes=15)
-"""Admins hear of one kind of task once in this time."""
+"""Admins hear of one kind of task, or one webhook, once in this time."""
 
 _ENGINE = "engine"
 _MOST_ADMINS = 20  # who are alerted at once
@@ -66,12 +66,12 @@ class NotificationFollower:
         """Store what follows from some events."""
         by_tenant: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
-            if event.type == ALERT or event.type.startswith(KINDS):
+            if alert_of(event) is not None or event.type.startswith(KINDS):
                 by_tenant[event.tenant].append(event)
         for tenant, some in by_tenant.items():
             scope = Scope(tenant, _ENGINE)
             made = await self._of_deliveries(scope, some)
-            made += await self._alerts(scope, [event for event in some if event.type == ALERT], session)
+            made += await self._alerts(scope, some, session)
             await self._notifications.put(made, session)
             await self._tasks.put([message_task(one) for one in made if one.state == "waiting"], session)
 
@@ -123,14 +123,16 @@ class NotificationFollower:
         made: list[Notification] = []
         told: dict[str, datetime.datetime] = {}
         for event in events:
-            kind, since = str(event.data.get("kind")), event.time - ALERT_PAUSE
-            if kind in told and told[kind] > since:
+            if (alert := alert_of(event)) is None:
                 continue
-            if await self._notifications.has_alert(scope, kind, since, session):
+            since = event.time - ALERT_PAUSE
+            if alert.about in told and told[alert.about] > since:
                 continue
-            told[kind] = event.time
+            if await self._notifications.has_alert(scope, alert.about, since, session):
+                continue
+            told[alert.about] = event.time
             admins = await self._users.page(scope, PageRequest(_MOST_ADMINS), "admin")
-            made += [self._ready(_alert(event, kind, admin.id)) for admin in admins.items]
+            made += [self._ready(_alert(event, alert, admin.id)) for admin in admins.items]
         return made
 
     def _ready(self, notification: Notification) -> Notification:
@@ -152,17 +154,17 @@ def message_task(notification: Notification) -> Task:
     )
 
 
-def _alert(event: Event, kind: str, admin: str) -> Notification:
+def _alert(event: Event, alert: Alert, admin: str) -> Notification:
     return Notification(
-        id=derived_id("ntf", event.time, event.id, Template.TASK_FAILED, admin),
+        id=derived_id("ntf", event.time, event.id, alert.template, admin),
         tenant=event.tenant,
-        template=Template.TASK_FAILED,
+        template=alert.template,
         audience="user",
         channels=("email",),
         urgent=True,
         event=event.id,
         user=admin,
-        about=kind,
+        about=alert.about,
         attempts=int(event.data.get("attempts", 1)),
         created_at=event.time,
     )

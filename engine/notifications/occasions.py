@@ -7,10 +7,13 @@ from typing import Any
 from models.documents.event import Event
 from models.documents.notification import Template
 
-__all__ = ["ALERT", "KINDS", "Occasion", "occasions_of"]
+__all__ = ["KINDS", "Alert", "Occasion", "alert_of", "occasions_of"]
 
-ALERT = "task.failed"
-"""The event that admins are alerted by."""
+_ALERTS: Mapping[str, tuple[Template, str]] = {
+    "task.failed": (Template.TASK_FAILED, "kind"),
+    "webhook.disabled": (Template.WEBHOOK_DISABLED, "url"),
+}
+"""Events that admins are alerted by: in which words, and the field that says what it is about."""
 
 KINDS = ("delivery.", "offer.")
 """What the types of events begin with that may concern customers and drivers."""
@@ -44,6 +47,22 @@ class Occasion:
     driver: str | None = None
     """The driver who is told; none is the customer."""
     minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Admins are to be told that something needs a look."""
+
+    template: Template
+    about: str
+
+
+def alert_of(event: Event) -> Alert | None:
+    """Return what admins are to be told of an event; what one of them did with a webhook they know."""
+    if event.type not in _ALERTS or event.data.get("whyDisabled") == "asked":
+        return None
+    template, field = _ALERTS[event.type]
+    return Alert(template, str(event.data.get(field)))
 
 
 def occasions_of(event: Event) -> Sequence[Occasion]:

@@ -61,6 +61,8 @@ class Template(StrEnum):
     """To a user who has lost the password."""
     TASK_FAILED = "task-failed"
     """To admins: something was given up."""
+    WEBHOOK_DISABLED = "webhook-disabled"
+    """To admins: a webhook is told nothing more."""
 
 
 class Try(Shape):
@@ -95,7 +97,7 @@ class Notification(Document):
     minutes: int | None = None
     """What the event said of the time that is left."""
     about: str | None = None
-    """What an alert is about: a kind of task."""
+    """What an alert is about: a kind of task, or the address of a webhook."""
     attempts: int | None = None
     """How often that was tried."""
     tries: tuple[Try, ...] = ()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import uuid
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -366,3 +367,20 @@ async def _is(ask, condition):
 
 async def _never(_):
     pass
+
+
+async def test_the_receiver_of_the_manual_takes_what_is_sent(admin, httpserver, capsys):
+    page = (Path(__file__).parents[2] / "docs/how-to/receive-webhooks.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    manual = {}
+    exec(compile(code, "receive-webhooks.md", "exec"), manual)  # noqa: S102 - the page that people copy from
+    httpserver.expect_request("/hook").respond_with_data("")
+    webhook = await a_webhook(admin, httpserver)
+    await admin.ask("POST", f"webhooks/{webhook['id']}/test")
+    [request] = told(httpserver)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert manual["receive"](webhook["secret"], headers, request.get_data()) == 204
+    assert "webhook.ping" in capsys.readouterr().out
+    assert manual["receive"](webhook["secret"], headers, request.get_data()) == 204
+    assert "webhook.ping" not in capsys.readouterr().out
+    assert manual["receive"](webhook["secret"], headers, request.get_data() + b" ") == 401

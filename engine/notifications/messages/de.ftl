@@ -120,3 +120,7 @@ task-failed =
        *[other] nach { $attempts } Versuchen.
     } Sie steht bei den unzustellbaren Aufgaben und kann dort neu gestartet werden. Weitere Fehler dieser Art werden 15 Minuten lang nicht gemeldet.
     .subject = Eine Aufgabe der Art „{ $kind }“ ist gescheitert
+
+webhook-disabled =
+    Outrider meldet dem Webhook { $kind } von { $company } nichts mehr: Er hat geantwortet, dass es ihn nicht mehr gibt, oder tagelang nichts angenommen. Aktivieren Sie ihn wieder, wenn er bereit ist; eine Wiederholung bringt dann, was er verpasst hat.
+    .subject = Ein Webhook wurde abgeschaltet

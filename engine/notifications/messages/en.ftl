@@ -122,3 +122,7 @@ task-failed =
        *[other] after { $attempts } attempts.
     } You find it among the dead letters, where it can be started again. Further failures of this kind are not reported for 15 minutes.
     .subject = A task of the kind “{ $kind }” has failed
+
+webhook-disabled =
+    Outrider tells the webhook { $kind } of { $company } nothing more: it has answered that it is gone, or taken nothing for days. Enable it again when it is well; a replay then brings what it has missed.
+    .subject = A webhook was disabled

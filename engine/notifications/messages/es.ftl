@@ -120,3 +120,7 @@ task-failed =
        *[other] tras { $attempts } intentos.
     } Está entre las tareas fallidas, donde se puede volver a iniciar. Durante 15 minutos no se avisará de otros fallos de este tipo.
     .subject = Ha fallado una tarea del tipo «{ $kind }»
+
+webhook-disabled =
+    Outrider ya no avisa al webhook { $kind } de { $company }: ha respondido que ya no existe o no ha aceptado nada durante días. Actívelo de nuevo cuando funcione; una repetición le llevará lo que se ha perdido.
+    .subject = Se ha desactivado un webhook

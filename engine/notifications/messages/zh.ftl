@@ -115,3 +115,7 @@ task-failed =
        *[other] 共尝试 { $attempts } 次。
     } 该任务已列入失败任务，可在那里重新启动。15 分钟内不再报告同类失败。
     .subject = “{ $kind }”任务失败
+
+webhook-disabled =
+    Outrider 已停止通知 { $company } 的 Webhook { $kind }：它答复已不存在，或连续数日未接收任何内容。恢复后请重新启用，重放会补上错过的事件。
+    .subject = Webhook 已停用

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.notifications.occasions import Occasion, occasions_of
+from engine.notifications.occasions import Occasion, alert_of, occasions_of
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.notification import Template
@@ -88,3 +88,20 @@ def test_an_offer_says_how_long_it_stands():
         data={"deliveryId": "dlv_1", "driverId": "drv_1", "until": until},
     )
     assert occasions_of(event) == [Occasion(Template.DRIVER_OFFER, "dlv_1", "drv_1", minutes=2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "about"),
+    [
+        ("task.failed", {"kind": "webhook"}, "webhook"),
+        ("webhook.disabled", {"url": "https://example.com/", "whyDisabled": "gone"}, "https://example.com/"),
+        ("webhook.disabled", {"url": "https://example.com/", "whyDisabled": "asked"}, None),
+        ("delivery.created", {"deliveryId": "dlv_1"}, None),
+    ],
+)
+def test_admins_are_told_of_what_needs_a_look(kind, data, about):
+    event = Event(
+        id="evt_1", tenant="ten_1", time=now(), type=kind, aggregate="x", sequence=1, actor="engine", data=data
+    )
+    alert = alert_of(event)
+    assert (alert.about if alert else None) == about
