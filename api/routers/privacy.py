@@ -1,7 +1,7 @@
 """What is held about a person: handing it out, and erasing it."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
@@ -38,7 +38,8 @@ class ErasureView(Shape):
     """How far an erasure has come. It does not say whose data it is."""
 
     id: str
-    state: str
+    state: Literal["running", "done", "failed"]
+    """`failed`: given up after several attempts; a replay of its dead letter goes on."""
     person: PersonKind
     """How the person was named."""
     forced: bool

@@ -39,6 +39,7 @@ ERASURE = "erasure"
 _BATCH = 100
 _NAMED = 10  # open deliveries that a refusal names
 _WITHIN_S = 3600.0
+_WORDS, _PLACES = ("name", "notes"), ("location", "latitude", "longitude")  # what events say of people
 _REACHED_BY = ("phone", "email", "push_token", "external_id")  # what a driver is called and reached by, beside the name
 
 
@@ -132,7 +133,7 @@ class _Erasure:
             await self._forget_trail(scope, self._person.user_id)
         if self._person.driver_id is not None:
             await self._erase_driver(scope, self._person.driver_id, positions=request.positions)
-        await self._stored.end(scope, self._request)
+        await self._stored.end(scope, self._request, "done")
 
     async def _erase_customer(self, scope: Scope, *, closed_only: bool) -> None:
         after = ""
@@ -172,14 +173,14 @@ class _Erasure:
         if record is not None and record.name != ERASED:
             blank: dict[str, Any] = {name: None for name in _REACHED_BY if name in type(record).model_fields}
             await self._drivers.change(scope, driver, blank | {"name": ERASED}, None)
-        await self._forget_trail(scope, driver)
+        await self._forget_trail(scope, driver, positions=positions)
         if positions and number is not None:
             await self._stored.forget_positions(scope, driver, number)
             await asyncio.to_thread(drop_driver, self._archive, self._tenant, number)
 
-    async def _forget_trail(self, scope: Scope, entity: str, *, whole: bool = True) -> None:
+    async def _forget_trail(self, scope: Scope, entity: str, *, whole: bool = True, positions: bool = True) -> None:
         await self._stored.redact(scope, entity, partial(redacted, whole=whole))
-        await self._stored.strip_events(scope, entity)
+        await self._stored.strip_events(scope, entity, (*_WORDS, *(_PLACES if positions else ())))
 
 
 def erasure_kind(database: Database, settings: Settings) -> TaskKind:
@@ -188,7 +189,11 @@ def erasure_kind(database: Database, settings: Settings) -> TaskKind:
     async def erase(task: Task) -> None:
         await _Erasure(database, settings, task).run()
 
-    return TaskKind(erase, delays_s=(2.0, 10.0, 60.0, 600.0), at_once=1, timeout_s=_WITHIN_S)
+    async def give_up(task: Task, _: str) -> None:
+        await PrivacyRepository(database).end(Scope(task.tenant, ERASURE), task.payload["request"], "failed")
+
+    delays_s = (2.0, 10.0, 60.0, 600.0)
+    return TaskKind(erase, delays_s=delays_s, at_once=1, timeout_s=_WITHIN_S, on_death=give_up)
 
 
 def _request(scope: Scope, person: Person, kind: str) -> PrivacyRequest:

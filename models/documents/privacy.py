@@ -56,7 +56,8 @@ class PrivacyRequest(Document):
     """Whether deliveries that are open were erased too."""
     positions: bool = False
     """Whether a driver's positions went as well."""
-    state: Literal["running", "done"] = "running"
+    state: Literal["running", "done", "failed"] = "running"
+    """`failed`: given up after several attempts; its dead letter can be replayed."""
     deliveries: int = Field(0, ge=0)
     """Deliveries that were erased."""
     created_at: Instant = Field(default_factory=now)

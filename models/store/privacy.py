@@ -31,7 +31,7 @@ Wanted = Literal["all", "open", "closed"]
 
 _ANSWERS_KEPT = datetime.timedelta(days=2)  # MongoDB drops them after one
 _MOST = 100_000
-_SAID = ("name", "notes", "location", "latitude", "longitude")  # what events say of people
+_BATCH = 5000
 _MESSAGE = "message"
 
 
@@ -75,10 +75,10 @@ class PrivacyRepository:
         query = {"_id": identifier, "tenant": scope.tenant}
         await self._database.privacy_requests.update_one(query, {"$inc": {"deliveries": deliveries}})
 
-    async def end(self, scope: Scope, identifier: str) -> None:
-        """Mark a request as done."""
+    async def end(self, scope: Scope, identifier: str, state: Literal["done", "failed"]) -> None:
+        """Note how a request has ended."""
         query = {"_id": identifier, "tenant": scope.tenant}
-        await self._database.privacy_requests.update_one(query, {"$set": {"state": "done", "endedAt": now()}})
+        await self._database.privacy_requests.update_one(query, {"$set": {"state": state, "endedAt": now()}})
 
     async def deliveries(
         self, scope: Scope, person: Person, after: str, limit: int, wanted: Wanted = "all"
@@ -145,15 +145,24 @@ class PrivacyRepository:
             made = await sealed(self._database.vault, "audit", scope.tenant, change(entry).stored())
             await self._database.audit.replace_one({"_id": entry.id, "tenant": scope.tenant}, made)
 
-    async def strip_events(self, scope: Scope, aggregate: str) -> None:
-        """Take out of the events of an aggregate what says who, where, or anything in somebody's own words."""
+    async def strip_events(self, scope: Scope, aggregate: str, fields: Sequence[str]) -> None:
+        """Take fields out of what the events of an aggregate say, and out of the errands that tell of them."""
         query = {"tenant": scope.tenant, "aggregate": aggregate}
-        await self._database.events.update_many(query, {"$unset": {f"data.{name}": "" for name in _SAID}})
-        of_them = {"_id": {"$in": await self._database.events.distinct("_id", query)}}
+        await self._database.events.update_many(query, {"$unset": {f"data.{name}": "" for name in fields}})
+        identifiers: list[str] = []
+        async for event in self._database.events.find(query, {"_id": 1}):
+            identifiers.append(event["_id"])
+            if len(identifiers) == _BATCH:
+                await self._strip_errands(identifiers, fields)
+                identifiers = []
+        await self._strip_errands(identifiers, fields)
+
+    async def _strip_errands(self, events: Sequence[str], fields: Sequence[str]) -> None:
+        of_them = {"_id": {"$in": list(events)}}
         await self._database.outbox.delete_many({**of_them, "waiting": {"$exists": False}})
         async for errand in self._database.outbox.find(of_them):
             event = msgspec.msgpack.decode(errand["event"])
-            event["data"] = {name: value for name, value in event["data"].items() if name not in _SAID}
+            event["data"] = {name: value for name, value in event["data"].items() if name not in fields}
             stripped = {"$set": {"event": Binary(msgspec.msgpack.encode(event))}}
             await self._database.outbox.update_one({"_id": errand["_id"]}, stripped)
 

@@ -79,7 +79,7 @@ class Fleet:
         mongo, redis = self.settings.mongo_url, self.settings.redis_url
         assert mongo is not None
         assert redis is not None
-        database = connect_mongo(mongo.get_secret_value(), self.settings.database)
+        database = connect_mongo(mongo.get_secret_value(), self.settings.database, self.settings.master_keys)
 
         async def no_fences() -> Sequence[Geofence]:
             return []
@@ -130,6 +130,7 @@ async def a_fleet(
     tree = Settings(
         mongo_url=SecretStr(stores.mongo_url),
         redis_url=SecretStr(stores.redis_url),
+        master_keys=MASTER_KEYS,
         database=f"outrider_{prefix.replace('-', '_')}",
         prefix=prefix,
         log={"partitions": PARTITIONS},

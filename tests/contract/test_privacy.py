@@ -270,6 +270,19 @@ async def test_messages_that_wait_for_a_person_are_dropped(running, admin, datab
     assert await database.tasks.distinct("_id", {"tenant": tenant, "kind": "message"}) == [tasks[2].id]
 
 
+async def test_an_erasure_that_is_given_up_says_so(running, admin):
+    services = running[1]
+    customer = Customer()
+    await closed_delivery(admin, customer)
+    ordered = (await admin.ask("POST", "privacy/erasures", json={"phone": customer.phone})).json()
+    kind = erasure_kind(services.database, services.settings)
+    [task] = await TaskRepository(services.database).claim(ERASURE, 10, 60)
+    await kind.on_death(task, "the disk is full")
+    assert (await admin.ask("GET", f"privacy/erasures/{ordered['id']}")).json()["state"] == "failed"
+    await kind.handle(task)
+    assert (await admin.ask("GET", f"privacy/erasures/{ordered['id']}")).json()["state"] == "done"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
