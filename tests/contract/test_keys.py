@@ -82,7 +82,7 @@ async def test_a_key_ends_when_it_was_said_to(admin, running):
     assert (await gateway.ask("GET", "auth/profile")).status_code == 200
     past = datetime.datetime.now(tz=datetime.UTC) - datetime.timedelta(seconds=1)
     await running[1].database["keys"].update_one({"_id": made["id"]}, {"$set": {"expiresAt": past}})
-    running[1].authenticator.forget(made["id"])
+    await running[1].authenticator.forget(made["id"])
     answer = await gateway.ask("GET", "auth/profile")
     assert (answer.status_code, "expired" in answer.json()["detail"]) == (401, True)
 
@@ -98,12 +98,12 @@ async def test_a_key_says_when_it_was_used_to_the_minute(admin, running):
     assert (await gateway.ask("GET", "auth/profile")).status_code == 200
     first = await used_at()
     assert first is not None
-    running[1].authenticator.forget(made["id"])
+    await running[1].authenticator.forget(made["id"])
     await gateway.ask("GET", "auth/profile")
     assert await used_at() == first
     long_ago = datetime.datetime.now(tz=datetime.UTC) - datetime.timedelta(minutes=2)
     await running[1].database["keys"].update_one({"_id": made["id"]}, {"$set": {"lastUsedAt": long_ago}})
-    running[1].authenticator.forget(made["id"])
+    await running[1].authenticator.forget(made["id"])
     await gateway.ask("GET", "auth/profile")
     assert await used_at() > first
 
