@@ -252,7 +252,7 @@ class NotificationSettings(_Branch):
     email: EmailSettings = EmailSettings()
     push: PushSettings = PushSettings()
     tracking_url: str | None = Field(None, pattern=r"^https?://\S*\{token\}\S*$")
-    """Page that shows a customer the way of a delivery, with `{token}` for its tracking link; none sends no link."""
+    """Page that shows a customer the way of a delivery, with `{token}` for its tracking link; none means ours."""
     keep_days: int = Field(90, ge=1)
     """Days after which MongoDB drops what it keeps of a message."""
 

@@ -13,7 +13,8 @@ from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
 from api.paging import PageOf, Paging, page_of
 from engine.notifications.commands import NotificationCommands
-from engine.notifications.letters import tracking_link, values_of_delivery
+from engine.notifications.letters import values_of_delivery
+from engine.notifications.links import CustomerLinks
 from engine.notifications.texts import Value, text_of
 from models.documents.document import Instant, Shape
 from models.documents.language import Language
@@ -147,9 +148,8 @@ async def preview_notification(services: ServicesOf, principal: Office, body: Pr
     language = body.language or tenant.settings.language
     if body.delivery_id is not None:
         delivery = await DeliveryRepository(services.database).get(principal.scope, body.delivery_id)
-        url = services.settings.notifications.tracking_url
-        link = await tracking_link(services.database, principal.scope, url, delivery.id)
-        values |= values_of_delivery(delivery, link)
+        values |= values_of_delivery(delivery)
+        values["link"] = await CustomerLinks(services.database, services.settings).to(principal.scope, delivery.id)
         language = body.language or delivery.customer.language or language
     text = text_of(body.template, language, body.channel, values | body.values, tenant.settings.time_zone)
     return PreviewView(language=language, subject=text.subject, text=text.text)

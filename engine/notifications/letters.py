@@ -6,7 +6,9 @@ from typing import Any, get_args
 
 from engine.notifications.addresses import addresses_of_customer, addresses_of_driver
 from engine.notifications.choice import is_overtaken
+from engine.notifications.links import CustomerLinks
 from engine.notifications.texts import LANGUAGES, Text, Value, text_of
+from engine.settings import Settings
 from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.language import Language
@@ -19,10 +21,9 @@ from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository
 from models.store.scope import Scope
-from models.store.tracking_links import TrackingLinkRepository
 from models.store.users import UserRepository
 
-__all__ = ["Letter", "Letters", "language_named", "tracking_link", "values_of_delivery"]
+__all__ = ["Letter", "Letters", "language_named", "values_of_delivery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,12 @@ class Letter:
 class Letters:
     """Looks up what letters are made of."""
 
-    def __init__(self, database: Database, partitions: int, tracking_url: str | None) -> None:
-        self._database = database
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._accounts = AccountRepository(database)
         self._deliveries = DeliveryRepository(database)
-        self._drivers = DriverRepository(database, partitions)
+        self._drivers = DriverRepository(database, settings.log.partitions)
         self._users = UserRepository(database)
-        self._tracking_url = tracking_url
+        self._links = CustomerLinks(database, settings)
 
     async def letter(self, notification: Notification, payload: Mapping[str, Any]) -> Letter:
         """Return the letter of a notification.
@@ -83,14 +83,14 @@ class Letters:
 
     async def _about_delivery(self, scope: Scope, notification: Notification, bare: Letter) -> Letter:
         delivery = await self._deliveries.get(scope, notification.delivery or "")
-        link = await tracking_link(self._database, scope, self._tracking_url, delivery.id)
-        values = {**bare.values, **values_of_delivery(delivery, link)}
+        values = {**bare.values, **values_of_delivery(delivery)}
         if notification.minutes is not None:
             values["minutes"] = notification.minutes
         letter = replace(bare, values=values, overtaken=is_overtaken(notification, delivery, now()))
         if notification.driver is None:
             chosen = notification.language or delivery.customer.language or bare.language
-            return replace(letter, addresses=addresses_of_customer(delivery), language=chosen)
+            values |= {"link": await self._links.to(scope, delivery.id)}
+            return replace(letter, addresses=addresses_of_customer(delivery), language=chosen, values=values)
         driver = await self._drivers.get(scope, notification.driver)
         values |= {"name": driver.name, "address": _address(delivery)}
         chosen = notification.language or driver.language or bare.language
@@ -106,22 +106,13 @@ class Letters:
         return replace(bare, addresses={"email": user.email}, values={**bare.values, **values})
 
 
-async def tracking_link(database: Database, scope: Scope, tracking_url: str | None, delivery: str) -> str | None:
-    """Return the address at which a customer follows a delivery, if the settings name a page for it."""
-    if tracking_url is None:
-        return None
-    return tracking_url.replace("{token}", await TrackingLinkRepository(database).token_of(scope, delivery))
-
-
-def values_of_delivery(delivery: Delivery, link: str | None) -> dict[str, Value]:
-    """Return what can be said of a delivery, and where its customer follows it."""
+def values_of_delivery(delivery: Delivery) -> dict[str, Value]:
+    """Return what a delivery itself says."""
     values: dict[str, Value] = {"reference": delivery.reference or delivery.id}
     if delivery.customer.name is not None:
         values["name"] = delivery.customer.name
     if delivery.time_window is not None:
         values |= {"windowStart": delivery.time_window.start, "windowEnd": delivery.time_window.end}
-    if link is not None:
-        values["link"] = link
     return values
 
 

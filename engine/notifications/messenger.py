@@ -76,7 +76,7 @@ class Messenger:
         self, database: Database, settings: Settings, senders: Mapping[Channel, Sender], attempts: int
     ) -> None:
         self._notifications = NotificationRepository(database)
-        self._letters = Letters(database, settings.log.partitions, settings.notifications.tracking_url)
+        self._letters = Letters(database, settings)
         self._senders = senders
         self._attempts = attempts
         self._kept = datetime.timedelta(days=settings.notifications.keep_days)

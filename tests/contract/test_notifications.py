@@ -119,6 +119,17 @@ async def test_a_customer_is_told_once_in_the_language_of_choice(api, database, 
     assert (one["channel"], one["deliveryId"], one["tries"][0]["outcome"]) == ("sms", delivery["id"], "sent")
 
 
+async def test_a_message_leads_to_where_the_customer_can_follow(api, database, gateway):
+    admin = await an_office(api)
+    async with telling(database, sms=sms_of(gateway)):
+        delivery = await a_delivery(admin)
+        await settled(admin, "sent")
+    link = gateway.received[0]["text"].split()[-1]
+    path = link.removeprefix("http://127.0.0.1:8000/")
+    followed = await api.ask("GET", path)
+    assert followed.json()["reference"] == delivery["reference"]
+
+
 async def test_a_driver_is_told_what_comes_and_what_goes(api, database, gateway):
     admin = await api.registered()
     drivers = [await admin.make("drivers", {"name": name, "pushToken": name}) for name in ("Rui", "Eva")]
