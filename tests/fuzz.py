@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx2
 
-from tests.stack import running_outrider
+from tests.stack import RunningOutrider, running_outrider
 
-__all__ = ["LIMITS_OFF", "fuzz"]
+__all__ = ["LIMITS_OFF", "failed_requests", "fuzz"]
 
 LIMITS_OFF = {
     "OUTRIDER_LIMITS__CALLER_PER_S": "1000000",
@@ -61,6 +61,12 @@ def fuzz(url: str, seconds: float, *options: str) -> "subprocess.CompletedProces
     )
 
 
+def failed_requests(outrider: RunningOutrider) -> list[str]:
+    """Return what the API has logged of requests that were answered with a 500."""
+    lines = [line for log in outrider.var.glob("api-*.log") for line in log.read_text(errors="replace").splitlines()]
+    return [line for line in lines if '"request.failed"' in line]
+
+
 def _made(http: httpx2.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = http.post(path, json=body)
     answer.raise_for_status()
@@ -76,7 +82,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with running_outrider(OUTRIDER_API__WORKERS="1", OUTRIDER_SHARDS__COUNT="1", **LIMITS_OFF) as outrider:
         result = fuzz(outrider.url, arguments.seconds, *arguments.options)
-        faults = [line for line in outrider.log_lines() if line.get("level") == "error"]
+        faults = failed_requests(outrider)
     sys.stdout.write(result.stdout)
     for line in faults[-20:]:
         sys.stdout.write(f"{line}\n")

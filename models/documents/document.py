@@ -5,8 +5,18 @@ import re
 from datetime import UTC
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 __all__ = ["Document", "Flag", "Instant", "Latitude", "Line", "Longitude", "Shape", "now"]
 
@@ -72,6 +82,26 @@ def now() -> datetime.datetime:
     return _utc(datetime.datetime.now(tz=UTC))
 
 
+_NO_PARTS = frozenset({"metadata", "serialization", "default", "ref"})
+
+
+def _firm(schema: Any) -> Any:
+    """Return a core schema in which whatever takes a number refuses a flag; parts that are shared stay."""
+    if isinstance(schema, list):
+        return [_firm(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") in ("int", "float"):
+        return core_schema.no_info_before_validator_function(_no_flag, schema)
+    return {name: part if name in _NO_PARTS else _firm(part) for name, part in schema.items()}
+
+
+def _no_flag(value: object) -> object:
+    if value is True or value is False:
+        raise ValueError("a number is needed, and no true or false")
+    return value
+
+
 class Shape(BaseModel):
     """A part of a document or of a request: camelCase or snake_case in, camelCase out; unknown fields are refused."""
 
@@ -84,6 +114,12 @@ class Shape(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Take no `true` or `false` where a number is meant, which pydantic would count as 1 and 0."""
+        firm: CoreSchema = _firm(handler(source))
+        return firm
 
 
 class Document(Shape):

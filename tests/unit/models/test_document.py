@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from models.documents.document import Instant
+from models.documents.document import Flag, Instant, Shape
 
 INSTANT = TypeAdapter(Instant)
 
@@ -50,3 +50,20 @@ def test_a_moment_is_kept_in_utc_or_refused(moment):
 def test_what_is_no_moment_is_refused(value):
     with pytest.raises(ValidationError):
         INSTANT.validate_python(value)
+
+
+class Numbers(Shape):
+    whole: int = 0
+    maybe: float | None = None
+    several: tuple[int, ...] = ()
+    flag: Flag = False
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"whole": True}, {"maybe": False}, {"several": [1, False]}, {"flag": 1}, {"flag": "yes"}],
+)
+def test_a_flag_is_no_number_and_a_number_no_flag(fields):
+    with pytest.raises(ValidationError):
+        Numbers.model_validate(fields)
+    assert Numbers(whole=1, maybe=0.5, several=(1, 2), flag=True).whole == 1
