@@ -14,8 +14,9 @@ from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
-from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Edit, Move, Wanted
+from engine.deliveries.orders import Order
 from models.documents.delivery import (
     MAX_PHOTOS,
     Customer,

@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -10,14 +9,13 @@ from typing import Literal
 
 from pymongo.errors import BulkWriteError
 
-from engine.deliveries.lifecycle import FINAL, Assign, Command, Decision, Edit, Move, Prove, steps_after, transition
+from engine.deliveries.announcements import announced, event_id_of
+from engine.deliveries.lifecycle import Assign, Command, Decision, Edit, Move, Prove, steps_after
+from engine.deliveries.orders import Order, Revision, decide, ordered, revised
 from engine.deliveries.proofs import check_files, check_proven
-from models.documents.delivery import CLOSED, Delivery, Position, Proof, Status
+from models.documents.delivery import Delivery, Position, Proof
 from models.documents.document import now
-from models.documents.driver import Driver
-from models.documents.event import Event
 from models.errors import (
-    Conflict,
     ForbiddenTransition,
     InvalidInput,
     NotFound,
@@ -26,41 +24,21 @@ from models.errors import (
     check_version,
 )
 from models.ids import new_id
-from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
 from models.store.accounts import AccountRepository
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository
-from models.store.outbox import Announcement, Routed, is_repeat
+from models.store.outbox import is_repeat
 from models.store.proofs import ProofRepository
 from models.store.scope import Scope
 from models.store.transactions import Session, Write
 
-__all__ = ["ENGINE", "DeliveryCommands", "Order", "Revision", "StopEdge", "decide_revision", "event_id_of"]
+__all__ = ["ENGINE", "DeliveryCommands", "StopEdge"]
 
 ENGINE = "engine"
 """The actor of changes that nobody asked for."""
 
-_EDITED = "delivery.changed"
-_STATUS_STAYS = (_EDITED, "delivery.proven")
 _ATTEMPTS = 6  # lost races in a row before the caller hears of them; each means that somebody else got through
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A delivery to be created, and the driver who gets it at once."""
-
-    delivery: Delivery
-    driver: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """New fields for a delivery that exists, and the driver who shall have it, if one is named."""
-
-    delivery: str
-    edit: Edit
-    driver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +83,7 @@ class DeliveryCommands:
         ]
         if absent:
             raise InvalidInput(absent[0][1], absent)
-        stored, announcements = _ordered(scope, orders, drivers)
+        stored, announcements = ordered(scope, orders, drivers)
         await self._deliveries.create(stored, announcements)
         return stored
 
@@ -130,8 +108,8 @@ class DeliveryCommands:
             before = await self._deliveries.get_many(scope, [one.delivery for one in revisions])
             held = [one.driver for one in before.values() if one.driver is not None]
             drivers = await self._drivers.get_many(scope, [*named, *held])
-            stored, announcements = _ordered(scope, orders, drivers)
-            changed, told, refused = _revised(scope, revisions, before, drivers)
+            stored, announcements = ordered(scope, orders, drivers)
+            changed, told, refused = revised(scope, revisions, before, drivers)
             try:
                 await self._deliveries.store_many(
                     stored, changed, [*announcements, *told], functools.partial(_with, also, refused)
@@ -261,7 +239,7 @@ class DeliveryCommands:
         for attempt in range(_ATTEMPTS):
             before = await self._deliveries.get(scope, identifier)
             check_version(before.id, version, before.version)
-            decisions = _decide(before, plan(before))
+            decisions = decide(before, plan(before))
             try:
                 await self._store(scope, before, decisions, name, also)
             except VersionConflict:
@@ -284,7 +262,7 @@ class DeliveryCommands:
         concerned = {driver for one in decisions for driver in (one.delivery.driver, one.left_driver) if driver}
         drivers = await self._drivers.get_many(scope, sorted(concerned))
         steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
-        announcements = [_announcement(was, one, scope, drivers, name(one)) for was, one in steps]
+        announcements = [announced(was, one, scope, drivers, name(one)) for was, one in steps]
         after = decisions[-1].delivery
         if after.proof != before.proof and after.proof is not None:
             also = [*also, self._attach(scope, after)]
@@ -303,145 +281,9 @@ async def _with(
     await also(session, refused)
 
 
-def _ordered(
-    scope: Scope, orders: Sequence[Order], drivers: Mapping[str, Driver]
-) -> tuple[list[Delivery], list[Announcement]]:
-    stored: list[Delivery] = []
-    announcements: list[Announcement] = []
-    for order in orders:
-        delivery = order.delivery
-        announcements.append(_created(scope, delivery))
-        if order.driver is not None and order.driver in drivers:
-            decision = transition(delivery, Assign(order.driver, now(), scope.actor))
-            announcements.append(_announcement(delivery, decision, scope, drivers, new_id("evt")))
-            delivery = decision.delivery
-        stored.append(delivery)
-    return stored, announcements
-
-
-def _revised(
-    scope: Scope, revisions: Sequence[Revision], before: Mapping[str, Delivery], drivers: Mapping[str, Driver]
-) -> tuple[list[tuple[Delivery, int]], list[Announcement], dict[str, OutriderError]]:
-    changed: list[tuple[Delivery, int]] = []
-    told: list[Announcement] = []
-    refused: dict[str, OutriderError] = {}
-    for one in revisions:
-        if (was := before.get(one.delivery)) is None:
-            refused[one.delivery] = NotFound("delivery", one.delivery)
-            continue
-        try:
-            driver = one.driver if one.driver in drivers else None
-            decisions = decide_revision(was, Revision(one.delivery, one.edit, driver), scope.actor)
-        except (Conflict, ForbiddenTransition) as fault:
-            refused[one.delivery] = fault
-            continue
-        steps = zip([was, *(step.delivery for step in decisions)], decisions, strict=False)
-        told += [_announcement(earlier, step, scope, drivers, new_id("evt")) for earlier, step in steps]
-        changed.append((decisions[-1].delivery, was.version))
-    return changed, told, refused
-
-
-def decide_revision(delivery: Delivery, revision: Revision, actor: str) -> list[Decision]:
-    """Return what a revision makes of a delivery, step by step.
-
-    Raises
-    ------
-    Conflict
-        If the edit comes too late.
-    ForbiddenTransition
-        If it can't be given to another driver any more.
-    """
-    commands: list[Command] = [revision.edit]
-    if revision.driver is not None and revision.driver != delivery.driver:
-        commands.append(Assign(revision.driver, revision.edit.at, actor))
-    return _decide(delivery, commands)
-
-
-def _decide(delivery: Delivery, commands: Sequence[Command]) -> list[Decision]:
-    decisions: list[Decision] = []
-    for command in commands:
-        decisions.append(transition(decisions[-1].delivery if decisions else delivery, command))
-    return decisions
-
-
 def _moves(delivery: Delivery, edge: StopEdge) -> list[Command]:
     if delivery.driver != edge.driver:
         return []  # given to another driver while the news was under way
     at = datetime.datetime.fromtimestamp(edge.time_ms / 1000, tz=UTC)
     place = Position(latitude=edge.latitude, longitude=edge.longitude)
     return [Move(status, at, ENGINE, location=place) for status in steps_after(delivery, edge.stop, edge.edge)]
-
-
-def event_id_of(cause: str, kind: str) -> str:
-    """Return the id of the event of a kind that something caused: the same whenever it is caused again."""
-    return f"evt_{hashlib.blake2b(f'{cause}/{kind}'.encode(), digest_size=13).hexdigest()}"
-
-
-def _created(scope: Scope, delivery: Delivery) -> Announcement:
-    data = {
-        "deliveryId": delivery.id,
-        "status": delivery.status.value,
-        "driverId": None,
-        "version": delivery.version,
-        "located": delivery.is_located,
-    }
-    event = Event(
-        id=new_id("evt"),
-        tenant=scope.tenant,
-        time=delivery.created_at,
-        type="delivery.created",
-        aggregate=delivery.id,
-        sequence=delivery.version,
-        actor=scope.actor,
-        data=data,
-    )
-    return Announcement(event, after=delivery)
-
-
-def _announcement(
-    before: Delivery, decision: Decision, scope: Scope, drivers: Mapping[str, Driver], event_id: str
-) -> Announcement:
-    delivery = decision.delivery
-    event = Event(
-        id=event_id,
-        tenant=scope.tenant,
-        time=delivery.updated_at if decision.kind in _STATUS_STAYS else delivery.history[-1].at,
-        type=decision.kind,
-        aggregate=delivery.id,
-        sequence=delivery.version,
-        actor=scope.actor,
-        data=decision.data,
-    )
-    messages: list[Routed] = []
-    if (left := drivers.get(decision.left_driver or "")) is not None:
-        messages.append(Routed(left.partition, _changed(event, delivery, left, assigned=False)))
-    if (driver := drivers.get(delivery.driver or "")) is not None:
-        has_moved = decision.kind == _EDITED and delivery.status not in CLOSED  # its stops may lie elsewhere now
-        is_new = delivery.status is Status.ASSIGNED or has_moved
-        message = _assigned(event, delivery, driver) if is_new else _changed(event, delivery, driver, assigned=True)
-        messages.append(Routed(driver.partition, message))
-    return Announcement(event, tuple(messages), before, delivery)
-
-
-def _assigned(event: Event, delivery: Delivery, driver: Driver) -> DeliveryAssigned:
-    return DeliveryAssigned(
-        event=event.id,
-        tenant=event.tenant,
-        driver=driver.number,
-        delivery=delivery.id,
-        version=delivery.version,
-        status=delivery.status.value,
-        stops=tuple(StopPlan(stop.kind, stop.latitude, stop.longitude, stop.radius_m) for stop in delivery.stops),
-    )
-
-
-def _changed(event: Event, delivery: Delivery, driver: Driver, *, assigned: bool) -> DeliveryChanged:
-    return DeliveryChanged(
-        event=event.id,
-        tenant=event.tenant,
-        driver=driver.number,
-        delivery=delivery.id,
-        version=delivery.version,
-        status=delivery.status.value,
-        assigned=assigned and delivery.status not in FINAL,
-    )

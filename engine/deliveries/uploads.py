@@ -12,7 +12,8 @@ from typing import Literal
 
 from pymongo.errors import BulkWriteError
 
-from engine.deliveries.commands import DeliveryCommands, event_id_of
+from engine.deliveries.announcements import event_id_of
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Move
 from models.documents.delivery import Delivery, Status
 from models.documents.document import now

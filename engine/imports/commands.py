@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.deliveries.commands import DeliveryCommands, Order, Revision
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Edit
+from engine.deliveries.orders import Order, Revision
 from engine.imports.plan import Candidate, OnDuplicate, Plan, plan_import
 from models.documents.delivery import Delivery
 from models.documents.document import now

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from engine.deliveries.commands import DeliveryCommands, Revision
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import FINAL, Edit
+from engine.deliveries.orders import Revision
 from engine.routing.planning import PlanConstraints, Tour, shift_of
 from engine.routing.schedule import Limits, Schedule, check_order, schedule
 from models.documents.delivery import Delivery, Position

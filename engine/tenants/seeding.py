@@ -5,8 +5,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Assign, Command, Move, Wanted
+from engine.deliveries.orders import Order
 from engine.fleet.commands import DepotCommands, VehicleCommands
 from engine.tenants.sample import SampleCompany, SampleDelivery, SampleStep
 from engine.users.commands import UserCommands

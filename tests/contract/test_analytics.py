@@ -14,8 +14,9 @@ from engine.analytics.days import Days
 from engine.analytics.follower import FOLLOWER, FigureFollower, rebuild_kind
 from engine.analytics.questions import FLEET, FigureQuestions, Subject
 from engine.analytics.rebuild import FigureRebuild
-from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Edit, Move
+from engine.deliveries.orders import Order
 from engine.feed.feed import Feed
 from engine.settings import Settings
 from engine.tasks.worker import TaskWorker

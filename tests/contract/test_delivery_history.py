@@ -8,8 +8,9 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import ALLOWED, Edit, Move
+from engine.deliveries.orders import Order
 from engine.deliveries.past import delivery_at, state_at
 from models.documents.delivery import Customer, Delivery, Place, TimeWindow
 from models.documents.document import now

@@ -7,7 +7,8 @@ import uuid
 import pytest
 import pytest_asyncio
 
-from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.commands import DeliveryCommands
+from engine.deliveries.orders import Order
 from engine.feed.feed import Feed
 from models.documents.delivery import Delivery, Place
 from models.documents.event import Event

@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from engine.deliveries.commands import DeliveryCommands, Order
+from engine.deliveries.commands import DeliveryCommands
+from engine.deliveries.orders import Order
 from engine.outbox.relay import OutboxRelay
 from engine.settings import LogSettings, Settings
 from models.documents.delivery import Delivery, Place

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from engine.deliveries.commands import DeliveryCommands, Order, StopEdge
+from engine.deliveries.commands import DeliveryCommands, StopEdge
 from engine.deliveries.lifecycle import Move
+from engine.deliveries.orders import Order
 from models.documents.delivery import Delivery, Place, Status
 from models.documents.document import now
 from models.documents.geofence import FenceShape
