@@ -37,6 +37,7 @@ _REBUILD_WITHIN_S = 3600.0
 _AGAIN_AFTER_S = 30.0
 _TRIP_ENDED = "driver.trip_ended"
 _TRIP_EVENTS = frozenset({_TRIP_ENDED, "driver.trips_repaired"})
+_SETTINGS = "tenant.changed"
 _MOTION_OF_DELIVERIES = frozenset({"delivery.stop_arrived", "delivery.stop_left"})
 """They change no delivery; the change of status that may follow is an event of its own."""
 
@@ -56,11 +57,16 @@ class FigureFollower:
 
     name = FOLLOWER
     begins: Literal["oldest", "newest"] = "oldest"
+    patience_s = 0.5
 
     def __init__(self, database: Database) -> None:
         self._keeper = FigureKeeper(database)
         self._books = BookRepository(database)
         self._tasks = TaskRepository(database)
+
+    async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return the events of deliveries, trips and tenants' settings."""
+        return [event for event in events if _counts(event)]
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Bring the figures up to these events, in the transaction of `session`."""
@@ -92,15 +98,21 @@ def rebuild_kind(database: Database) -> TaskKind:
     return TaskKind(rebuild, delays_s=(10.0, 60.0, 600.0), at_once=1, timeout_s=_REBUILD_WITHIN_S)
 
 
+def _counts(event: Event) -> bool:
+    if event.type.startswith("delivery."):
+        return event.type not in _MOTION_OF_DELIVERIES
+    return event.type in _TRIP_EVENTS or event.type == _SETTINGS
+
+
 def _sorted_out(events: Sequence[Event]) -> dict[str, _News]:
     found: defaultdict[str, _News] = defaultdict(_News)
     for event in events:
         if event.type in _TRIP_EVENTS:
             found[event.tenant].travels.add(_travelled(event))
-        elif event.type.startswith("delivery.") and event.type not in _MOTION_OF_DELIVERIES:
-            found[event.tenant].deliveries.add(event.aggregate)
-        elif event.type == "tenant.changed":
+        elif event.type == _SETTINGS:
             found[event.tenant].settings = event
+        else:
+            found[event.tenant].deliveries.add(event.aggregate)
     return found
 
 

@@ -32,22 +32,34 @@ class DispatchFollower:
 
     name = "dispatch"
     begins: Literal["oldest", "newest"] = "newest"
+    patience_s = 0.05
 
     def __init__(self, database: Database) -> None:
         self._offers, self._tasks = OfferRepository(database), TaskRepository(database)
         self._accounts = AccountRepository(database)
 
-    async def take(self, events: Sequence[Event], session: Session) -> None:
-        """End and begin rounds, in the transaction of `session`."""
+    async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return what ends a round that is open, and what begins one where the tenant wants that."""
         by_offers: dict[str, bool] = {}
+        sifted = []
         for event in events:
             if _is_taken(event):
-                await self._end(event, session)
+                if await self._offers.asking(Scope(event.tenant, _ACTOR), event.aggregate) is not None:
+                    sifted.append(event)
             elif _may_begin(event):
                 if event.tenant not in by_offers:
                     by_offers[event.tenant] = await self._dispatches_by_offers(event.tenant)
                 if by_offers[event.tenant]:
-                    await self._tasks.put([_beginning(event)], session)
+                    sifted.append(event)
+        return sifted
+
+    async def take(self, events: Sequence[Event], session: Session) -> None:
+        """End and begin rounds, in the transaction of `session`."""
+        for event in events:
+            if _is_taken(event):
+                await self._end(event, session)
+            else:
+                await self._tasks.put([_beginning(event)], session)
 
     async def _end(self, event: Event, session: Session) -> None:
         scope = Scope(event.tenant, _ACTOR)

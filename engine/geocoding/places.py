@@ -41,14 +41,19 @@ class PlaceFollower:
 
     name = "geocoding"
     begins: Literal["oldest", "newest"] = "newest"
+    patience_s = 0.5
 
     def __init__(self, database: Database) -> None:
         self._tasks = TaskRepository(database)
 
+    async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return what made or changed a delivery whose places are not all known, unless we did."""
+        wanted = [one for one in events if one.type in _TOLD and one.data.get("located") is False]
+        return [one for one in wanted if one.actor != ENGINE]
+
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Put the tasks of some events."""
-        wanted = [one for one in events if one.type in _TOLD and one.data.get("located") is False]
-        await self._tasks.put([_task(one) for one in wanted if one.actor != ENGINE], session)
+        await self._tasks.put([_task(one) for one in events], session)
 
 
 class PlaceFinder:

@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from engine.notifications.addresses import addresses_of_customer, addresses_of_driver
-from engine.notifications.occasions import KINDS, Alert, Occasion, alert_of, occasions_of
+from engine.notifications.occasions import Alert, Occasion, alert_of, occasions_of
 from engine.settings import Settings
 from models.documents.delivery import Delivery
 from models.documents.document import now
@@ -51,6 +51,7 @@ class NotificationFollower:
 
     name = "notifications"
     begins: Literal["oldest", "newest"] = "newest"
+    patience_s = 0.02
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._deliveries = DeliveryRepository(database)
@@ -62,12 +63,25 @@ class NotificationFollower:
         self._has_provider = settings.notifications.has_provider
         self._kept = datetime.timedelta(days=settings.notifications.keep_days)
 
+    async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return what is an occasion to tell somebody something, where the tenant's rules name a channel."""
+        found: list[Event] = []
+        rules: dict[str, NotificationRules] = {}
+        for event in events:
+            if alert_of(event) is not None:
+                found.append(event)
+            elif occasions := occasions_of(event):
+                if event.tenant not in rules:
+                    rules[event.tenant] = await self._rules.get(Scope(event.tenant, _ENGINE))
+                if any(rules[event.tenant].rule(one.template).channels for one in occasions):
+                    found.append(event)
+        return found
+
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Store what follows from some events."""
         by_tenant: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
-            if alert_of(event) is not None or event.type.startswith(KINDS):
-                by_tenant[event.tenant].append(event)
+            by_tenant[event.tenant].append(event)
         for tenant, some in by_tenant.items():
             scope = Scope(tenant, _ENGINE)
             made = await self._of_deliveries(scope, some)

@@ -7,7 +7,7 @@ from typing import Any
 from models.documents.event import Event
 from models.documents.notification import Template
 
-__all__ = ["KINDS", "Alert", "Occasion", "alert_of", "occasions_of"]
+__all__ = ["Alert", "Occasion", "alert_of", "occasions_of"]
 
 _ALERTS: Mapping[str, tuple[Template, str]] = {
     "task.failed": (Template.TASK_FAILED, "kind"),
@@ -15,8 +15,6 @@ _ALERTS: Mapping[str, tuple[Template, str]] = {
 }
 """Events that admins are alerted by: in which words, and the field that says what it is about."""
 
-KINDS = ("delivery.", "offer.")
-"""What the types of events begin with that may concern customers and drivers."""
 
 _CUSTOMER: Mapping[str, Template] = {
     "delivery.created": Template.DELIVERY_CREATED,

@@ -23,13 +23,18 @@ class RouteFollower:
 
     name = "routes"
     begins: Literal["oldest", "newest"] = "newest"
+    patience_s = 0.5
 
     def __init__(self, database: Database) -> None:
         self._routes = RouteRepository(database)
 
+    async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return what ended a delivery."""
+        return [event for event in events if event.type in _ENDS]
+
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Complete the routes whose last delivery has ended."""
-        ended = {(event.tenant, event.aggregate) for event in events if event.type in _ENDS}
+        ended = {(event.tenant, event.aggregate) for event in events}
         for tenant, delivery in sorted(ended):
             scope = Scope(tenant, "engine")
             before = await self._routes.finished_by(scope, delivery, session)

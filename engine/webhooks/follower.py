@@ -23,10 +23,16 @@ class WebhookFollower:
 
     name = "webhooks"
     begins: Literal["oldest", "newest"] = "newest"
+    patience_s = 0.0
 
     def __init__(self, database: Database) -> None:
         self._webhooks = WebhookRepository(database)
         self._tasks = TaskRepository(database)
+
+    async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return the events of tenants that have a webhook."""
+        listening = {webhook.tenant for webhook in await self._webhooks.listening({one.tenant for one in events})}
+        return [event for event in events if event.tenant in listening]
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Store the tasks that follow from some events."""

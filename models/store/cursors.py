@@ -22,8 +22,8 @@ class CursorRepository:
         """Let a new follower begin after an event; one that has begun stays where it is."""
         await self._cursors.update_one({"_id": follower}, {"$setOnInsert": {"number": number}}, upsert=True)
 
-    async def advance(self, follower: str, before: int, after: int, session: Session) -> None:
-        """Move a follower on, in the transaction of what it made of the events between.
+    async def advance(self, follower: str, before: int, after: int, session: Session | None = None) -> None:
+        """Move a follower on, in the transaction of what it made of the events between, if it made anything.
 
         Raises
         ------

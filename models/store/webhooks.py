@@ -73,7 +73,7 @@ class WebhookRepository:
             opened=self._opened,
         )
 
-    async def listening(self, tenants: Iterable[str], session: Session) -> list[Webhook]:
+    async def listening(self, tenants: Iterable[str], session: Session | None = None) -> list[Webhook]:
         """Return the webhooks of some tenants that are to be told of events, without their secrets."""
         query = {"tenant": {"$in": sorted(tenants)}, "enabled": True}
         found = self._database.webhooks.find(query, {"secrets": 0}, session=session)

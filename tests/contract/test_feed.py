@@ -50,7 +50,11 @@ class Collecting:
 
     def __init__(self, database, begins="oldest", fail_at=()):
         self.name, self.begins = "collecting", begins
+        self.patience_s = 0.0
         self._notes, self._fail_at, self._turn = database["noted"], set(fail_at), 0
+
+    async def sift(self, events):
+        return [event for event in events if event.type != "delivery.ignored"]
 
     async def take(self, events, session):
         self._turn += 1
@@ -91,6 +95,29 @@ async def test_a_failing_follower_and_a_restarted_feed_repeat_and_skip_nothing(d
     assert await eventually(lambda: _has(database, 30), within_s=10)
     await again.stop()
     assert await noted(database) == [event.id for event in events]
+
+
+async def test_what_a_follower_makes_nothing_of_is_passed_by(database, tenant):
+    feed = Feed(database, [Collecting(database)])
+    await feed.start()
+    events = [an_event(tenant, "delivery.ignored" if n % 3 else "delivery.created") for n in range(60)]
+    for event in events:
+        await store(database, event)
+    assert await eventually(lambda: _has(database, 20))
+    await store(database, last := an_event(tenant, "delivery.ignored"))
+
+    async def is_noted():
+        number = (await database.events.find_one({"_id": last.id})).get("number")
+        return (await database.cursors.find_one({"_id": "collecting"}))["number"] == number
+
+    await eventually(is_noted)
+    await feed.stop()
+    again = Feed(database, [Collecting(database)])
+    await again.start()
+    await store(database, an_event(tenant))
+    assert await eventually(lambda: _has(database, 21))
+    await again.stop()
+    assert (await noted(database))[:20] == [event.id for event in events[::3]]
 
 
 async def test_a_new_follower_may_begin_with_what_happens_from_now_on(database, tenant):
