@@ -29,6 +29,7 @@ __all__ = [
 GEOJSON = "application/geo+json"
 
 _COLUMNS = ("time", "speed", "heading", "accuracy", "altitude")
+_LIVE = [(to_camel(field.name), field.name) for field in dataclasses.fields(LiveDriver)]
 _DECIMALS = 2  # of speeds and metres: finer than any receiver
 _PLACES = 7
 
@@ -107,12 +108,18 @@ class JsonResponse(Response):
 
     def render(self, content: Any) -> bytes:
         """Return `content` as JSON."""
-        return msgspec.json.encode(content)
+        return msgspec.json.encode(content, enc_hook=_plain)
+
+
+def _plain(value: object) -> int:
+    if isinstance(value, int):
+        return int(value)  # MongoDB's whole numbers of 64 bits have a type of their own
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
 
 
 def live_of(live: LiveDriver) -> dict[str, Any]:
     """Return a live driver as it is answered."""
-    return {to_camel(field.name): getattr(live, field.name) for field in dataclasses.fields(live)}
+    return {shown: getattr(live, name) for shown, name in _LIVE}
 
 
 def track_of(whose: dict[str, str], track: NDArray[np.void]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from models.documents.document import Document, Shape
 from models.errors import InvalidInput
 from models.store.paging import Page, PageRequest
 
-__all__ = ["MAX_LIMIT", "PageOf", "Paging", "opaque", "page_of", "transparent"]
+__all__ = ["MAX_LIMIT", "PageOf", "Paging", "opaque", "page_of", "page_of_fields", "transparent"]
 
 MAX_LIMIT = 200
 """Most items of one page."""
@@ -45,6 +45,12 @@ def page_of(page: Page[DocumentT], show: Callable[[DocumentT], Any]) -> dict[str
     """Return a page of documents as it is answered, each as `show` gives it."""
     last = page.items[-1].id if page.more and page.items else None
     return {"items": [show(item) for item in page.items], "next": None if last is None else opaque(last)}
+
+
+def page_of_fields(page: Page[dict[str, Any]], show: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Return a page of documents, given as MongoDB keeps them, as `page_of` does."""
+    last = page.items[-1]["_id"] if page.more and page.items else None
+    return {"items": [show(fields) for fields in page.items], "next": None if last is None else opaque(last)}
 
 
 def opaque(text: str) -> str:

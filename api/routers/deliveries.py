@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
@@ -10,9 +10,11 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
+from api.delivery_answer import answer_of
 from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
-from api.paging import PageOf, Paging, page_of
+from api.live_view import JsonResponse
+from api.paging import PageOf, Paging, page_of_fields
 from api.services import Services
 from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Edit, Move, Wanted
@@ -236,20 +238,24 @@ async def list_deliveries(
     page: Paging,
     wanted: WantedDeliveries,
     sort: Annotated[Literal["createdAt", "-createdAt"], Query(description="Oldest or newest first")] = "-createdAt",
-) -> dict[str, Any]:
+) -> Response:
     """Return deliveries, newest first unless asked otherwise; a driver sees its own."""
     if principal.role in ("driver", "device"):
         # one who drives and is linked to no driver has no deliveries
         wanted = dataclasses.replace(wanted, driver=principal.driver or "")
     repository = DeliveryRepository(services.database)
-    found = await repository.page(principal.scope, page, wanted, newest_first=sort == "-createdAt")
-    return page_of(found, view_of)
+    found = await repository.page_of_fields(principal.scope, page, wanted, newest_first=sort == "-createdAt")
+    return JsonResponse(page_of_fields(found, answer_of))
 
 
-@router.get("/{delivery_id}")
-async def get_delivery(response: Response, services: ServicesOf, principal: Watcher, delivery_id: str) -> DeliveryView:
+@router.get("/{delivery_id}", response_model=DeliveryView)
+async def get_delivery(services: ServicesOf, principal: Watcher, delivery_id: str) -> Response:
     """Return one delivery, with its version as `ETag`."""
-    return _tagged(response, await visible_delivery(services, principal, delivery_id))
+    fields = await DeliveryRepository(services.database).fields_of(principal.scope, delivery_id)
+    _require_own(principal, delivery_id, fields.get("driver"))
+    response = JsonResponse(answer := answer_of(fields))
+    tag(response, answer["version"])
+    return response
 
 
 @router.put("/{delivery_id}")
@@ -337,8 +343,12 @@ def require_visible(principal: Principal, delivery: Delivery) -> None:
     NotFound
         If the caller is a driver or a device, and the delivery another driver's.
     """
-    if principal.role in ("driver", "device") and delivery.driver != principal.driver:
-        raise NotFound("delivery", delivery.id)
+    _require_own(principal, delivery.id, delivery.driver)
+
+
+def _require_own(principal: Principal, delivery_id: str, driver: str | None) -> None:
+    if principal.role in ("driver", "device") and driver != principal.driver:
+        raise NotFound("delivery", delivery_id)
 
 
 def view_of(delivery: Delivery) -> DeliveryView:

@@ -12,6 +12,7 @@ from models.documents.vehicle import Skills
 
 __all__ = [
     "CLOSED",
+    "STOP_RADIUS_M",
     "Customer",
     "Delivery",
     "GeocodeFault",

@@ -11,7 +11,7 @@ from models.errors import NotFound
 from models.store.connections import Database
 from models.store.contacts import Contacts
 from models.store.outbox import Announcement, OutboxRepository
-from models.store.paging import Page, PageRequest, read_page
+from models.store.paging import Page, PageRequest, find_page, read_page
 from models.store.personal import opened
 from models.store.scope import Scope
 from models.store.transactions import Session, Write, in_transaction
@@ -159,10 +159,14 @@ class DeliveryRepository:
         NotFound
             If the tenant has no such delivery.
         """
+        return Delivery.restored(await self.fields_of(scope, delivery))
+
+    async def fields_of(self, scope: Scope, delivery: str) -> dict[str, Any]:
+        """Return one delivery as MongoDB keeps it, in clear: for who only shows it; raises as `get`."""
         found = await self._database.deliveries.find_one({"_id": delivery, "tenant": scope.tenant})
         if found is None:
             raise NotFound("delivery", delivery)
-        return Delivery.restored(await self._opened(found))
+        return await self._opened(found)
 
     async def open_of(self, scope: Scope, driver: str) -> list[Delivery]:
         """Return what a driver has to do, oldest first."""
@@ -200,6 +204,13 @@ class DeliveryRepository:
         return await read_page(
             self._database.deliveries, Delivery, query, page, newest_first=newest_first, opened=self._opened
         )
+
+    async def page_of_fields(
+        self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool
+    ) -> Page[dict[str, Any]]:
+        """Return the same page as `page`, each delivery as MongoDB keeps it, in clear."""
+        query = await self._wanted(scope, wanted)
+        return await find_page(self._database.deliveries, query, page, newest_first=newest_first, opened=self._opened)
 
     async def _wanted(self, scope: Scope, wanted: DeliveryFilter) -> dict[str, Any]:
         query = {"tenant": scope.tenant} | _query(wanted)

@@ -6,9 +6,12 @@ from typing import Any, Generic, TypeVar
 
 from models.documents.document import Document
 
-__all__ = ["Page", "PageRequest", "read_page"]
+__all__ = ["Page", "PageRequest", "find_page", "read_page"]
 
+ItemT = TypeVar("ItemT")
 DocumentT = TypeVar("DocumentT", bound=Document)
+Opened = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Makes of what MongoDB kept what it says, where personal data is sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +24,10 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[DocumentT]):
+class Page(Generic[ItemT]):
     """Some documents and whether more follow."""
 
-    items: Sequence[DocumentT]
+    items: Sequence[ItemT]
     more: bool
 
 
@@ -35,12 +38,17 @@ async def read_page(
     page: PageRequest,
     *,
     newest_first: bool,
-    opened: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None,
+    opened: Opened | None = None,
 ) -> Page[DocumentT]:
-    """Return one page of `collection`; ids sort by time, so the order stays stable while documents come in.
+    """Return one page of `collection`; ids sort by time, so the order stays stable while documents come in."""
+    found = await find_page(collection, query, page, newest_first=newest_first, opened=opened)
+    return Page([kind.restored(fields) for fields in found.items], found.more)
 
-    `opened` makes of what MongoDB kept what it says, where personal data is sealed.
-    """
+
+async def find_page(
+    collection: Any, query: dict[str, Any], page: PageRequest, *, newest_first: bool, opened: Opened | None = None
+) -> Page[dict[str, Any]]:
+    """Return one page of `collection` as MongoDB keeps it, opened."""
     if page.after is not None:
         query = {**query, "_id": {"$lt" if newest_first else "$gt": page.after}}
     # without a limit MongoDB would hand over its first hundred, however few are wanted
@@ -48,4 +56,4 @@ async def read_page(
     more, found = len(found) > page.limit, found[: page.limit]
     if opened is not None:
         found = [await opened(fields) for fields in found]
-    return Page([kind.restored(fields) for fields in found], more)
+    return Page(found, more)

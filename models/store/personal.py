@@ -67,29 +67,40 @@ async def _keys_for(vault: Vault, tenant: str, number: int) -> TenantKeys:
     return keys if number <= keys.number else await vault.reread(tenant)
 
 
-_PATHS: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]] = {
-    collection: [(f"{collection}.{path}", first, tuple(steps)) for path in paths for first, *steps in [path.split(".")]]
-    for collection, paths in PERSONAL.items()
-}
-"""Collection → what a value is sealed for, where it begins, and the steps from there: taken apart once."""
+def _plan(collection: str, paths: Sequence[str]) -> "_Plan":
+    """Return paths as a tree, at whose ends stands what a value is sealed for."""
+    plan: _Plan = {}
+    for path in paths:
+        *way, last = path.split(".")
+        branch = plan
+        for step in way:
+            branch = branch.setdefault(step, {})
+        branch[last] = f"{collection}.{path}"
+    return plan
+
+
+_Plan = dict[str, Any]  # of plans, and of texts at the ends
+_PLANS: Mapping[str, _Plan] = {collection: _plan(collection, paths) for collection, paths in PERSONAL.items()}
+"""Collection → where its personal fields are and what they are sealed for, so that each branch is walked once."""
 
 
 def _changed(fields: Mapping[str, Any], collection: str, change: Callable[[str, Any], Any]) -> dict[str, Any]:
-    made = dict(fields)
-    for field, first, steps in _PATHS[collection]:
-        if (value := made.get(first)) is not None:
-            made[first] = _with(value, steps, field, change)
-    return made
+    return {**fields, **_touched(fields, _PLANS[collection], change)}
 
 
-def _with(value: Any, steps: tuple[str, ...], field: str, change: Callable[[str, Any], Any]) -> Any:
-    """Return a copy of `value` in which `change` was applied to what lies at the end of `steps`."""
-    if value is None:
-        return None
-    if not steps:
-        return change(field, value)
-    if isinstance(value, (list, tuple)):
-        return [_with(item, steps, field, change) for item in value]
-    if isinstance(value, dict) and steps[0] in value:
-        return {**value, steps[0]: _with(value[steps[0]], steps[1:], field, change)}
-    return value
+def _touched(fields: Mapping[str, Any], plan: _Plan, change: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """Return those of `fields` that a plan leads to, with `change` applied to what lies at its ends."""
+    touched = {}
+    for name, inner in plan.items():
+        value = fields.get(name)
+        if value is not None:
+            touched[name] = change(inner, value) if isinstance(inner, str) else _within(value, inner, change)
+    return touched
+
+
+def _within(value: Any, plan: _Plan, change: Callable[[str, Any], Any]) -> Any:
+    """Return a copy of `value` with what a plan leads to changed; what it does not lead to is the same object."""
+    if isinstance(value, dict):
+        touched = _touched(value, plan, change)
+        return {**value, **touched} if touched else value
+    return [_within(item, plan, change) for item in value] if isinstance(value, (list, tuple)) else value
