@@ -15,12 +15,13 @@ from models.documents.delivery import (
     Place,
     Position,
     Proof,
+    Status,
     StatusChange,
     TimeWindow,
 )
 from models.documents.document import Shape
 
-__all__ = ["answer_of", "stops_of"]
+__all__ = ["answer_of", "course_of"]
 
 Fields = Mapping[str, Any]
 
@@ -58,23 +59,36 @@ def answer_of(fields: Fields) -> dict[str, Any]:
     made["id"], made["driverId"], made["routeId"] = fields["_id"], get("driver"), get("route")
     made["pickup"] = None if pickup is None else {**_PLACE, **pickup}
     made["dropoff"] = {**_PLACE, **dropoff}
-    made["stops"] = stops_of(fields)
+    made["stops"] = _stops(fields)
     made["located"] = located
     made["unlocated"] = None if located else get("geocodeFault") or "waiting"
     made["customer"] = {**_CUSTOMER, **get("customer", {})}
-    made["timeWindow"] = window_of(fields)
+    made["timeWindow"] = _window(fields)
     made["proof"] = _with_location(_PROOF, proof) if (proof := get("proof")) is not None else None
     made["history"] = [_with_location(_CHANGE, change) for change in get("history", ())]
     return made
 
 
-def window_of(fields: Fields) -> dict[str, Any] | None:
+def course_of(fields: Fields) -> dict[str, Any]:
+    """Return how far a stored delivery is, as it is answered to who follows it; nothing personal is needed."""
+    return {
+        "deliveryId": fields["_id"],
+        "status": fields.get("status", Status.PENDING),
+        "version": fields.get("version", 1),
+        "driverId": fields.get("driver"),
+        "stops": _stops(fields),
+        "timeWindow": _window(fields),
+        "updatedAt": fields["updatedAt"],
+    }
+
+
+def _window(fields: Fields) -> dict[str, Any] | None:
     """Return when the drop-off of a stored delivery may happen."""
     window = fields.get("timeWindow")
     return None if window is None else {**_WINDOW, **window}
 
 
-def stops_of(fields: Fields) -> list[dict[str, Any]]:
+def _stops(fields: Fields) -> list[dict[str, Any]]:
     """Return the planned stops of a stored delivery: those of its places that are known as points."""
     places = ((kind, fields.get(kind)) for kind in ("pickup", "dropoff"))
     return [

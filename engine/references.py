@@ -5,6 +5,7 @@ driver lives, so its calls go there too.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,10 @@ class DriverActor:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySnapshot:
-    """A delivery with the live state of its driver."""
+    """How far a delivery is, with the live state of its driver."""
 
-    delivery: Delivery
+    fields: Mapping[str, Any]
+    """What MongoDB keeps of the delivery, without what is personal and without its history."""
     driver: LiveDriver | None
     """None while nobody has the delivery or its driver has sent nothing."""
 
@@ -107,20 +109,20 @@ class DeliveryActor:
         return await self.engine.deliveries.get(Scope(self.tenant, _ACTOR), self.delivery)
 
     async def snapshot(self) -> DeliverySnapshot:
-        """Return the delivery and where its driver is.
+        """Return how far the delivery is, and where its driver is.
 
         Raises
         ------
         NotFound
             If the tenant has no such delivery.
         """
-        delivery = await self.document()
-        if delivery.driver is None:
-            return DeliverySnapshot(delivery, None)
+        fields = await self.engine.deliveries.course_of(Scope(self.tenant, _ACTOR), self.delivery)
+        if (driver := fields.get("driver")) is None:
+            return DeliverySnapshot(fields, None)
         try:
-            return DeliverySnapshot(delivery, await self.engine.driver(self.tenant, delivery.driver).live())
+            return DeliverySnapshot(fields, await self.engine.driver(self.tenant, driver).live())
         except NotFound:
-            return DeliverySnapshot(delivery, None)
+            return DeliverySnapshot(fields, None)
 
     async def track(self, from_ms: int, to_ms: int) -> NDArray[np.void]:
         """Return the `STORED` fixes of whoever had the delivery, while they had it, in `[from_ms, to_ms]`.

@@ -252,7 +252,7 @@ async def list_deliveries(
 async def get_delivery(services: ServicesOf, principal: Watcher, delivery_id: str) -> Response:
     """Return one delivery, with its version as `ETag`."""
     fields = await DeliveryRepository(services.database).fields_of(principal.scope, delivery_id)
-    _require_own(principal, delivery_id, fields.get("driver"))
+    require_visible(principal, delivery_id, fields.get("driver"))
     response = JsonResponse(answer := answer_of(fields))
     tag(response, answer["version"])
     return response
@@ -331,22 +331,18 @@ async def visible_delivery(services: Services, principal: Principal, delivery_id
         If there is none, or it is another tenant's or, for drivers and devices, another driver's.
     """
     delivery = await DeliveryRepository(services.database).get(principal.scope, delivery_id)
-    require_visible(principal, delivery)
+    require_visible(principal, delivery.id, delivery.driver)
     return delivery
 
 
-def require_visible(principal: Principal, delivery: Delivery) -> None:
-    """Refuse a delivery that the caller may not see.
+def require_visible(principal: Principal, delivery_id: str, driver: str | None) -> None:
+    """Refuse a delivery that the caller may not see, given who has it.
 
     Raises
     ------
     NotFound
         If the caller is a driver or a device, and the delivery another driver's.
     """
-    _require_own(principal, delivery.id, delivery.driver)
-
-
-def _require_own(principal: Principal, delivery_id: str, driver: str | None) -> None:
     if principal.role in ("driver", "device") and driver != principal.driver:
         raise NotFound("delivery", delivery_id)
 

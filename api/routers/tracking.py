@@ -10,11 +10,12 @@ from pydantic import Field
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
+from api.delivery_answer import course_of
 from api.ingest.pings import count_pings
 from api.ingest.validate import Refusal, check_record, pack_record
 from api.live_view import TRACK, JsonResponse, LiveView, live_of, track_response
 from api.moments import Between
-from api.routers.deliveries import require_visible, view_of, visible_delivery
+from api.routers.deliveries import require_visible, visible_delivery
 from engine.eta.arrivals import ArrivalEstimates
 from engine.log.append import PARTITION
 from models.documents.delivery import Status, Stop, TimeWindow
@@ -133,22 +134,10 @@ async def create_tracking_link(services: ServicesOf, principal: Linker, delivery
 async def track_delivery(services: ServicesOf, principal: Watcher, delivery_id: str) -> Response:
     """Return a delivery's status and where its driver is; `stale` says that the position is an older snapshot."""
     snapshot = await services.engine.delivery(principal.tenant, delivery_id).snapshot()
-    delivery, live = snapshot.delivery, snapshot.driver
-    require_visible(principal, delivery)
-    shown = view_of(delivery).model_dump(mode="json", by_alias=True)
-    return JsonResponse(
-        {
-            "deliveryId": delivery.id,
-            "status": delivery.status.value,
-            "version": delivery.version,
-            "driverId": delivery.driver,
-            "stops": shown["stops"],
-            "timeWindow": shown["timeWindow"],
-            "updatedAt": shown["updatedAt"],
-            "driver": live_of(live) if live else None,
-            "stale": live is not None and live.stale,
-        }
-    )
+    course, live = course_of(snapshot.fields), snapshot.driver
+    require_visible(principal, delivery_id, course["driverId"])
+    shown = {"driver": live_of(live) if live else None, "stale": live is not None and live.stale}
+    return JsonResponse(course | shown)
 
 
 @router.get("/{delivery_id}/track", responses=TRACK)

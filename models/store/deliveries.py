@@ -21,6 +21,13 @@ __all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
 
 _BATCH = 500  # documents of an export that travel together
 _OPEN = sorted(set(Status) - CLOSED)
+_COURSE = dict.fromkeys(
+    (
+        *("version", "status", "driver", "timeWindow", "updatedAt"),
+        *(f"{place}.{name}" for place in ("pickup", "dropoff") for name in ("latitude", "longitude", "radiusM")),
+    ),
+    1,
+)
 _MOST_OPEN = 1000  # of one driver; a full day has two hundred
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
@@ -167,6 +174,17 @@ class DeliveryRepository:
         if found is None:
             raise NotFound("delivery", delivery)
         return await self._opened(found)
+
+    async def course_of(self, scope: Scope, delivery: str) -> dict[str, Any]:
+        """Return how far one delivery is and where its stops are, as MongoDB keeps it; raises as `get`.
+
+        Nothing of it is sealed.
+        """
+        found = await self._database.deliveries.find_one({"_id": delivery, "tenant": scope.tenant}, _COURSE)
+        if found is None:
+            raise NotFound("delivery", delivery)
+        fields: dict[str, Any] = found
+        return fields
 
     async def open_of(self, scope: Scope, driver: str) -> list[Delivery]:
         """Return what a driver has to do, oldest first."""
