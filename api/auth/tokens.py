@@ -1,7 +1,7 @@
 """Access tokens and API keys: who sends them.
 
 An access token is a JWT (RFC 7519) signed with HS256. Its user is kept in the process for as long as nobody has changed
-a user or a key (`api.auth.freshness`), so that a new role, a new password or a deletion counts at the next request. An
+a user or a key (`engine.caching`), so that a new role, a new password or a deletion counts at the next request. An
 API key is `ork_<id>_<secret>`, a refresh token `orr_<id>_<secret>`; MongoDB holds their SHA-256.
 """
 
@@ -21,9 +21,9 @@ import structlog
 from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 
-from api.auth.freshness import Freshness
 from api.auth.principal import Principal
 from api.auth.signing import SigningKeys
+from engine.caching import IDENTITIES, Generations
 from engine.settings import Settings
 from engine.telemetry.metrics import IDENTITY_READS
 from models.documents.document import now
@@ -50,7 +50,7 @@ _PREFIXES = {"key": "ork", "sgn": "orr", "inv": "ori", "pwr": "orp"}
 """Prefix of an id → prefix of the tokens that name it, so that nobody hands the wrong one on."""
 _LOOK_WITHIN_S = 0.4  # a MongoDB that hangs must not hold up whoever needs only live state
 _CHECK_WITHIN_S = 1.5
-_CACHE_S = 10.0  # if a process dies between a change and the count of it, others see the change after this long
+_CACHE_S = 10.0  # if a process dies between a change and its mark, others see the change after this long
 _CACHE_ENTRIES = 20_000
 _NOTE_EVERY = datetime.timedelta(minutes=1)
 _REFUSED = "the token is not valid"
@@ -110,11 +110,11 @@ class _Kept(Generic[_T]):
     value: _T
     until: float
     """Monotonic seconds."""
-    count: int | None
-    """The count of changes before it was read."""
+    mark: bytes | None
+    """The mark of users and keys before it was read."""
 
-    def is_good(self, count: int | None) -> bool:
-        return count is not None and count == self.count and time.monotonic() < self.until
+    def is_good(self, mark: bytes | None) -> bool:
+        return mark is not None and mark == self.mark and time.monotonic() < self.until
 
 
 class Authenticator:
@@ -126,7 +126,8 @@ class Authenticator:
         self._keys = KeyRepository(database)
         self._accounts = AccountRepository(database)
         self._verified: dict[str, dict[str, Any]] = {}
-        self._freshness = Freshness(redis, settings.prefix)
+        self.generations = Generations(redis, settings.prefix)
+        """Whether what this process keeps is still so."""
         self._known: dict[str, _Kept[Principal]] = {}
         self._users: dict[tuple[str, str], _Kept[User]] = {}
 
@@ -205,8 +206,8 @@ class Authenticator:
     async def _user(self, tenant: str, identifier: str) -> User:
         """Return the user of a token as it is now; while MongoDB is away, as it was last seen."""
         key = (tenant, identifier)
-        kept, count = self._users.get(key), await self._freshness.count()
-        if kept is not None and kept.is_good(count):
+        kept, mark = self._users.get(key), await self.generations.current(IDENTITIES)
+        if kept is not None and kept.is_good(mark):
             _KEPT.inc()
             return kept.value
         _READ.inc()
@@ -222,13 +223,13 @@ class Authenticator:
             user = kept.value
         if len(self._users) >= _CACHE_ENTRIES:
             self._users.clear()
-        self._users[key] = _Kept(user, time.monotonic() + _CACHE_S, count)
+        self._users[key] = _Kept(user, time.monotonic() + _CACHE_S, mark)
         return user
 
     async def _by_key(self, token: str) -> Principal:
         identifier, digest = read_token("key", token)
-        kept, count = self._known.get(digest), await self._freshness.count()
-        if kept is not None and kept.is_good(count):
+        kept, mark = self._known.get(digest), await self.generations.current(IDENTITIES)
+        if kept is not None and kept.is_good(mark):
             _KEPT.inc()
             return kept.value
         _READ.inc()
@@ -247,7 +248,7 @@ class Authenticator:
         principal = Principal(key.tenant, key.id, key.kind, key.driver, frozenset(key.scopes))
         if len(self._known) >= _CACHE_ENTRIES:
             self._known.clear()
-        self._known[digest] = _Kept(principal, time.monotonic() + min(life_s, _CACHE_S), count)
+        self._known[digest] = _Kept(principal, time.monotonic() + min(life_s, _CACHE_S), mark)
         return principal
 
     async def _note_use(self, key: ApiKey) -> None:
@@ -278,7 +279,7 @@ class Authenticator:
         """Let a deleted key, or a user that changed, count at the next request of every process."""
         self._users = {key: kept for key, kept in self._users.items() if key[1] != identifier}
         self._known = {digest: kept for digest, kept in self._known.items() if kept.value.subject != identifier}
-        await self._freshness.raise_count()
+        await self.generations.renew(IDENTITIES)
 
 
 def _digest(token: str) -> str:

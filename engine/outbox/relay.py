@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from redis.asyncio import Redis
 
+from engine.caching import Generations, generations_of
 from engine.leased import Leased
 from engine.settings import Settings
 from engine.telemetry.metrics import OUTBOX_RELAYED
@@ -26,6 +27,15 @@ _GATHER_S = 0.02  # what is committed within a blink goes together, in one round
 _SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
 
 
+class _Typed(msgspec.Struct):
+    """The type of an event, without the rest."""
+
+    type: str
+
+
+_TYPED = msgspec.msgpack.Decoder(_Typed)
+
+
 class OutboxRelay(Leased):
     """Runs errands from the outbox to the log and to live subscribers."""
 
@@ -33,6 +43,7 @@ class OutboxRelay(Leased):
         self._outbox = OutboxRepository(database)
         self._redis = redis
         self._prefix = settings.prefix
+        self._generations = Generations(redis, settings.prefix)
         self._partitions = settings.log.partitions
         self._bell = asyncio.Event()
         super().__init__(
@@ -55,12 +66,15 @@ class OutboxRelay(Leased):
 
     async def _relay(self, errands: Sequence[Errand]) -> None:
         told: defaultdict[str, list[msgspec.Raw]] = defaultdict(list)
+        renewed: set[str] = set()
         pipeline = self._redis.pipeline(transaction=False)
         for errand in errands:
             told[errand.tenant].append(msgspec.Raw(errand.event))
+            renewed.update(generations_of(_TYPED.decode(errand.event).type, errand.tenant))
             for partition, message in errand.messages:
                 for target in range(self._partitions) if partition == EVERYWHERE else (partition,):
                     pipeline.xadd(stream_key(self._prefix, target), {EVENT_FIELD: message})
+        self._generations.add_renewal(pipeline, renewed)
         for tenant, events in told.items():
             pipeline.publish(f"{self._prefix}:live:{tenant}", b"E" + msgspec.msgpack.encode(events))
         await pipeline.execute()

@@ -13,6 +13,7 @@ from engine.environment import METRICS_VARIABLE
 
 __all__ = [
     "BATCH_DURATION",
+    "CACHE_READS",
     "COMMIT_DURATION",
     "COMMIT_FIXES",
     "DRIVERS_LIVE",
@@ -65,6 +66,9 @@ SUBSCRIBERS = Gauge("outrider_gateway_subscribers", "Open live subscriptions.", 
 FRAMES_SENT = Counter("outrider_gateway_frames", "Live frames sent.")
 MESSAGES = Counter(
     "outrider_notifications_messages", "Messages to people by channel and outcome.", ["channel", "outcome"]
+)
+CACHE_READS = Counter(
+    "outrider_cache_reads", "Reads of what is kept, by kind and by the level that had it.", ["kind", "level"]
 )
 IDENTITY_READS = Counter(
     "outrider_api_identity_reads", "Users and keys of requests, by where they were found.", ["source"]

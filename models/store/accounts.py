@@ -68,13 +68,18 @@ class AccountRepository:
         return User.restored(found)
 
     async def tenant(self, scope: Scope) -> Tenant:
-        """Return the tenant of `scope`.
+        """Return the tenant of `scope`, with every change that was answered before this call.
 
         Raises
         ------
         NotFound
             If it is gone.
         """
+        if (kept := self._database.kept_tenants) is None:
+            return await self._read(scope)
+        return await kept.get(scope.tenant, lambda: self._read(scope))
+
+    async def _read(self, scope: Scope) -> Tenant:
         found = await self._database.tenants.find_one({"_id": scope.tenant})
         if found is None:
             raise NotFound("tenant", scope.tenant)
@@ -99,7 +104,11 @@ class AccountRepository:
             await replace_at(self._database.tenants, tenant, expected, session)
             await self._outbox.put(session, [announcement])
 
-        await in_transaction(self._database, swap)
+        try:
+            await in_transaction(self._database, swap)
+        finally:  # after a fault too: whether a commit came through is then unknown
+            if self._database.kept_tenants is not None:
+                await self._database.kept_tenants.renew(tenant.id)
 
 
 def _registered(tenant: Tenant, user: User) -> Announcement:

@@ -5,14 +5,15 @@ tenant (`OWNED`). A guarded collection refuses a query or a document that names 
 it, and sends the others to the place of that tenant: the shared database, or one of the tenant's own.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
+from models.documents.tenant import Tenant
 from models.store.vault import Vault
 
-__all__ = ["OWNED", "Database", "MissingTenant", "tenant_database_name"]
+__all__ = ["OWNED", "Database", "KeptTenants", "MissingTenant", "tenant_database_name"]
 
 OWNED = frozenset(
     {
@@ -51,6 +52,16 @@ def tenant_database_name(shared: str, tenant: str) -> str:
     return f"{shared}-{tenant}"
 
 
+class KeptTenants(Protocol):
+    """Tenants that a process keeps, so that it need not read them each time."""
+
+    async def get(self, tenant: str, read: Callable[[], Awaitable[Tenant]]) -> Tenant:
+        """Return a tenant as it was after this call began, by `read` if need be."""
+
+    async def renew(self, tenant: str) -> None:
+        """Let every process read a tenant anew; after a write and before its answer."""
+
+
 class Database:
     """The collections of an installation, as attributes or by name.
 
@@ -70,6 +81,8 @@ class Database:
         self.vault = vault
         """Seals and opens what `models.store.personal` lists."""
         self.apart = apart
+        self.kept_tenants: KeptTenants | None = None
+        """Where tenants are looked for first; none in processes that read them seldom."""
         self.client: Any = shared.client
         self.name: str = shared.name
         self._collections: dict[str, Any] = {name: _OwnedCollection(self, name) for name in OWNED}

@@ -1,0 +1,233 @@
+"""What is kept of MongoDB is never older than the last change that was answered."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from engine.caching import Generations, TenantCache, generations_of
+from engine.outbox.relay import OutboxRelay
+from engine.settings import Settings
+from engine.telemetry.metrics import CACHE_READS
+from models.documents.tenant import Tenant
+from models.documents.user import User
+from models.store.accounts import AccountRepository
+from models.store.connections import connect_mongo, connect_redis
+from models.store.scope import Scope
+from models.store.transactions import in_transaction
+from tests.rest import PASSWORD, Caller
+from tests.stack import MASTER_KEYS, eventually, running_stores
+
+_LEVELS = ("process", "redis", "store")
+
+
+class Source:
+    """A tenant as MongoDB would have it, and how often it was read."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tenant = Tenant(id=tenant, tenant=tenant, name="first")
+        self.reads = 0
+
+    async def read(self) -> Tenant:
+        """Return it as it was when the question came; the answer takes its time."""
+        self.reads += 1
+        read = self.tenant
+        await asyncio.sleep(0)
+        return read
+
+    def change(self, name: str) -> None:
+        """Change it, as a commit does."""
+        self.tenant = self.tenant.model_copy(update={"name": name, "version": self.tenant.version + 1})
+
+
+def cache_of(redis, prefix) -> TenantCache:
+    return TenantCache(Generations(redis, prefix), redis, prefix)
+
+
+def counts() -> tuple[float, ...]:
+    return tuple(CACHE_READS.labels("tenant", level)._value.get() for level in _LEVELS)
+
+
+async def test_a_tenant_is_found_in_the_process_then_in_redis_then_at_its_source(redis, prefix, tenant):
+    source, here, there = Source(tenant), cache_of(redis, prefix), cache_of(redis, prefix)
+    before = counts()
+    for cache in (here, here, there, there):
+        assert await cache.get(tenant, source.read) == source.tenant
+    assert source.reads == 1
+    assert tuple(after - then for after, then in zip(counts(), before, strict=True)) == (2, 1, 1)
+
+
+async def test_a_change_is_seen_by_the_next_read_of_every_cache(redis, prefix, tenant):
+    source, here, there = Source(tenant), cache_of(redis, prefix), cache_of(redis, prefix)
+    for number in range(50):
+        source.change(f"name {number}")
+        await here.renew(tenant)
+        names = [(await cache.get(tenant, source.read)).name for cache in (there, here)]
+        assert names == [f"name {number}"] * 2
+    assert source.reads == 50
+
+
+async def test_what_was_read_before_a_change_is_not_kept_after_it(redis, prefix, tenant):
+    source, here, there = Source(tenant), cache_of(redis, prefix), cache_of(redis, prefix)
+
+    async def overtaken() -> Tenant:
+        read = await source.read()
+        source.change("second")
+        await there.renew(tenant)
+        return read
+
+    assert (await here.get(tenant, overtaken)).name == "first"
+    for cache in (here, there):
+        assert (await cache.get(tenant, source.read)).name == "second"
+
+
+async def test_requests_that_miss_together_read_once(redis, prefix, tenant):
+    source, cache = Source(tenant), cache_of(redis, prefix)
+    await asyncio.gather(*(cache.get(tenant, source.read) for _ in range(100)))
+    assert source.reads == 1
+
+
+async def test_a_redis_that_lost_its_data_makes_nothing_old_good(redis, prefix, tenant):
+    source, cache = Source(tenant), cache_of(redis, prefix)
+    await cache.get(tenant, source.read)
+    source.change("second")
+    await redis.delete(f"{prefix}:generation:{tenant}")
+    assert (await cache.get(tenant, source.read)).name == "second"
+
+
+async def test_what_redis_keeps_ends_by_itself(redis, prefix, tenant):
+    await cache_of(redis, prefix).get(tenant, Source(tenant).read)
+    for key in (f"{prefix}:kept:tenant:{tenant}", f"{prefix}:generation:{tenant}"):
+        assert await redis.ttl(key) > 0
+
+
+async def test_one_tenants_change_leaves_the_others_kept(redis, prefix, tenant):
+    source, cache = Source(tenant), cache_of(redis, prefix)
+    await cache.get(tenant, source.read)
+    await cache.renew("ten_another")
+    await cache.get(tenant, source.read)
+    assert source.reads == 1
+
+
+async def test_without_redis_tenants_come_from_their_source(prefix, tenant):
+    async with running_stores() as stores:
+        redis = connect_redis(stores.redis_url)
+        source, cache = Source(tenant), cache_of(redis, prefix)
+        await cache.get(tenant, source.read)
+        os.kill(stores.redis.pid, signal.SIGSTOP)
+        try:
+            source.change("second")
+            await cache.renew(tenant)
+            assert (await cache.get(tenant, source.read)).name == "second"
+        finally:
+            os.kill(stores.redis.pid, signal.SIGCONT)
+        await eventually(lambda: redis.ping())
+        source.change("third")
+        await cache.renew(tenant)
+        assert (await cache.get(tenant, source.read)).name == "third"
+        await redis.aclose()
+
+
+@pytest.mark.parametrize(
+    ("event", "groups"),
+    [
+        ("tenant.changed", ("ten_a",)),
+        ("user.role_changed", ("identities",)),
+        ("key.deleted", ("identities",)),
+        ("driver.deleted", ("identities",)),
+        ("delivery.created", ()),
+    ],
+)
+def test_events_say_what_is_no_longer_good(event, groups):
+    assert generations_of(event, "ten_a") == groups
+
+
+async def test_the_relay_heals_a_change_whose_writer_died_before_telling(stores, redis, prefix, tenant):
+    settings = Settings(prefix=prefix, database=f"relay_{uuid.uuid4().hex[:8]}")
+    database = connect_mongo(stores.mongo_url, settings.database, MASTER_KEYS)
+    database.kept_tenants = cache_of(redis, prefix)
+    accounts, scope = AccountRepository(database), Scope(tenant, "usr_a")
+    company = Tenant(id=tenant, tenant=tenant, name="first")
+    await accounts.register(company, User(id="usr_a", tenant=tenant, email="a@test.pt", password_hash="", role="admin"))
+    assert (await accounts.tenant(scope)).name == "first"
+
+    async def rename(session) -> None:
+        await database.tenants.update_one({"_id": tenant}, {"$set": {"name": "second"}}, session=session)
+
+    await in_transaction(database, rename)
+    assert (await accounts.tenant(scope)).name == "first"  # nobody has told
+    relay = OutboxRelay(database, redis, settings)
+    running = asyncio.create_task(relay.run())
+    try:
+        await eventually(lambda: _is_named(accounts, scope, "second"))
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await database.client.drop_database(settings.database)
+        database.client.close()
+
+
+async def _is_named(accounts: AccountRepository, scope: Scope, name: str) -> bool:
+    return (await accounts.tenant(scope)).name == name
+
+
+@contextlib.contextmanager
+def a_process(stores, prefix):
+    """Run one API process of its own, without the host and the shards; give its address."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen(64)
+        given = {
+            "mongo_url": stores.mongo_url,
+            "redis_url": stores.redis_url,
+            "prefix": prefix,
+            "descriptor": door.fileno(),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.api_process", json.dumps(given)], pass_fds=(door.fileno(),)
+        )
+        try:
+            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def two_processes(stores, prefix):
+    """Return callers of two API processes that share nothing but the stores."""
+    with a_process(stores, prefix) as one, a_process(stores, prefix) as other:
+        async with (
+            httpx2.AsyncClient(base_url=one, timeout=60) as here,
+            httpx2.AsyncClient(base_url=other, timeout=60) as there,
+        ):
+            yield Caller(here), Caller(there)
+
+
+async def test_a_write_through_one_process_is_in_the_next_read_of_another(two_processes):
+    here, there = two_processes
+    admin = await here.registered()
+    person = {"email": f"{uuid.uuid4().hex}@test.pt", "password": PASSWORD}
+    user = await admin.make("users", {**person, "role": "planner"})
+    token = (await admin.ask("POST", "auth/login", json=person)).json()["accessToken"]
+    writers = (here.with_token(admin.token), there.with_token(admin.token))
+    for number in range(40):
+        writer, reader = writers[number % 2], writers[(number + 1) % 2]
+        name, role = f"Name {number}", ("admin", "planner")[number % 2]
+        body = {"name": name, "settings": {"proofRequired": bool(number % 2)}}
+        assert (await writer.ask("PATCH", "tenant", json=body)).status_code == 200
+        seen = (await reader.ask("GET", "tenant")).json()
+        assert (seen["name"], seen["settings"]["proofRequired"]) == (name, bool(number % 2))
+        assert (await writer.ask("PATCH", f"users/{user['id']}/role", json={"role": role})).status_code == 200
+        profile = (await reader.with_token(token).ask("GET", "auth/profile")).json()
+        assert (profile["role"], profile["tenantName"]) == (role, name)
