@@ -32,6 +32,7 @@ _WATCH_TTL_S = 30.0  # shards stop publishing this long after the last word from
 _RENEW_S = 10.0  # three chances within the time above
 _REFRESH_PAUSE_S = 0.25  # a burst of gaps is one snapshot
 _RETRY_S = 0.5
+_QUIET_S = 10.0  # channels that say nothing for so long are followed by the question whether the server lives
 _NAMED_AT_ONCE = 2000  # some milliseconds of work between two turns of the event loop
 _LENGTH_BYTES = 2
 
@@ -218,8 +219,12 @@ class Hub:
             await pubsub.subscribe(self._prefix + feed.tenant)
             feed.to_refresh.set()
         self._joined.set()
-        async for message in pubsub.listen():
-            if message["type"] == "message":
+        while True:
+            # not `listen`, which takes a channel that is quiet for the socket's time limit for a lost one
+            message = await pubsub.get_message(timeout=_QUIET_S)
+            if message is None:
+                await self._services.redis.ping()  # type: ignore[misc]  # typed for both clients
+            elif message["type"] == "message":
                 self._take(message["channel"].decode()[len(self._prefix) :], message["data"])
 
     async def _hang_up(self) -> None:
