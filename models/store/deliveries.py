@@ -1,9 +1,12 @@
 """Deliveries in MongoDB. Every change is stored with its events in one transaction."""
 
 import datetime
+import functools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pymongo.client_session import ClientSession
 
 from models.documents.delivery import CLOSED, Delivery, Priority, Status
 from models.documents.event import Event
@@ -14,8 +17,8 @@ from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, find_page, read_page
 from models.store.personal import opened
 from models.store.scope import Scope
-from models.store.transactions import Session, Write, in_transaction
-from models.store.versions import replace_at, replace_many_at
+from models.store.transactions import Session, Write, in_one_go, in_transaction
+from models.store.versions import replace_at, replace_many_at, replace_now_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
 
@@ -69,12 +72,12 @@ class DeliveryRepository:
     async def create(self, deliveries: Sequence[Delivery], announcements: Sequence[Announcement]) -> None:
         """Store new deliveries and their events, all or none."""
         stored = [await self._contacts.sealed(delivery.stored()) for delivery in deliveries]
+        collection = self._database.blocking("deliveries", *stored)
 
-        async def insert(session: Session) -> None:
-            await self._database.deliveries.insert_many(stored, session=session)
-            await self._outbox.put(session, announcements)
+        def insert(session: ClientSession) -> None:
+            collection.insert_many(stored, session=session)
 
-        await in_transaction(self._database, insert)
+        await in_one_go(self._database, [insert, *await self._outbox.prepared(announcements)])
 
     async def replace(
         self,
@@ -97,6 +100,11 @@ class DeliveryRepository:
             If somebody was faster.
         """
         stored = await self._contacts.sealed(delivery.stored())
+        if not also:
+            collection = self._database.blocking("deliveries", stored)
+            change = functools.partial(replace_now_at, collection, delivery, expected, stored)
+            await in_one_go(self._database, [change, *await self._outbox.prepared(announcements)])
+            return
 
         async def swap(session: Session) -> None:
             await replace_at(self._database.deliveries, delivery, expected, session, stored)

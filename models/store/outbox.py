@@ -3,12 +3,15 @@
 `events` is the lasting record; an `outbox` document is the errand, and MongoDB drops it some days after it is done.
 """
 
+import functools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from bson.binary import Binary
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from models.documents.audit import audit_entry
@@ -17,7 +20,7 @@ from models.documents.event import Event
 from models.messages.commands import LogMessage, encode
 from models.store.connections import Database
 from models.store.personal import sealed
-from models.store.transactions import Session
+from models.store.transactions import PreparedWrite, Session
 
 __all__ = ["EVERYWHERE", "Announcement", "Errand", "OutboxRepository", "Routed", "is_repeat"]
 
@@ -73,19 +76,31 @@ class OutboxRepository:
         pymongo.errors.BulkWriteError
             If an event of this id was stored before.
         """
+        for name, documents in await self._documents(announcements):
+            await self._database[name].insert_many(documents, session=session)
+
+    async def prepared(self, announcements: Sequence[Announcement]) -> list[PreparedWrite]:
+        """Return what `put` would write, for `in_one_go`."""
+        return [
+            functools.partial(_insert, self._database.blocking(name, *documents), documents)
+            for name, documents in await self._documents(announcements)
+        ]
+
+    async def _documents(self, announcements: Sequence[Announcement]) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Return what is to be inserted for announcements, by collection."""
         if not announcements:
-            return
+            return []
         queued = now()
-        events = [{**one.event.stored(), "queued": queued} for one in announcements]
-        await self._database.events.insert_many(events, session=session)
-        await self._database.outbox.insert_many([_stored(one) for one in announcements], session=session)
+        documents = [
+            ("events", [{**one.event.stored(), "queued": queued} for one in announcements]),
+            ("outbox", [_stored(one) for one in announcements]),
+        ]
         entries = [
             await sealed(self._database.vault, "audit", one.event.tenant, _entry(one))
             for one in announcements
             if one.before is not None or one.after is not None
         ]
-        if entries:
-            await self._database.audit.insert_many(entries, session=session)
+        return [*documents, ("audit", entries)] if entries else documents
 
     async def waiting(self, limit: int) -> list[Errand]:
         """Return errands that nobody has done yet, oldest first."""
@@ -111,6 +126,10 @@ class OutboxRepository:
 def is_repeat(fault: BulkWriteError) -> bool:
     """Tell whether a write failed only because the same event was stored before."""
     return all(error["code"] == _DUPLICATE_KEY for error in fault.details["writeErrors"])
+
+
+def _insert(collection: "Collection[Any]", documents: Sequence[dict[str, Any]], session: ClientSession) -> None:
+    collection.insert_many(documents, session=session)
 
 
 def _entry(announcement: Announcement) -> dict[str, Any]:

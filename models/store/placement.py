@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo.collection import Collection
 
 from models.documents.tenant import Tenant
 from models.store.vault import Vault
@@ -112,6 +113,12 @@ class Database:
         """
         self.client.delegate.admin.command("ping")
 
+    def blocking(self, name: str, *concerned: Mapping[str, Any]) -> "Collection[Any]":
+        """Return the collection for these documents or filters, behind the same guard, for a thread that may block."""
+        place = self[name]
+        found: Collection[Any] = (place.place_of(*concerned) if name in OWNED else place).delegate
+        return found
+
     def of(self, tenant: str) -> "AsyncIOMotorDatabase[Any]":
         """Return the database that holds a tenant's `OWNED` collections."""
         if not self.apart:
@@ -134,32 +141,33 @@ class _OwnedCollection:
             raise MissingTenant(f"{self._name}.{method} names no tenant")
 
         def call(query: Mapping[str, Any], *args: Any, **options: Any) -> Any:
-            return getattr(self._of(query), method)(query, *args, **options)
+            return getattr(self.place_of(query), method)(query, *args, **options)
 
         return call
 
     def insert_one(self, document: Mapping[str, Any], **options: Any) -> Any:
         """Insert a document where its tenant's are."""
-        return self._of(document).insert_one(document, **options)
+        return self.place_of(document).insert_one(document, **options)
 
     def insert_many(self, documents: Sequence[Mapping[str, Any]], **options: Any) -> Any:
         """Insert documents of one tenant."""
-        return self._of(*documents).insert_many(documents, **options)
+        return self.place_of(*documents).insert_many(documents, **options)
 
     def bulk_write(self, writes: Sequence[Any], **options: Any) -> Any:
         """Write what concerns one tenant."""
         concerned = [getattr(write, "_filter", None) or getattr(write, "_doc", {}) for write in writes]
-        return self._of(*concerned).bulk_write(writes, **options)
+        return self.place_of(*concerned).bulk_write(writes, **options)
 
     def aggregate(self, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> Any:
         """Aggregate a tenant's documents; the first stage matches the tenant."""
-        return self._of(pipeline[0].get("$match", {})).aggregate(pipeline, **options)
+        return self.place_of(pipeline[0].get("$match", {})).aggregate(pipeline, **options)
 
     def distinct(self, key: str, query: Mapping[str, Any], **options: Any) -> Any:
         """Return the distinct values of a field in a tenant's documents."""
-        return self._of(query).distinct(key, query, **options)
+        return self.place_of(query).distinct(key, query, **options)
 
-    def _of(self, *concerned: Mapping[str, Any]) -> Any:
+    def place_of(self, *concerned: Mapping[str, Any]) -> Any:
+        """Return the collection that holds what is concerned, which names one tenant."""
         tenants = [one.get("tenant") for one in concerned]
         if not tenants or not isinstance(tenants[0], str) or any(tenant != tenants[0] for tenant in tenants):
             raise MissingTenant(f"{self._name} is asked without a tenant, or about several")
