@@ -45,6 +45,8 @@ class _Question:
     groups: set[str] = field(default_factory=set)
     marks: dict[str, bytes] | None = None
     """Empty while Redis is away; none before it was asked."""
+    answered: asyncio.Event | None = None
+    """Set when whoever puts the question has done so, or was cancelled; none while nobody does."""
 
 
 class Generations:
@@ -72,11 +74,11 @@ class Generations:
         """
         question = self._next
         question.groups.add(group)
-        async with self._asking:
-            if question.marks is None:
-                if self._next is question:  # whoever comes from now on needs a later answer
-                    self._next = _Question()
-                question.marks = await self._ask(sorted(question.groups))
+        while question.marks is None:
+            if question.answered is None:
+                await self._put(question)
+            else:
+                await question.answered.wait()  # no lock: that would wake the waiting one by one
         return question.marks.get(group)
 
     async def renew(self, *groups: str) -> None:
@@ -95,6 +97,18 @@ class Generations:
         """Add the renewal of groups to a pipeline of Redis commands."""
         for group in groups:
             pipeline.set(self._prefix + group, secrets.token_bytes(_MARK_BYTES), ex=_LIFE_S)
+
+    async def _put(self, question: _Question) -> None:
+        """Put a question to Redis, after the one that is out."""
+        answered = question.answered = asyncio.Event()
+        try:
+            async with self._asking:
+                if self._next is question:  # whoever comes from now on needs a later answer
+                    self._next = _Question()
+                question.marks = await self._ask(sorted(question.groups))
+        finally:
+            question.answered = None
+            answered.set()
 
     async def _tell(self) -> None:
         groups = frozenset(self._owed)

@@ -96,6 +96,16 @@ async def test_requests_that_miss_together_read_once(redis, prefix, tenant):
     assert source.reads == 1
 
 
+async def test_whoever_gives_up_leaves_the_others_their_answer(redis, prefix):
+    generations = Generations(redis, prefix)
+    asking = [asyncio.create_task(generations.current(f"ten_{number % 3}")) for number in range(12)]
+    await asyncio.sleep(0)
+    for task in asking[:3]:
+        task.cancel()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(answer, bytes) for answer in answers[3:])
+
+
 async def test_a_redis_that_lost_its_data_makes_nothing_old_good(redis, prefix, tenant):
     source, cache = Source(tenant), cache_of(redis, prefix)
     await cache.get(tenant, source.read)
