@@ -1,6 +1,5 @@
 """Live frames over the real gateway of a whole Outrider."""
 
-import asyncio
 import contextlib
 import time
 import uuid
@@ -317,16 +316,3 @@ async def test_a_driver_who_is_renamed_or_deleted_is_so_on_every_map(client):
         assert van.id not in {each.id for each in (await anext(stream)).drivers}
     with pytest.raises(ApiProblem, match=r"404|no driver"):
         await client.live(van.id)
-
-
-async def test_what_happens_after_a_long_silence_is_heard(client):
-    """The connection to Redis has a time limit of five seconds for answers; a quiet channel is not a lost one."""
-    async with a_socket(client) as websocket:
-        await say(websocket, type="subscribe", id="x", topic="alerts")
-        assert (await hear(websocket, "frame"))["full"]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5.25):
-                await websocket.recv()
-        made = await client.create_delivery(Place(latitude=41.1, longitude=-8.6))
-        frame = await hear(websocket, "frame")
-        assert [event["aggregate"] for event in frame["events"]] == [made.id]
