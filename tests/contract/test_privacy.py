@@ -204,17 +204,17 @@ async def test_an_erasure_goes_on_after_a_crash_and_may_be_asked_again(running, 
     for _ in range(3):
         await closed_delivery(admin, customer)
     calls = 0
-    real = OutboxRepository.put
+    real = OutboxRepository.prepared
 
-    async def crash_at_the_second(self, session, announcements):
+    async def crash_at_the_second(self, announcements):
         nonlocal calls
         calls += any(one.event.type == "delivery.erased" for one in announcements)
         if calls == 2:
             raise InterruptedError
-        await real(self, session, announcements)
+        return await real(self, announcements)
 
     with monkeypatch.context() as patched:
-        patched.setattr(OutboxRepository, "put", crash_at_the_second)
+        patched.setattr(OutboxRepository, "prepared", crash_at_the_second)
         with pytest.raises(InterruptedError):
             await erase(running, admin, {"phone": customer.phone})
     assert await traces_behind_the_seal(database, customer) != set()
