@@ -114,7 +114,7 @@ class JsonResponse(Response):
 def _plain(value: object) -> int:
     if isinstance(value, int):
         return int(value)  # MongoDB's whole numbers of 64 bits have a type of their own
-    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def live_of(live: LiveDriver) -> dict[str, Any]:
