@@ -1,6 +1,8 @@
 """Migrations on a real mongod: up, down, status, and two starters at once."""
 
 import asyncio
+import contextlib
+import os
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,12 +14,12 @@ from models.store.connections import Database, connect_mongo
 from models.store.migrating import Migrations
 
 COUNTING = '''"""Counts how often it ran."""
-import time
 name = "{name}"
 dependencies = {needs}
 def upgrade(db):
     seen = (db.ran.find_one({{"_id": name}}) or {{}}).get("times", 0)
-    time.sleep(0.05)  # long enough for another starter to come between
+    if "{gate}":
+        open("{gate}").read()  # a pipe: until its other end is closed
     db.ran.replace_one({{"_id": name}}, {{"times": seen + 1}}, upsert=True)
 def downgrade(db):
     db.ran.update_one({{"_id": name}}, {{"$inc": {{"times": -1}}}})
@@ -36,8 +38,8 @@ async def store(stores) -> AsyncIterator[Database]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return two migrations that count."""
-    (tmp_path / "first.py").write_text(COUNTING.format(name="first", needs=[]))
-    (tmp_path / "second.py").write_text(COUNTING.format(name="second", needs=["first"]))
+    (tmp_path / "first.py").write_text(COUNTING.format(name="first", needs=[], gate=""))
+    (tmp_path / "second.py").write_text(COUNTING.format(name="second", needs=["first"], gate=""))
     return tmp_path
 
 
@@ -59,8 +61,17 @@ async def test_the_version_is_given_and_taken_away(store):
 
 
 async def test_two_starters_at_once_apply_each_migration_once(store, folder):
-    starters = [Migrations(store, folder) for _ in range(3)]
-    done = await asyncio.gather(*(starter.up() for starter in starters))
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    (folder / "first.py").write_text(COUNTING.format(name="first", needs=[], gate=gate))
+    async with asyncio.TaskGroup() as group:
+        starting = [group.create_task(Migrations(store, folder).up()) for _ in range(3)]
+        opened = await asyncio.to_thread(gate.open, "w")  # when a starter is in the midst of the first
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await asyncio.gather(*map(asyncio.shield, starting))  # none of the others may get in meanwhile
+        opened.close()
+    done = [one.result() for one in starting]
     assert sorted(done) == [[], [], ["first", "second"]]
     assert await times(store) == {"first": 1, "second": 1}
 

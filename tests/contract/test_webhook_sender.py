@@ -66,7 +66,7 @@ async def test_every_answer_but_2xx_is_a_failure(httpserver, send, status):
 
 
 async def test_a_receiver_that_says_nothing_is_given_up(send):
-    async with _listening(lambda reader, writer: asyncio.sleep(60)) as url:
+    async with _listening(lambda reader, writer: reader.read()) as url:  # until the sender hangs up
         reply = await send(url, timeout_s=0.2)
     assert not reply.ok
     assert "no answer" in reply.error
@@ -75,9 +75,11 @@ async def test_a_receiver_that_says_nothing_is_given_up(send):
 async def test_a_receiver_that_drips_is_given_up(send):
     async def drip(reader, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(100):
+        while not reader.at_eof():
             writer.write(b"x")
-            await asyncio.sleep(0.05)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await reader.read()  # until the sender hangs up
 
     async with _listening(drip) as url:
         reply = await send(url, timeout_s=0.3)

@@ -1,0 +1,115 @@
+"""Mails to those who work with Outrider: about their accounts, and about what failed."""
+
+import datetime
+import uuid
+from datetime import UTC
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from engine.notifications.follower import ALERT_PAUSE, MESSAGE
+from engine.settings import EmailSettings
+from models.documents.event import Event
+from models.documents.task import Task
+from models.ids import new_id
+from models.store.outbox import Announcement, OutboxRepository
+from models.store.tasks import TaskRepository
+from models.store.transactions import in_transaction
+from tests.gateway import running_gateway
+from tests.smtp import mail_server
+from tests.stack import eventually
+from tests.telling import api_on, database_named, dead_letters, mails_to, settled, telling, told
+
+DATABASE = f"test-account-mails-{uuid.uuid4().hex[:12]}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def api(stores):
+    async with api_on(stores, DATABASE) as caller:
+        yield caller
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def database(stores):
+    async with database_named(stores, DATABASE) as database:
+        yield database
+
+
+@pytest.fixture
+def gateway():
+    with running_gateway() as gateway:
+        yield gateway
+
+
+async def test_mails_about_accounts_go_out_and_leave_no_address_behind(api, database):
+    admin = await api.registered()
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    payload = {
+        "template": "password-reset",
+        "language": "es",
+        "to": {"email": "rui@test.pt"},
+        "channels": ["email"],
+        "values": {"link": "https://o.test/reset#secret", "minutes": 30},
+    }
+    async with mail_server() as mails, telling(database, email=EmailSettings(url=SecretStr(mails.url))):
+        await TaskRepository(database).put([Task(id=new_id("tsk"), tenant=tenant, kind=MESSAGE, payload=payload)])
+        one = await settled(admin, "sent")
+    [mail] = mails_to(mails, "rui@test.pt")
+    assert mail["Subject"] == "Una contraseña nueva"
+    assert "https://o.test/reset#secret El enlace vale 30 minutos." in mail.get_content()
+    stored = await database.notifications.find_one({"_id": one["id"], "tenant": tenant})
+    assert "rui" not in str(stored)
+    assert "secret" not in str(stored)
+    assert (await admin.ask("POST", f"notifications/{one['id']}/resend")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"template": "nonsense", "to": {"email": "a@t.pt"}},
+        {"template": "invitation", "channels": ["fax"]},
+        {"template": "invitation", "to": {"email": "a@t.pt"}, "values": {}},
+        {"notification": "ntf_0"},
+        {"notification": 7, "to": [], "values": "x"},
+    ],
+)
+async def test_a_task_that_makes_no_sense_is_given_up_at_once(api, database, tenant, payload):
+    admin = await api.registered()
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    async with mail_server() as mails, telling(database, email=EmailSettings(url=SecretStr(mails.url))):
+        await TaskRepository(database).put([Task(id=new_id("tsk"), tenant=tenant, kind=MESSAGE, payload=payload)])
+        [letter] = await eventually(lambda: dead_letters(admin))
+    assert letter["attempts"] == 1
+    assert "a@t.pt" not in {mail["To"] for mail in mails.mails}  # admins are alerted
+
+
+async def test_admins_hear_of_dead_letters_once_a_kind_and_quarter_of_an_hour(api, database):
+    admin = await api.registered()
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    email = (await admin.ask("GET", "auth/profile")).json()["email"]
+    first = datetime.datetime.now(tz=UTC)
+    moments = [first, first + ALERT_PAUSE / 2, first + ALERT_PAUSE * 1.1]
+    async with mail_server() as mails, telling(database, email=EmailSettings(url=SecretStr(mails.url))):
+        for kind, moment in [("webhook", moments[0]), ("import", moments[0])]:
+            await _fail(database, tenant, kind, moment)
+        await eventually(lambda: len(mails_to(mails, email)) == 2)
+        for moment in moments[1:]:
+            await _fail(database, tenant, "webhook", moment)
+        await eventually(lambda: len(mails_to(mails, email)) == 3)
+        assert len(await told(admin, template="task-failed")) == 3
+    assert {mail["Subject"] for mail in mails_to(mails, email)} == {
+        "A task of the kind “webhook” has failed",
+        "A task of the kind “import” has failed",
+    }
+
+
+async def _fail(database, tenant, kind, moment):
+    task = new_id("tsk")
+    data = {"taskId": task, "kind": kind, "attempts": 3, "error": "x"}
+    event = Event(
+        id=new_id("evt"), tenant=tenant, time=moment, type="task.failed", aggregate=task, sequence=1, data=data
+    )
+    outbox = OutboxRepository(database)
+    await in_transaction(database, lambda session: outbox.put(session, [Announcement(event)]))
