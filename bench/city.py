@@ -1,0 +1,130 @@
+"""The engine against a simulated city, where the truth is known: arrivals and stops from what the phones sent.
+
+An arrival counts as found when the engine reported it at the right delivery within two minutes of the truth; what it
+reported elsewhere is false. The plain alternative calls a van arrived with its first fix inside the radius.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.motion.late import derive
+from engine.motion.profiles import PARCEL, pack_profiles
+from engine.shards.advance import EventKind, ShardState, advance
+from engine.shards.stops import PlannedStop
+from models.documents.delivery import STOP_RADIUS_M
+from models.geo import distances_m
+from models.messages.fixes import DEGREE, STORED
+from pipelines.fleet.gps import Track
+from pipelines.fleet.simulate import Leg
+
+__all__ = ["ArrivalScore", "found_arrivals", "plain_arrivals", "score_arrivals", "score_stops"]
+
+_CLOSE_MS = 120_000
+_BATCH = 500  # fixes that a shard takes at once
+_LOOSE_M = 10.0  # the least that the profile of a parked van allows
+
+Arrivals = Mapping[int, int]
+"""Leg → epoch ms of arrival."""
+
+
+@dataclass(slots=True)
+class ArrivalScore:
+    """Counts over many van days."""
+
+    right: int = 0
+    false: int = 0
+    missed: int = 0
+    errors_s: list[float] | None = None
+
+    def add(self, found: Arrivals, legs: Sequence[Leg]) -> None:
+        """Count one van's day."""
+        self.errors_s = self.errors_s or []
+        for number, leg in enumerate(legs):
+            at = found.get(number)
+            if at is None:
+                self.missed += 1
+            elif abs(at - leg.arrived_ms) <= _CLOSE_MS:
+                self.right += 1
+                self.errors_s.append(abs(at - leg.arrived_ms) / 1000)
+            else:
+                self.false += 1
+                self.missed += 1
+
+    @property
+    def f1(self) -> float:
+        """Return the harmonic mean of precision and recall."""
+        return 2 * self.right / max(1, 2 * self.right + self.false + self.missed)
+
+    @property
+    def median_error_s(self) -> float:
+        """Return the median distance in time of what was found."""
+        return float(np.median(self.errors_s)) if self.errors_s else float("nan")
+
+
+def found_arrivals(legs: Sequence[Leg], track: Track) -> Arrivals:
+    """Return when the engine's rules saw a van arrive at each of its stops, all of which it knows from the start."""
+    state = ShardState(profiles=pack_profiles((PARCEL,)))
+    row = state.drivers.add(1, 0, 0, 0)
+    keys = {
+        state.drivers.stops.open(row, number + 1, [PlannedStop("dropoff", leg.lat, leg.lon, STOP_RADIUS_M)])[0]: number
+        for number, leg in enumerate(legs)
+    }
+    fixes = track.fixes.copy()
+    fixes["driver"] = 1
+    found: dict[int, int] = {}
+    for begin in range(0, len(fixes), _BATCH):
+        part = slice(begin, begin + _BATCH)
+        count = len(fixes[part])
+        positions = np.arange(begin + 1, begin + count + 1, dtype=np.uint64)
+        step = advance(state, fixes[part], np.full(count, row, np.int32), track.sent_ms[part], positions)
+        for event in step.events[step.events["kind"] == EventKind.STOP_ARRIVED]:
+            found.setdefault(keys[int(event["subject"])], int(event["time"]))
+    return found
+
+
+def plain_arrivals(legs: Sequence[Leg], track: Track) -> Arrivals:
+    """Return the first fix inside the radius of each stop."""
+    order = np.argsort(track.fixes["time"], kind="stable")
+    fixes = track.fixes[order]
+    lat, lon = fixes["lat"] / DEGREE, fixes["lon"] / DEGREE
+    found: dict[int, int] = {}
+    for number, leg in enumerate(legs):
+        inside = np.flatnonzero(distances_m(lat, lon, leg.lat, leg.lon) <= STOP_RADIUS_M)
+        if inside.size:
+            found[number] = int(fixes["time"][inside[0]])
+    return found
+
+
+def score_stops(legs: Sequence[Leg], track: Track) -> tuple[int, int, int]:
+    """Return matched, found and true stops of one van's day; they match when they share half of what either covers."""
+    stored: NDArray[np.void] = np.zeros(len(track.fixes), STORED)
+    for name in track.fixes.dtype.names or ():
+        stored[name] = track.fixes[name]
+    stored["driver"], stored["position"] = 1, np.arange(1, len(stored) + 1)
+    stored = stored[np.argsort(stored["time"], kind="stable")]
+    end_ms = int(stored["time"][-1])
+    found = [(int(visit["arrival"]), int(visit["departure"]) or end_ms) for visit in derive(stored, PARCEL).visits]
+    true = [(leg.arrived_ms, leg.served_ms) for leg in legs]
+    return sum(1 for _ in _matched(found, true)), len(found), len(true)
+
+
+def _matched(found: Sequence[tuple[int, int]], true: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    begins, ends = (np.array([stop[edge] for stop in found], np.int64) for edge in (0, 1))
+    matched = []
+    for arrived, left in true:
+        shared = np.minimum(ends, left) - np.maximum(begins, arrived)
+        union = np.maximum(ends, left) - np.minimum(begins, arrived)
+        matched += np.flatnonzero(2 * shared > union).tolist()
+    return np.unique(np.array(matched, np.int64))
+
+
+def score_arrivals(days: Sequence[tuple[Sequence[Leg], Track]]) -> tuple[ArrivalScore, ArrivalScore]:
+    """Return how well the engine and the plain rule find the arrivals of van days."""
+    ours, plain = ArrivalScore(), ArrivalScore()
+    for legs, track in days:
+        ours.add(found_arrivals(legs, track), legs)
+        plain.add(plain_arrivals(legs, track), legs)
+    return ours, plain

@@ -1,0 +1,85 @@
+"""Driving one leg: when a van is where, given the way, the traffic and the driver."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.fleet.traffic import Traffic
+
+__all__ = ["Drive", "Way", "Ways", "drive"]
+
+_PIECE_S = 90.0  # free-flow time over which traffic counts as the same
+_SIGNAL_EVERY_M = 900.0  # a light that is red
+_LONGEST_RED_S = 50.0
+_PULL_OUT_S = 22.0
+_PARK_S = 18.0
+_HEAVY_SIGMA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The fastest way between two places at free flow, as P points."""
+
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    """Free-flow time from the beginning to each point."""
+    metres: NDArray[np.float64]
+    """Distance from the beginning to each point."""
+
+
+class Ways(Protocol):
+    """Finds ways: a road network."""
+
+    def way(self, origin: tuple[float, float], destination: tuple[float, float]) -> Way:
+        """Return the way between two places, latitude and longitude in degrees."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One leg as it was driven."""
+
+    way: Way
+    at_s: NDArray[np.float64]
+    """When the van was at each of the way's points, seconds from the first midnight."""
+
+    @property
+    def arrival_s(self) -> float:
+        """When it stood at the end."""
+        return float(self.at_s[-1])
+
+
+def drive(rng: np.random.Generator, way: Way, departs_s: float, traffic: Traffic, pace: float) -> Drive:
+    """Drive a way.
+
+    Parameters
+    ----------
+    rng
+        Chance: lights, pulling out, finding where to park.
+    way, departs_s
+        Which way, and when the driver closes the door, seconds from the first midnight.
+    traffic
+        The city that day.
+    pace
+        How many times the others' time this driver takes.
+    """
+    points = len(way.seconds)
+    at_s = np.empty(points)
+    at_s[0] = departs_s + rng.gamma(2.0, _PULL_OUT_S / 2.0)
+    luck = pace * rng.lognormal(0.0, _HEAVY_SIGMA)
+    begin = 0
+    while begin < points - 1:
+        until = way.seconds[begin] + _PIECE_S
+        end = min(max(int(np.searchsorted(way.seconds, until)), begin + 1), points - 1)
+        middle = (begin + end) // 2
+        place = float(way.latitude[middle]), float(way.longitude[middle])
+        factor = traffic.factor(*place, float(at_s[begin])) * luck
+        at_s[begin + 1 : end + 1] = at_s[begin] + (way.seconds[begin + 1 : end + 1] - way.seconds[begin]) * factor
+        begin = end
+    for place in rng.integers(1, points, rng.poisson(way.metres[-1] / _SIGNAL_EVERY_M)) if points > 1 else ():
+        at_s[place:] += rng.uniform(0.0, _LONGEST_RED_S)
+    at_s[-1] += rng.gamma(1.5, _PARK_S / 1.5)
+    return Drive(way, at_s)

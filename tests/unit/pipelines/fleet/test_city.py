@@ -1,0 +1,150 @@
+"""A simulated city keeps its rules: time runs forward, the same seed is the same city, traffic follows the clock."""
+
+import datetime
+import itertools
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from bench.city import score_arrivals
+from models.geo import distance_m
+from outrider.traces import read_trace
+from pipelines.fleet.doorsteps import Doorsteps
+from pipelines.fleet.drive import Way, drive
+from pipelines.fleet.files import legs_table, write_trace
+from pipelines.fleet.gps import Phone
+from pipelines.fleet.rounds import order_stops, share_out
+from pipelines.fleet.simulate import City, Fleet, simulate_days
+from pipelines.fleet.traffic import Traffic
+
+BOX = (41.10, -8.72, 41.22, -8.52)
+DEPOT = (41.17, -8.60)
+LISBON = ZoneInfo("Europe/Lisbon")
+MONDAY = datetime.date(2026, 3, 2)
+
+
+class StraightWays:
+    """Every way is straight, at 40 km/h."""
+
+    def way(self, origin, destination):
+        metres = float(distance_m(*origin, *destination))
+        share = np.linspace(0.0, 1.0, max(2, int(metres / 50)))
+        latitude = origin[0] + (destination[0] - origin[0]) * share
+        longitude = origin[1] + (destination[1] - origin[1]) * share
+        return Way(latitude, longitude, share * metres / 11.1, share * metres)
+
+
+def city(seed: int = 1) -> City:
+    rng = np.random.default_rng(seed)
+    doorsteps = Doorsteps.simulate(rng, rng.uniform(BOX[0], BOX[2], 2000), rng.uniform(BOX[1], BOX[3], 2000))
+    return City(StraightWays(), doorsteps, DEPOT, BOX, LISBON)
+
+
+def simulated(days: int = 1, vans: int = 4, gps: frozenset[int] = frozenset(), seed: int = 1):
+    fleet = Fleet(vans=vans, stops_per_van=30, first_day=MONDAY, days=days, gps_days=gps)
+    return list(simulate_days(np.random.default_rng(seed), city(), fleet))
+
+
+def test_the_same_seed_is_the_same_city():
+    first, again, other = simulated(seed=3), simulated(seed=3), simulated(seed=4)
+    assert first[0].legs == again[0].legs
+    assert first[0].legs != other[0].legs
+
+
+def test_a_van_is_in_one_place_at_a_time():
+    for van in range(4):
+        legs = [leg for leg in simulated()[0].legs if leg.van == van]
+        assert [leg.stop for leg in legs] == list(range(len(legs)))
+        for before, after in itertools.pairwise(legs):
+            assert before.departed_ms < before.arrived_ms < before.served_ms < after.departed_ms
+        for leg in legs:
+            assert leg.served_ms > leg.window_begins_ms
+            assert leg.arrived_ms - leg.departed_ms > 1000 * leg.base_s  # nobody is faster than free flow
+
+
+def test_nobody_works_on_sundays_and_holidays():
+    fleet = Fleet(vans=1, stops_per_van=5, first_day=datetime.date(2026, 3, 30), days=8)
+    worked = [day.number for day in simulate_days(np.random.default_rng(1), city(), fleet)]
+    assert worked == [0, 1, 2, 3, 5, 7]  # Good Friday and Easter Sunday
+
+
+def test_the_rush_hour_is_slow_and_the_night_is_not():
+    traffic = Traffic.simulate(np.random.default_rng(1), MONDAY, 14, BOX, LISBON)
+    hours = {
+        hour: np.mean([traffic.factor(*DEPOT, (day * 24 + hour) * 3600 + 1800) for day in range(5)])
+        for hour in (3, 9, 18)
+    }
+    assert hours[9] > 1.4 * hours[3]
+    assert hours[18] > 1.4 * hours[3]
+    sunday = np.mean([traffic.factor(*DEPOT, ((day * 7 + 6) * 24 + 9) * 3600) for day in range(2)])
+    assert sunday < hours[9]
+
+
+def test_local_time_jumps_with_the_clocks():
+    traffic = Traffic.simulate(np.random.default_rng(1), datetime.date(2026, 3, 28), 3, BOX, LISBON)
+    assert traffic.local(24 * 3600 + 2 * 3600).isoformat() == "2026-03-29T03:00:00+01:00"
+
+
+def test_a_slow_driver_takes_longer_on_the_same_way():
+    traffic = Traffic.simulate(np.random.default_rng(1), MONDAY, 1, BOX, LISBON)
+    way = StraightWays().way(DEPOT, (41.12, -8.66))
+    quick, slow = (drive(np.random.default_rng(5), way, 30_000.0, traffic, pace).arrival_s for pace in (0.9, 1.2))
+    assert slow > quick
+    times = drive(np.random.default_rng(5), way, 30_000.0, traffic, 1.0).at_s
+    assert (np.diff(times) >= 0).all()
+
+
+def test_every_order_is_in_one_round():
+    rng = np.random.default_rng(2)
+    latitude, longitude = rng.uniform(BOX[0], BOX[2], 101), rng.uniform(BOX[1], BOX[3], 101)
+    pieces = share_out(latitude, longitude, 7)
+    assert sorted(np.concatenate(pieces).tolist()) == list(range(101))
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 4
+    tour = order_stops(latitude[pieces[0]], longitude[pieces[0]], DEPOT)
+    assert sorted(tour.tolist()) == list(range(len(pieces[0])))
+
+
+def test_the_engine_finds_the_arrivals_of_the_phones_traces():
+    [day] = simulated(gps=frozenset({0}))
+    vans = [([leg for leg in day.legs if leg.van == van], track) for van, track in day.tracks.items()]
+    ours, plain = score_arrivals(vans)
+    assert ours.right + ours.missed == len(day.legs)
+    assert ours.f1 > 0.9
+    assert ours.f1 >= plain.f1
+
+
+def test_a_trace_is_what_the_phones_sent(tmp_path):
+    phone = Phone(dead_zones_a_day=3.0)
+    fleet = Fleet(vans=2, stops_per_van=10, first_day=MONDAY, days=1, gps_days=frozenset({0}), phone=phone)
+    [day] = simulate_days(np.random.default_rng(1), city(), fleet)
+    trace = read_trace(write_trace(day.tracks, 0, tmp_path))
+    assert sorted(trace.vehicles) == ["van 001", "van 002"]
+    assert len(trace.fixes) == sum(len(track.fixes) for track in day.tracks.values())
+    waited_ms = [track.sent_ms - track.fixes["time"] for track in day.tracks.values()]
+    assert min(int(waits.min()) for waits in waited_ms) == 0
+    assert max(int(waits.max()) for waits in waited_ms) > 60_000
+    assert all((np.diff(track.sent_ms) >= 0).all() for track in day.tracks.values())
+
+
+def test_legs_are_written_as_the_pipeline_reads_them():
+    table = legs_table(simulated()[0].legs, "Europe/Lisbon")
+    assert table["moment_ms"].to_pylist() == sorted(table["moment_ms"].to_pylist())
+    assert min(table["duration_s"].to_pylist()) > 0
+    assert min(table["service_s"].to_pylist()) > 0
+    assert set(table["driver"].to_pylist()) == {f"van {number:03d}" for number in range(1, 5)}
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_repeats_change_nothing_for_the_engine(share):
+    fleet = Fleet(
+        vans=1,
+        stops_per_van=8,
+        first_day=MONDAY,
+        days=1,
+        gps_days=frozenset({0}),
+        phone=Phone(repeats=share, silences_a_day=0.0, dead_zones_a_day=0.0),
+    )
+    [day] = simulate_days(np.random.default_rng(1), city(), fleet)
+    ours, _ = score_arrivals([(day.legs, day.tracks[0])])
+    assert ours.f1 > 0.85
