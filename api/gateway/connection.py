@@ -177,6 +177,10 @@ class Connection:
                 subscription.selection = Selection(number=number)
             case "delivery" | "alerts" if not may(self._principal, "deliveries.view"):
                 raise NotAllowed("this key lacks the scope deliveries:read")
+            case "job" if not may(self._principal, "routes.manage"):
+                raise NotAllowed("jobs are for those who plan routes")
+            case "job":
+                subscription.job = await self._job(wish.job_id)
             case "delivery":
                 subscription.delivery = await self._delivery(wish.delivery_id, own if limited else None)
             case "alerts":
@@ -196,6 +200,12 @@ class Connection:
         if only_of is not None and self._feed.deliveries[delivery].shape["driverId"] != only_of:
             raise NotFound("delivery", delivery)
         return delivery
+
+    async def _job(self, job: str | None) -> str:
+        if job is None:
+            raise InvalidInput("topic job needs jobId", [("jobId", "missing")])
+        await self._hub.follow_job(self._feed, job)
+        return job
 
     async def _write_for_ever(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -252,6 +262,7 @@ class Connection:
                 gone=gone,
                 deliveries=update.deliveries,
                 events=update.events,
+                jobs=update.jobs,
                 missed=update.missed,
             )
         )

@@ -14,7 +14,7 @@ from api.gateway.frames import encode_drivers, encode_gone
 from api.gateway.viewport import Delta, Selection, look
 from models.messages.records import take_records
 
-__all__ = ["DeliveryState", "TenantFeed", "View"]
+__all__ = ["DeliveryState", "JobState", "TenantFeed", "View"]
 
 _EVENTS_KEPT = 1000  # a subscriber further behind misses alerts; the pull feed of events has them all
 _VIEWS_KEPT = 64  # encoded changes that wait for further subscriptions with the same view
@@ -28,6 +28,16 @@ class DeliveryState:
     """As in frames: `id`, `status`, `version`, `driverId`, …"""
     driver: int | None
     """Number of its driver."""
+    version: int
+    """Version of the feed at which this was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job that somebody watches."""
+
+    shape: Mapping[str, Any]
+    """As `GET /jobs/{id}` shows it."""
     version: int
     """Version of the feed at which this was read."""
 
@@ -67,6 +77,7 @@ class TenantFeed:
     tenant: str
     state: FleetState = field(default_factory=FleetState)
     deliveries: dict[str, DeliveryState] = field(default_factory=dict)
+    jobs: dict[str, JobState] = field(default_factory=dict)
     subscribers: int = 0
     idle: set[asyncio.Event] = field(default_factory=set)
     """Set, and forgotten, at the next change."""
@@ -75,9 +86,10 @@ class TenantFeed:
     to_refresh: asyncio.Event = field(default_factory=asyncio.Event)
     """Something published was missed: the snapshot is wanted again."""
     to_follow: asyncio.Event = field(default_factory=asyncio.Event)
-    """There are followed deliveries that changed."""
+    """There are followed deliveries or jobs that changed."""
     renamed: set[int] = field(default_factory=set)
     changed_deliveries: set[str] = field(default_factory=set)
+    changed_jobs: set[str] = field(default_factory=set)
     events_end: int = 0
     """How many events there have been; the last of them are kept."""
     _events: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
@@ -113,6 +125,12 @@ class TenantFeed:
         """Take the present state of a delivery."""
         self.state.version += 1
         self.deliveries[shape["id"]] = DeliveryState(shape, driver, self.state.version)
+        self.wake()
+
+    def take_job(self, shape: Mapping[str, Any]) -> None:
+        """Take the present state of a job."""
+        self.state.version += 1
+        self.jobs[shape["id"]] = JobState(shape, self.state.version)
         self.wake()
 
     def events_since(self, cursor: int) -> tuple[list[Mapping[str, Any]], int]:

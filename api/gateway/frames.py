@@ -34,6 +34,7 @@ class _Frame(msgspec.Struct, frozen=True, tag="frame", rename="camel"):
     gone: msgspec.Raw
     deliveries: Sequence[Any]
     events: Sequence[Any]
+    jobs: Sequence[Any] | msgspec.UnsetType = msgspec.UNSET
     missed: int | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -106,11 +107,13 @@ def json_frame(
     gone: bytes = b"[]",
     deliveries: Sequence[Any] = (),
     events: Sequence[Any] = (),
+    jobs: Sequence[Any] = (),
     missed: int = 0,
 ) -> bytes:
     """Return a JSON frame around arrays of drivers and leavers that are encoded already.
 
-    `missed` counts events that fell out of the buffer before this subscriber took them; it is left out when 0.
+    `missed` counts events that fell out of the buffer before this subscriber took them; it is left out when 0, and
+    `jobs` when there is none.
     """
     return _encoder.encode(
         _Frame(
@@ -122,6 +125,7 @@ def json_frame(
             msgspec.Raw(gone),
             deliveries,
             events,
+            jobs or msgspec.UNSET,
             missed or msgspec.UNSET,
         )
     )

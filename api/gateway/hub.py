@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,10 +12,13 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from api.gateway.feed import TenantFeed
+from api.job_view import job_view
+from engine.routing.progress import JOB_BELL
 from engine.supervisor import Supervisor
 from models.errors import NotFound, OutriderError, StoreUnavailable
 from models.messages.live import LIVE
 from models.store.deliveries import DeliveryRepository
+from models.store.jobs import JobRepository
 from models.store.scope import Scope
 
 if TYPE_CHECKING:
@@ -123,6 +126,22 @@ class Hub:
                 number, _ = await self.driver_number(feed.tenant, document.driver)
         feed.take_delivery(shape_delivery(document), number)
 
+    async def follow_job(self, feed: TenantFeed, job: str) -> None:
+        """Read a job into the feed, which follows it from now on.
+
+        Raises
+        ------
+        NotFound
+            If the tenant has no such job.
+        StoreUnavailable
+            If MongoDB does not answer.
+        """
+        try:
+            found = await JobRepository(self._services.database).get(Scope(feed.tenant, "gateway"), job)
+        except PyMongoError as error:
+            raise StoreUnavailable("the store of jobs does not answer", 2.0) from error
+        feed.take_job(job_view(found).model_dump(mode="json", by_alias=True))
+
     async def _drop(self, feed: TenantFeed) -> None:
         if self._feeds.get(feed.tenant) is not feed:
             return
@@ -191,15 +210,23 @@ class Hub:
         while True:
             await feed.to_follow.wait()
             feed.to_follow.clear()
-            for delivery in list(feed.changed_deliveries):
-                try:
-                    await self.follow_delivery(feed, delivery)
-                    feed.changed_deliveries.discard(delivery)
-                except NotFound:
-                    feed.changed_deliveries.discard(delivery)
-                except StoreUnavailable:
-                    await asyncio.sleep(_RETRY_S)
-                    feed.to_follow.set()
+            await self._follow_all(feed, feed.changed_deliveries, self.follow_delivery)
+            await self._follow_all(feed, feed.changed_jobs, self.follow_job)
+
+    async def _follow_all(
+        self, feed: TenantFeed, changed: set[str], follow: Callable[[TenantFeed, str], Awaitable[None]]
+    ) -> None:
+        """Read what has changed; what the store does not give stays for another time."""
+        for subject in list(changed):
+            changed.discard(subject)  # before the read: what changes while it goes on is a change anew
+            try:
+                await follow(feed, subject)
+            except NotFound:
+                continue
+            except StoreUnavailable:
+                changed.add(subject)
+                await asyncio.sleep(_RETRY_S)
+                feed.to_follow.set()
 
     async def _listen_for_ever(self) -> None:
         while True:
@@ -247,6 +274,8 @@ class Hub:
             elif data[:1] == b"E":
                 for event in _events_decoder.decode(data[1:]):
                     self._take_event(feed, event)
+            elif data[:1] == JOB_BELL:
+                self._take_job_news(feed, data[1:].decode())
         except (msgspec.DecodeError, ValueError):
             log.exception("gateway.publication_unreadable", tenant=tenant)
 
@@ -256,9 +285,16 @@ class Hub:
         if subject in feed.deliveries:
             feed.changed_deliveries.add(subject)
             feed.to_follow.set()
+        elif kind.startswith("job."):
+            self._take_job_news(feed, subject)
         elif kind in ("driver.changed", "driver.deleted"):
             self._services.registry.forget(feed.tenant, subject)
             self._take_driver_change(feed, kind, int(event["data"]["number"]))
+
+    def _take_job_news(self, feed: TenantFeed, job: str) -> None:
+        if job in feed.jobs:
+            feed.changed_jobs.add(job)
+            feed.to_follow.set()
 
     def _take_driver_change(self, feed: TenantFeed, kind: str, number: int) -> None:
         if kind == "driver.deleted":

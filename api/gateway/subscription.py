@@ -25,19 +25,20 @@ class Update:
     view: View | None
     deliveries: Sequence[Mapping[str, Any]] = ()
     events: Sequence[Mapping[str, Any]] = ()
+    jobs: Sequence[Mapping[str, Any]] = ()
     missed: int = 0
 
     def __bool__(self) -> bool:
         moved = self.view is not None and (self.view.delta.rows.size or self.view.delta.gone.size)
-        return bool(self.full or moved or self.deliveries or self.events or self.missed)
+        return bool(self.full or moved or self.deliveries or self.events or self.jobs or self.missed)
 
 
 @dataclass(slots=True, eq=False)
 class Subscription:
     """State of one subscription.
 
-    `selection` says which drivers it shows (none for alerts); `delivery` whose status; `about` limits alerts to those
-    about one driver.
+    `selection` says which drivers it shows (none for alerts and jobs); `delivery` whose status; `job` whose progress;
+    `about` limits alerts to those about one driver.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Subscription:
     interval_s: float
     selection: Selection | None = None
     delivery: str | None = None
+    job: str | None = None
     about: str | None = None
     packed: bool = False
     cursor: int = 0
@@ -71,12 +73,19 @@ class Subscription:
         self._seen = feed.state.version
         if self.topic == "alerts":
             return self._take_events(feed, full=full)
+        if self.job is not None:
+            return self._take_job(self.job, feed, seen)
         deliveries: Sequence[Mapping[str, Any]] = ()
         if self.delivery is not None and (state := feed.deliveries.get(self.delivery)) is not None:
             if full or state.version > seen:
                 deliveries = [state.shape]
             seen = self._aim_at(state.driver, seen)
         return Update(full, self._take_view(feed, seen), deliveries)
+
+    def _take_job(self, job: str, feed: TenantFeed, seen: int) -> Update:
+        state = feed.jobs.get(job)
+        is_news = state is not None and state.version > seen
+        return Update(seen == _NOTHING_SEEN, None, jobs=[state.shape] if state is not None and is_news else ())
 
     def _aim_at(self, driver: int | None, seen: int) -> int:
         """Look at the delivery's driver; a new one is sent in full."""

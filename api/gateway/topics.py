@@ -21,7 +21,7 @@ __all__ = [
     "parse_viewport",
 ]
 
-Topic = Literal["viewport", "fleet", "driver", "delivery", "alerts"]
+Topic = Literal["viewport", "fleet", "driver", "delivery", "job", "alerts"]
 
 _MAX_NAME = 64  # characters of a subscription's id; it comes back in each frame
 
@@ -41,6 +41,7 @@ class Subscribe(msgspec.Struct, tag="subscribe", rename="camel"):
     """South, west, north, east."""
     driver_id: str | None = None
     delivery_id: str | None = None
+    job_id: str | None = None
     interval_ms: float = 100.0
 
 

@@ -1,7 +1,6 @@
 """Jobs: long work that was asked for. So far, the optimisation of routes."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -11,11 +10,12 @@ from fastapi.responses import Response
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.idempotency import IdempotencyKey, create_once
+from api.job_view import JobView, job_view
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
 from engine.routing.optimize import OptimizeRequest, RouteRequests
-from models.documents.document import Instant, Shape, now
-from models.documents.job import Job, JobProgress, JobState, Unserved
+from models.documents.document import now
+from models.documents.job import Job, JobState
 from models.errors import InvalidInput
 from models.store.jobs import JobRepository
 
@@ -27,24 +27,6 @@ _MOST_TO_WAIT_FOR = 30  # deliveries: a small problem is solved while its planne
 _LOOK_S = 0.25
 _QUEUE_S = 15.0  # how long a small problem may wait for its turn
 _ENDED = frozenset({JobState.DONE, JobState.CANCELLED, JobState.FAILED})
-
-
-class JobView(Shape):
-    """A job, its progress, and what came of it."""
-
-    id: str
-    kind: str
-    state: JobState
-    progress: Sequence[JobProgress]
-    """From the first plan to the best, oldest first."""
-    routes: Sequence[str]
-    """Routes that it made, to be looked at, changed and dispatched."""
-    unserved: Sequence[Unserved]
-    """Deliveries that no route takes, each with the reason."""
-    error: str | None
-    """Why it failed."""
-    created_at: Instant
-    ended_at: Instant | None
 
 
 @router.post("/routes/optimize", status_code=202, tags=["routes"], response_model=JobView)
@@ -63,7 +45,7 @@ async def optimize_routes(
     async def create() -> JobView:
         requests = RouteRequests(services.database, services.settings.log.partitions)
         job = await requests.ask(principal.scope, body, now())
-        return _view(await _ended(services, principal, job, body.seconds + _QUEUE_S) if wait else job)
+        return job_view(await _ended(services, principal, job, body.seconds + _QUEUE_S) if wait else job)
 
     answer = await create_once(request, services.database, principal, idempotency_key, create, 202)
     answer.headers["Location"] = f"/api/v1/jobs/{msgspec.json.decode(answer.body)['id']}"
@@ -73,19 +55,19 @@ async def optimize_routes(
 @router.get("/jobs", tags=["jobs"], response_model=PageOf[JobView])
 async def list_jobs(services: ServicesOf, principal: Planner, page: Paging) -> dict[str, Any]:
     """Return jobs, newest first."""
-    return page_of(await JobRepository(services.database).page(principal.scope, page), _view)
+    return page_of(await JobRepository(services.database).page(principal.scope, page), job_view)
 
 
 @router.get("/jobs/{job_id}", tags=["jobs"])
 async def get_job(services: ServicesOf, principal: Planner, job_id: str) -> JobView:
     """Return one job with its progress."""
-    return _view(await JobRepository(services.database).get(principal.scope, job_id))
+    return job_view(await JobRepository(services.database).get(principal.scope, job_id))
 
 
 @router.delete("/jobs/{job_id}", status_code=202, tags=["jobs"])
 async def cancel_job(services: ServicesOf, principal: Planner, job_id: str) -> JobView:
     """Ask a job to stop; it keeps the best that it has found. One that has ended stays as it is."""
-    return _view(await JobRepository(services.database).stop(principal.scope, job_id))
+    return job_view(await JobRepository(services.database).stop(principal.scope, job_id))
 
 
 async def _ended(services: Services, principal: Principal, job: Job, within_s: float) -> Job:
@@ -99,7 +81,3 @@ async def _ended(services: Services, principal: Principal, job: Job, within_s: f
     except TimeoutError:
         return job
     return job
-
-
-def _view(job: Job) -> JobView:
-    return JobView(**{name: getattr(job, name) for name in JobView.model_fields})

@@ -1,7 +1,8 @@
 """Routes: stops in order for one vehicle, planned by hand or by optimisation, and given to a driver."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
@@ -11,14 +12,17 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
+from api.live_view import GEOJSON, JsonResponse
 from api.paging import PageOf, Paging, page_of
+from api.route_view import RouteChange, RouteView, change_of, geojson_of, view_of
 from api.services import Services
-from engine.routing.commands import RouteCommands, RouteDraft
-from engine.routing.optimize import PlanLimits
+from engine.routing.commands import RouteCommands, RouteEdit, RouteRevision
+from engine.routing.drafts import RouteDraft
+from engine.routing.geometry import line_of
 from models.documents.delivery import Position
 from models.documents.document import Flag, Instant, Line, Shape, now
-from models.documents.route import MAX_STOPS, PlannedStop, Route, RouteStatus, Violation, Visit
-from models.errors import NotFound
+from models.documents.route import MAX_STOPS, PlanLimits, Route, RouteStatus, Visit
+from models.errors import InvalidInput, NotFound
 from models.store.routes import RouteFilter, RouteRepository
 
 __all__ = ["router"]
@@ -27,6 +31,9 @@ router = APIRouter(prefix="/routes", tags=["routes"])
 Planner = Annotated[Principal, Depends(allowed("routes.manage"))]
 Watcher = Annotated[Principal, Depends(allowed("routes.view"))]
 Identifier = Annotated[str | None, Field(max_length=80)]
+_MOST_ROUTES = 50  # edited at once
+_EDITABLE = frozenset({"name", "driver_id", "vehicle_id", "locked"})
+_STORED = {"driver_id": "driver", "vehicle_id": "vehicle"}
 
 
 class RouteShape(Shape):
@@ -56,30 +63,50 @@ class RouteBody(RouteShape):
     """The version that the caller has seen; if it is no longer current, the answer is 409."""
 
 
-class RouteView(Shape):
-    """A route with its times, and what it breaks."""
+class ListedRoute(RouteBody):
+    """A route's new fields, and which route it is."""
 
-    id: str
-    version: int
-    name: str | None
-    status: RouteStatus
-    driver_id: str | None
-    vehicle_id: str | None
-    start: Instant
-    end: Instant
-    origin: Position | None
-    destination: Position | None
-    stops: Sequence[PlannedStop]
-    deliveries: Sequence[str]
+    id: Annotated[str, Field(max_length=80)]
+
+
+class RouteEdits(Shape):
+    """New fields of several routes, between which deliveries may move."""
+
+    routes: Sequence[ListedRoute] = Field(min_length=1, max_length=_MOST_ROUTES)
+
+
+class EditsPreview(Shape):
+    """What edits would make of routes; nothing is stored."""
+
+    routes: Sequence[RouteChange]
+    distance_m: float
+    """Added by all of them together."""
+    duration_s: float
+    cost: float
+
+
+class RoutePatch(Shape):
+    """Some fields of a route; what is left out stays."""
+
+    name: Line | None = None
+    driver_id: Identifier = None
+    """Who drives it; null takes it from its driver."""
+    vehicle_id: Identifier = None
+    locked: Flag = False
+    """Whether re-optimisation has to leave the whole route alone."""
+    locked_stops: int | None = Field(None, ge=0, le=MAX_STOPS)
+    """How many of its first stops have to stay first, and in their order."""
+    version: int | None = Field(None, ge=1)
+    """The version that the caller has seen; if it is no longer current, the answer is 409."""
+
+
+class EncodedLine(Shape):
+    """A route as an encoded polyline."""
+
+    polyline: str
+    """The whole way, in Google's format with five decimals."""
     distance_m: float
     duration_s: float
-    violations: Sequence[Violation]
-    """What the plan breaks; a plan by hand may break something."""
-    locked: bool
-    job_id: str | None
-    """The optimisation that made it."""
-    created_at: Instant
-    updated_at: Instant
 
 
 class Dispatching(Shape):
@@ -87,6 +114,11 @@ class Dispatching(Shape):
 
     version: int | None = Field(None, ge=1)
     """The version that the caller has seen; if it is no longer current, the answer is 409."""
+
+
+_LINES: dict[int | str, dict[str, Any]] = {
+    200: {"model": EncodedLine, "content": {GEOJSON: {"schema": {"type": "object"}}}}
+}
 
 
 @router.post("", status_code=201, response_model=RouteView)
@@ -122,14 +154,45 @@ async def list_routes(
     return page_of(await RouteRepository(services.database).page(principal.scope, page, wanted), view_of)
 
 
+@router.post("/preview")
+async def preview_routes(services: ServicesOf, principal: Planner, body: RouteEdits) -> EditsPreview:
+    """Say what edits of routes would cost and break, without storing them: for an editor, at each move of a stop."""
+    found = await _commands(services).preview(principal.scope, _revisions(body))
+    changes = [change_of(before, after) for before, after in found]
+    return EditsPreview(
+        routes=changes,
+        distance_m=round(sum(one.distance_m for one in changes), 1),
+        duration_s=round(sum(one.duration_s for one in changes), 1),
+        cost=round(sum(one.cost for one in changes), 2),
+    )
+
+
+@router.put("")
+async def replace_routes(services: ServicesOf, principal: Planner, body: RouteEdits) -> list[RouteView]:
+    """Replace several routes at once, all or none: deliveries may move from one to another."""
+    return [view_of(route) for route in await _commands(services).replace(principal.scope, _revisions(body))]
+
+
 @router.get("/{route_id}")
 async def get_route(response: Response, services: ServicesOf, principal: Watcher, route_id: str) -> RouteView:
     """Return one route, with its version as `ETag`."""
-    route = await RouteRepository(services.database).get(principal.scope, route_id)
-    is_on_the_road = principal.role in ("driver", "device")
-    if is_on_the_road and (route.driver != principal.driver or route.status is RouteStatus.PLANNED):
-        raise NotFound("route", route_id)
-    return _tagged(response, route)
+    return _tagged(response, await _visible(services, principal, route_id))
+
+
+@router.get("/{route_id}/geometry", responses=_LINES)
+async def get_route_geometry(
+    services: ServicesOf,
+    principal: Watcher,
+    route_id: str,
+    shape: Annotated[Literal["geojson", "polyline"], Query(alias="format")] = "geojson",
+) -> Response:
+    """Return a route as a line on the map: GeoJSON with a feature a leg and stop, or an encoded polyline."""
+    route = await _visible(services, principal, route_id)
+    line = line_of(route)
+    if shape == "geojson":
+        return JsonResponse(geojson_of(route, line), media_type=GEOJSON)
+    encoded = EncodedLine(polyline=line.encoded(), distance_m=route.distance_m, duration_s=route.duration_s)
+    return JsonResponse(encoded.model_dump(by_alias=True))
 
 
 @router.put("/{route_id}")
@@ -142,8 +205,25 @@ async def replace_route(
     if_match: IfMatch = None,
 ) -> RouteView:
     """Replace a route's stops and fields; the answer says at once what the change costs and breaks."""
+    revision = RouteRevision(route_id, _draft(body), seen_version(if_match, body.version))
+    [route] = await _commands(services).replace(principal.scope, [revision])
+    return _tagged(response, route)
+
+
+@router.patch("/{route_id}")
+async def edit_route(
+    response: Response,
+    services: ServicesOf,
+    principal: Planner,
+    route_id: str,
+    body: RoutePatch,
+    if_match: IfMatch = None,
+) -> RouteView:
+    """Name, lock, unlock or assign a route, and leave its stops where they are."""
+    fields = {_STORED.get(name, name): getattr(body, name) for name in body.model_fields_set & _EDITABLE}
     seen = seen_version(if_match, body.version)
-    return _tagged(response, await _commands(services).replace(principal.scope, route_id, _draft(body), seen))
+    route = await _commands(services).edit(principal.scope, route_id, seen, RouteEdit(fields, body.locked_stops))
+    return _tagged(response, route)
 
 
 @router.post("/{route_id}/dispatch")
@@ -172,10 +252,20 @@ async def delete_route(
     await _commands(services).delete(principal.scope, route_id, seen_version(if_match, version))
 
 
-def view_of(route: Route) -> RouteView:
-    """Return a route as it is answered."""
-    fields = {name: getattr(route, name) for name in RouteView.model_fields if hasattr(route, name)}
-    return RouteView(**fields, driver_id=route.driver, vehicle_id=route.vehicle, job_id=route.job)
+async def _visible(services: Services, principal: Principal, identifier: str) -> Route:
+    """Return a route, if the caller may see it."""
+    route = await RouteRepository(services.database).get(principal.scope, identifier)
+    is_on_the_road = principal.role in ("driver", "device")
+    if is_on_the_road and (route.driver != principal.driver or route.status is RouteStatus.PLANNED):
+        raise NotFound("route", identifier)
+    return route
+
+
+def _revisions(body: RouteEdits) -> list[RouteRevision]:
+    times = Counter(one.id for one in body.routes)
+    if faults := [(f"routes.{place}.id", "twice") for place, one in enumerate(body.routes) if times[one.id] > 1]:
+        raise InvalidInput("a route comes twice", faults)
+    return [RouteRevision(one.id, _draft(one), one.version) for one in body.routes]
 
 
 def _tagged(response: Response, route: Route) -> RouteView:
@@ -193,7 +283,7 @@ def _draft(body: RouteShape) -> RouteDraft:
         origin=body.origin,
         destination=body.destination,
         locked=body.locked,
-        constraints=body.constraints.constraints,
+        limits=body.constraints,
     )
 
 

@@ -1,52 +1,59 @@
-"""Changes of routes: load, schedule (`engine.routing.schedule`), store with the deliveries and all events at once."""
+"""Changes of routes: load, draw (`engine.routing.drafts`), store with the deliveries and all events at once."""
 
-import datetime
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import FINAL, Edit
 from engine.deliveries.orders import Revision
-from engine.routing.planning import PlanConstraints, Tour, shift_of
-from engine.routing.schedule import Limits, Schedule, check_order, schedule
-from models.documents.delivery import Delivery, Position
+from engine.routing.drafts import RouteDraft, RouteDrawer, draft_of
+from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.event import Event
-from models.documents.route import Route, RouteStatus, Visit
-from models.documents.vehicle import Vehicle
+from models.documents.route import PlannedStop, Route, RouteStatus
 from models.errors import Conflict, InvalidInput, OutriderError, check_version
 from models.ids import new_id
-from models.store.accounts import AccountRepository
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
-from models.store.drivers import DriverRepository
-from models.store.fleet import DepotRepository, VehicleRepository
 from models.store.outbox import Announcement
 from models.store.routes import RouteRepository
 from models.store.scope import Scope
 from models.store.transactions import Session
 
-__all__ = ["RouteCommands", "RouteDraft", "announced"]
+__all__ = ["RouteCommands", "RouteEdit", "RouteRevision", "announced"]
 
 _Change = Literal["created", "changed", "dispatched", "completed", "deleted"]
 
+Also = Callable[[Session, Sequence[Route]], Awaitable[None]]
+"""Further writes of a transaction that stores routes."""
+
 
 @dataclass(frozen=True, slots=True)
-class RouteDraft:
-    """What a planner, or a solver, says of a route."""
+class RouteRevision:
+    """A draft that takes the place of what a route says."""
 
-    visits: Sequence[Visit]
-    start: datetime.datetime
-    name: str | None = None
-    driver: str | None = None
-    vehicle: str | None = None
-    origin: Position | None = None
-    destination: Position | None = None
-    locked: bool = False
-    job: str | None = None
-    constraints: PlanConstraints = field(default_factory=PlanConstraints)
+    route: str
+    draft: RouteDraft
+    version: int | None = None
+    """The version that was seen; None has seen none in particular."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEdit:
+    """What changes of a route whose stops stay where they are."""
+
+    fields: Mapping[str, Any]
+    """New values of `name`, `driver`, `vehicle` and `locked`."""
+    locked_stops: int | None = None
+    """How many of the first stops are locked; None leaves them as they are."""
+
+    def stops(self, route: Route) -> tuple[PlannedStop, ...]:
+        """Return a route's stops after the edit."""
+        if self.locked_stops is None:
+            return route.stops
+        most = self.locked_stops
+        return tuple(stop.model_copy(update={"locked": place < most}) for place, stop in enumerate(route.stops))
 
 
 class RouteCommands:
@@ -56,16 +63,13 @@ class RouteCommands:
         self._routes = RouteRepository(database)
         self._deliveries = DeliveryRepository(database)
         self._changes = DeliveryCommands(database, partitions)
-        self._drivers = DriverRepository(database, partitions)
-        self._vehicles = VehicleRepository(database)
-        self._depots = DepotRepository(database)
-        self._accounts = AccountRepository(database)
+        self._drawer = RouteDrawer(database, partitions)
 
     async def create(
         self,
         scope: Scope,
         drafts: Sequence[RouteDraft],
-        also: Callable[[Session, Sequence[Route]], Awaitable[None]] | None = None,
+        also: Also | None = None,
     ) -> list[Route]:
         """Store new routes and put their deliveries on them, and whatever `also` stores: all or none.
 
@@ -76,7 +80,8 @@ class RouteCommands:
         Conflict
             If a delivery is on another route, or final.
         """
-        routes = [await self._drawn(scope, draft, new_id("rte")) for draft in drafts]
+        paths = [""] if len(drafts) == 1 else [f"routes.{place}." for place in range(len(drafts))]
+        routes = await self._drawer.draw(scope, {new_id("rte"): draft for draft in drafts}, paths)
         announcements = [announced(scope, None, route, "created") for route in routes]
 
         async def store(session: Session, _: Mapping[str, OutriderError]) -> None:
@@ -88,29 +93,70 @@ class RouteCommands:
         await self._changes.carry_out(scope, [], revisions, _all_or_none(store))
         return routes
 
-    async def replace(self, scope: Scope, identifier: str, draft: RouteDraft, version: int | None) -> Route:
-        """Replace what a route says; its deliveries follow. Raises as `create`, NotFound and VersionConflict."""
+    async def replace(self, scope: Scope, revisions: Sequence[RouteRevision], also: Also | None = None) -> list[Route]:
+        """Replace what routes say, all or none; deliveries follow, also from one of them to another.
+
+        Raises as `create`, NotFound, and VersionConflict; Conflict if a route is completed.
+        """
+        before, after = await self._redrawn(scope, revisions)
+        await self.store(scope, before, after, also)
+        return after
+
+    async def preview(self, scope: Scope, revisions: Sequence[RouteRevision]) -> list[tuple[Route, Route]]:
+        """Return routes before and after what `replace` would store, which is not stored; raises as `replace`."""
+        return list(zip(*await self._redrawn(scope, revisions), strict=True))
+
+    async def _redrawn(self, scope: Scope, revisions: Sequence[RouteRevision]) -> tuple[list[Route], list[Route]]:
+        """Return routes as they are, and as revisions make them."""
+        before = [await self._seen(scope, one.route, one.version) for one in revisions]
+        if over := next((route for route in before if route.status is RouteStatus.COMPLETED), None):
+            raise Conflict(f"route {over.id} is completed")
+        paths = [""] if len(revisions) == 1 else [f"routes.{place}." for place in range(len(revisions))]
+        drawn = await self._drawer.draw(scope, {one.route: one.draft for one in revisions}, paths)
+        return before, [
+            route.model_copy(
+                update={"version": was.version + 1, "status": was.status, "job": was.job, "created_at": was.created_at}
+            )
+            for was, route in zip(before, drawn, strict=True)
+        ]
+
+    async def edit(self, scope: Scope, identifier: str, version: int | None, edit: RouteEdit) -> Route:
+        """Change some fields of a route and leave its stops where they are; raises as `replace`."""
         before = await self._seen(scope, identifier, version)
-        drawn = await self._drawn(scope, draft, identifier)
-        after = drawn.model_copy(
-            update={
-                "version": before.version + 1,
-                "status": before.status,
-                "job": before.job,
-                "created_at": before.created_at,
-            }
+        if edit.fields.get("driver") is not None:
+            await self._drawer.check_driver(scope, edit.fields["driver"])
+        after = before.model_copy(
+            update={**edit.fields, "version": before.version + 1, "updated_at": now(), "stops": edit.stops(before)}
         )
+        if after.vehicle != before.vehicle:  # another vehicle has other limits, and drives otherwise
+            [after] = await self.replace(scope, [RouteRevision(identifier, draft_of(after), before.version)])
+            return after
+        await self.store(scope, [before], [after])
+        return after
+
+    async def store(
+        self, scope: Scope, before: Sequence[Route], after: Sequence[Route], also: Also | None = None
+    ) -> None:
+        """Store changed routes and let their deliveries follow, all or none.
+
+        Raises
+        ------
+        Conflict
+            If a delivery can't follow; VersionConflict if a route is no longer as it was before.
+        """
+        told = [announced(scope, was, route, "changed") for was, route in zip(before, after, strict=True)]
 
         async def store(session: Session, _: Mapping[str, OutriderError]) -> None:
-            await self._routes.replace(session, after, before.version, announced(scope, before, after, "changed"))
+            for was, route, announcement in zip(before, after, told, strict=True):
+                await self._routes.replace(session, route, was.version, announcement)
+            if also is not None:
+                await also(session, after)
 
-        joining = set(after.deliveries) - set(before.deliveries)
-        driver = after.driver if after.status is RouteStatus.DISPATCHED else None
-        moving = [delivery for delivery in after.deliveries if driver is not None or delivery in joining]
-        revisions = [_moved(delivery, identifier, driver) for delivery in moving]
-        revisions += [_moved(delivery, None) for delivery in set(before.deliveries) - set(after.deliveries)]
-        await self._changes.carry_out(scope, [], revisions, _all_or_none(store))
-        return after
+        place = {delivery: route for route in after for delivery in route.deliveries}
+        known = {delivery for route in before for delivery in route.deliveries} | place.keys()
+        held = await self._deliveries.get_many(scope, sorted(known))
+        moves = [move for one in held.values() if (move := _follow(one, place.get(one.id))) is not None]
+        await self._changes.carry_out(scope, [], moves, _all_or_none(store))
 
     async def dispatch(self, scope: Scope, identifier: str, version: int | None) -> Route:
         """Give all deliveries of a route to its driver.
@@ -154,102 +200,21 @@ class RouteCommands:
         free = [_moved(one.id, None) for one in held.values() if one.route == identifier and one.status not in FINAL]
         await self._changes.carry_out(scope, [], free, _all_or_none(store))
 
-    async def tours(self, scope: Scope, vehicles: Sequence[Vehicle], start: datetime.datetime) -> list[Tour]:
-        """Return vehicles with where and when they can be used in a plan that begins at `start`."""
-        zone = ZoneInfo((await self._accounts.tenant(scope)).settings.time_zone)
-        named = {depot for one in vehicles for depot in (one.start_depot_id, one.end_depot_id) if depot is not None}
-        depots = await self._depots.get_many(scope, sorted(named))
-        places = {
-            identifier: Position.model_validate({"latitude": depot.place.latitude, "longitude": depot.place.longitude})
-            for identifier, depot in depots.items()
-        }
-        return [
-            Tour(
-                vehicle,
-                places.get(vehicle.start_depot_id or ""),
-                places.get(vehicle.end_depot_id or ""),
-                *shift_of(vehicle, start, zone),
-            )
-            for vehicle in vehicles
-        ]
-
-    async def _drawn(self, scope: Scope, draft: RouteDraft, identifier: str) -> Route:
-        """Return the route that a draft makes, with times and violations."""
-        deliveries = await self._deliveries.get_many(scope, [visit.delivery_id for visit in draft.visits])
-        check_order(draft.visits, deliveries)
-        _check_free(deliveries, draft.visits, identifier)
-        if draft.driver is not None and draft.driver not in await self._drivers.get_many(scope, [draft.driver]):
-            raise InvalidInput(f"there is no driver {draft.driver}", [("driverId", "unknown")])
-        tour = None
-        if draft.vehicle is not None:
-            vehicles = await self._vehicles.get_many(scope, [draft.vehicle])
-            if draft.vehicle not in vehicles:
-                raise InvalidInput(f"there is no vehicle {draft.vehicle}", [("vehicleId", "unknown")])
-            [tour] = await self.tours(scope, list(vehicles.values()), draft.start)
-        return _route(scope, draft, identifier, deliveries, tour)
-
     async def _seen(self, scope: Scope, identifier: str, version: int | None) -> Route:
         found = await self._routes.get(scope, identifier)
         check_version(identifier, version, found.version)
         return found
 
 
-def _route(
-    scope: Scope, draft: RouteDraft, identifier: str, deliveries: Mapping[str, Delivery], tour: Tour | None
-) -> Route:
-    origin = draft.origin or (tour.origin if tour else None)
-    destination = draft.destination or (tour.destination if tour else None)
-    plan = schedule(
-        draft.visits,
-        deliveries,
-        draft.start,
-        origin=origin,
-        destination=destination,
-        profile=tour.vehicle.profile if tour else "van",
-        limits=tour.limits(draft.constraints) if tour else _plain(draft.constraints),
-    )
-    return Route(
-        id=identifier,
-        tenant=scope.tenant,
-        name=draft.name,
-        driver=draft.driver,
-        vehicle=draft.vehicle,
-        start=draft.start,
-        origin=origin,
-        destination=destination,
-        locked=draft.locked,
-        job=draft.job,
-        updated_at=now(),
-        **_planned(plan),
-    )
-
-
-def _planned(plan: Schedule) -> dict[str, Any]:
-    return {
-        "end": plan.end,
-        "stops": plan.stops,
-        "distance_m": round(plan.distance_m, 1),
-        "duration_s": round(plan.duration_s, 1),
-        "violations": plan.violations,
-    }
-
-
-def _plain(constraints: PlanConstraints) -> Limits:
-    return Limits(
-        weight_kg=constraints.weight_kg,
-        distance_m=constraints.max_distance_m,
-        duration_s=constraints.max_route_time_s,
-        stops=constraints.max_stops,
-    )
-
-
-def _check_free(deliveries: Mapping[str, Delivery], visits: Sequence[Visit], route: str) -> None:
-    for visit in visits:
-        delivery = deliveries[visit.delivery_id]
-        if delivery.route not in (None, route):
-            raise Conflict(f"{delivery.id} is on route {delivery.route} already")
-        if delivery.status in FINAL and delivery.route != route:
-            raise Conflict(f"{delivery.id} is {delivery.status}, so no route can take it")
+def _follow(delivery: Delivery, route: Route | None) -> Revision | None:
+    """Return what becomes of a delivery whose route has changed: on a dispatched one it is the driver's."""
+    if delivery.status in FINAL:
+        return None
+    if route is None:
+        return _moved(delivery.id, None)
+    driver = route.driver if route.status is RouteStatus.DISPATCHED else None
+    is_settled = delivery.route == route.id and driver in (None, delivery.driver)
+    return None if is_settled else _moved(delivery.id, route.id, driver)
 
 
 def _moved(delivery: str, route: str | None, driver: str | None = None) -> Revision:

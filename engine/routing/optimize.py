@@ -9,14 +9,16 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import Field
 
-from engine.routing.commands import RouteCommands, RouteDraft
-from engine.routing.planning import Criterion, Plan, PlanConstraints, Tour
+from engine.routing.commands import RouteCommands
+from engine.routing.drafts import RouteDraft, RouteDrawer, constraints_of
+from engine.routing.planning import Criterion, Plan, Tour
 from engine.routing.problem import Problem, Solution
+from engine.routing.progress import Bell, Curve
 from engine.routing.schedule import schedule, spare_s
 from models.documents.delivery import CLOSED, Delivery
 from models.documents.document import Instant, Shape
-from models.documents.job import Job, JobProgress, JobState
-from models.documents.route import Route, Visit
+from models.documents.job import Job, JobState
+from models.documents.route import PlanLimits, Route, Visit
 from models.documents.task import Task
 from models.documents.vehicle import Vehicle
 from models.errors import InvalidInput, OutriderError, TryLater
@@ -30,7 +32,7 @@ from models.store.scope import Scope
 from models.store.tasks import TaskRepository
 from models.store.transactions import Session, in_transaction
 
-__all__ = ["MAX_SECONDS", "OPTIMIZE", "OptimizeRequest", "PlanLimits", "RouteOptimizer", "RouteRequests"]
+__all__ = ["MAX_SECONDS", "OPTIMIZE", "OptimizeRequest", "RouteOptimizer", "RouteRequests"]
 
 log = structlog.get_logger(__name__)
 
@@ -40,25 +42,9 @@ OPTIMIZE: Literal["optimize"] = "optimize"
 MAX_SECONDS = 600.0
 """Longest search, seconds."""
 
+_LEAST_S = 0.5  # of a search that goes on after its process was lost near the end
 _MAX_DELIVERIES = 2000
 _MAX_VEHICLES = 200
-
-
-class PlanLimits(Shape):
-    """Limits for every vehicle, beside its own."""
-
-    max_route_time: float | None = Field(None, gt=0, le=7 * 86_400)
-    """From leaving to coming back, seconds."""
-    max_distance: float | None = Field(None, gt=0, le=10_000_000)
-    """Metres."""
-    max_stops: int | None = Field(None, ge=1, le=10_000)
-    vehicle_capacity: float | None = Field(None, gt=0, le=100_000)
-    """Kilograms."""
-
-    @property
-    def constraints(self) -> PlanConstraints:
-        """Return them as plans are checked against."""
-        return PlanConstraints(self.max_route_time, self.max_distance, self.max_stops, self.vehicle_capacity)
 
 
 class OptimizeRequest(Shape):
@@ -80,7 +66,7 @@ class Solver(Protocol):
     """Solves a problem somewhere."""
 
     async def solve(
-        self, name: str, problem: Problem, seconds: float, watch: Callable[[Solution], Awaitable[bool]]
+        self, name: str, problem: Problem, seconds: float, watch: Callable[[Solution | None], Awaitable[bool]]
     ) -> Solution | None:
         """Return the best solution found, also when `watch` has ended the search."""
 
@@ -92,7 +78,7 @@ class RouteRequests:
         self._database = database
         self._jobs, self._tasks = JobRepository(database), TaskRepository(database)
         self._deliveries, self._vehicles = DeliveryRepository(database), VehicleRepository(database)
-        self._routes = RouteCommands(database, partitions)
+        self._drawer = RouteDrawer(database, partitions)
 
     async def ask(self, scope: Scope, request: OptimizeRequest, start: datetime.datetime) -> Job:
         """Store a job that makes routes.
@@ -126,9 +112,9 @@ class RouteRequests:
         vehicles = await self._vehicles_of(scope, request, faults)
         if faults:
             raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
-        tours = await self._routes.tours(scope, vehicles, request.start)
+        tours = await self._drawer.tours(scope, vehicles, request.start)
         wanted = [known[identifier] for identifier in dict.fromkeys(request.deliveries)]
-        return Plan(wanted, tours, request.start, request.optimization_criteria, request.constraints.constraints)
+        return Plan(wanted, tours, request.start, request.optimization_criteria, constraints_of(request.constraints))
 
     async def _vehicles_of(
         self, scope: Scope, request: OptimizeRequest, faults: list[tuple[str, str]]
@@ -151,12 +137,12 @@ class RouteRequests:
 class RouteOptimizer:
     """The way out: does the task of a job."""
 
-    def __init__(self, database: Database, partitions: int, solver: Solver) -> None:
+    def __init__(self, database: Database, partitions: int, solver: Solver, ring: Bell) -> None:
         self._database = database
         self._jobs = JobRepository(database)
         self._requests = RouteRequests(database, partitions)
         self._commands = RouteCommands(database, partitions)
-        self._solver = solver
+        self._solver, self._ring = solver, ring
 
     async def handle(self, task: Task) -> None:
         """Solve a job and store its routes. A job that was begun before goes on from the best that was found."""
@@ -167,8 +153,11 @@ class RouteOptimizer:
         request = OptimizeRequest.model_validate(job.request)
         try:
             plan = await self._requests.plan(scope, request)
-            watch = functools.partial(self._watch, scope, job, time.monotonic(), [])
-            solution = await self._solver.solve(job.id, plan.problem, request.seconds, watch)
+            before_s = job.progress[-1].elapsed_s if job.progress else 0.0
+            left_s = max(_LEAST_S, request.seconds - before_s)
+            watch = functools.partial(self._watch, scope, job, time.monotonic(), Curve(request.seconds, before_s))
+            solution = await self._solver.solve(job.id, plan.problem, left_s, watch)
+            await watch(solution)
             await self._store(scope, job, request, plan, solution)
         except TryLater:
             raise
@@ -183,24 +172,24 @@ class RouteOptimizer:
         log.error("job.failed", tenant=task.tenant, job=job.id, error=error)
         await self._end(job, JobOutcome(JobState.FAILED, error="the solver failed; the operator's log says why"))
 
-    async def _watch(self, scope: Scope, job: Job, begun: float, seen: list[tuple[int, int]], best: Solution) -> bool:
-        state = (best.cost, len(best.unserved))
-        if state not in seen:
-            seen[:] = [state]
+    async def _watch(self, scope: Scope, job: Job, begun: float, curve: Curve, best: Solution | None) -> bool:
+        """Note how far a search is, and tell whether it shall go on."""
+        if best is not None:
             used = sum(1 for route in best.routes if route)
-            elapsed_s = round(time.monotonic() - begun, 1)
-            progress = JobProgress(elapsed_s=elapsed_s, cost=best.cost, unserved=len(best.unserved), routes=used)
-            await self._jobs.note(scope, job.id, progress)
+            point = curve.point(time.monotonic() - begun, best.cost, len(best.unserved), used)
+            if point is not None:
+                await self._jobs.note(scope, job.id, point)
+                await self._ring(job.tenant, job.id)
         return await self._jobs.goes_on(scope, job.id)
 
     async def _store(
         self, scope: Scope, job: Job, request: OptimizeRequest, plan: Plan, solution: Solution | None
     ) -> None:
+        state = JobState.DONE if await self._jobs.goes_on(scope, job.id) else JobState.CANCELLED
         if solution is None:
-            await self._end(job, JobOutcome(JobState.FAILED, error="no plan was found in the time; allow more"))
+            error = None if state is JobState.CANCELLED else "no plan was found in the time; allow more"
+            await self._end(job, JobOutcome(JobState.CANCELLED if error is None else JobState.FAILED, error=error))
             return
-        stopped = not await self._jobs.goes_on(scope, job.id)
-        state = JobState.CANCELLED if stopped else JobState.DONE
         unserved = tuple(plan.unserved(solution))
         drafts = [_draft(job, request, plan, tour, visits) for tour, visits in plan.visits(solution)]
         if not drafts:
@@ -228,7 +217,7 @@ def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: S
         driver=tour.vehicle.driver_id,
         vehicle=tour.vehicle.id,
         job=job.id,
-        constraints=request.constraints.constraints,
+        limits=request.constraints,
     )
 
 

@@ -68,8 +68,8 @@ class _Drive:
         return leg
 
 
-def check_order(visits: Sequence[Visit], deliveries: Mapping[str, Delivery]) -> None:
-    """Refuse visits that no vehicle can make in this order.
+def check_order(visits: Sequence[Visit], deliveries: Mapping[str, Delivery], path: str = "") -> None:
+    """Refuse visits that no vehicle can make in this order; `path` leads to the fields of their route.
 
     Raises
     ------
@@ -82,11 +82,11 @@ def check_order(visits: Sequence[Visit], deliveries: Mapping[str, Delivery]) -> 
     for number, visit in enumerate(visits):
         delivery = deliveries.get(visit.delivery_id)
         if fault := _fault(visit, delivery, seen):
-            faults.append((f"stops.{number}", fault))
+            faults.append((f"{path}stops.{number}", fault))
         seen.setdefault((visit.delivery_id, visit.kind), number)
     for (delivery_id, kind), number in seen.items():
         if kind == "pickup" and (delivery_id, "dropoff") not in seen:
-            faults.append((f"stops.{number}", f"{delivery_id} is picked up and never dropped off"))
+            faults.append((f"{path}stops.{number}", f"{delivery_id} is picked up and never dropped off"))
     if faults:
         raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
 
@@ -194,6 +194,7 @@ def _stopped(drive: _Drive, number: int, visit: Visit, delivery: Delivery, pace:
     return PlannedStop(
         delivery_id=visit.delivery_id,
         kind=visit.kind,
+        locked=visit.locked,
         latitude=place.latitude,
         longitude=place.longitude,
         arrival=arrival,

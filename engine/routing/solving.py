@@ -20,7 +20,7 @@ __all__ = ["RaySolver"]
 
 log = structlog.get_logger(__name__)
 
-_LOOK_S = 0.5  # how often the best so far is looked at
+_LOOK_S = 0.25  # how often the best so far is looked at, and whether anybody wants the search to end
 _KEEP_S = 3600
 _TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _SHORTEST_S = 0.3
@@ -54,7 +54,7 @@ class RaySolver:
         self._prefix = settings.prefix
 
     async def solve(
-        self, name: str, problem: Problem, seconds: float, watch: Callable[[Solution], Awaitable[bool]]
+        self, name: str, problem: Problem, seconds: float, watch: Callable[[Solution | None], Awaitable[bool]]
     ) -> Solution | None:
         """Return the best solution found in `seconds`.
 
@@ -65,7 +65,7 @@ class RaySolver:
         problem, seconds
             What to solve, and for how long.
         watch
-            Told the best so far, twice a second; when it returns False, the search ends.
+            Told the best so far, if there is one, four times a second; when it returns False, the search ends.
         """
         key = f"{self._prefix}:solver:{name}"
         until, losses = time.monotonic() + seconds, 0
@@ -86,13 +86,14 @@ class RaySolver:
                 if losses > _MOST_LOSSES:
                     raise
 
-    async def _watched(self, running: Any, key: str, watch: Callable[[Solution], Awaitable[bool]]) -> Solution | None:
+    async def _watched(
+        self, running: Any, key: str, watch: Callable[[Solution | None], Awaitable[bool]]
+    ) -> Solution | None:
         """Return what a search finds; None if it was stopped or found nothing better than is known."""
         answering = asyncio.ensure_future(_answer(running))
         try:
             while not (await asyncio.wait([answering], timeout=_LOOK_S))[0]:
-                best = await self._best(key)
-                if best is not None and not await watch(best):
+                if not await watch(await self._best(key)):
                     return None
             data = await answering
             return None if data is None else msgspec.msgpack.decode(data, type=Solution)

@@ -12,6 +12,7 @@ from engine.notifications.follower import MESSAGE
 from engine.notifications.messenger import message_kind
 from engine.privacy.erasure import ERASURE, erasure_kind
 from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
+from engine.routing.progress import bell_of
 from engine.routing.solving import RaySolver
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
@@ -24,7 +25,9 @@ __all__ = ["task_kinds_of"]
 
 def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: LiveDrivers) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind; `live` knows where drivers are."""
-    optimizer = RouteOptimizer(database, settings.log.partitions, RaySolver(settings, redis))
+    optimizer = RouteOptimizer(
+        database, settings.log.partitions, RaySolver(settings, redis), bell_of(redis, settings.prefix)
+    )
     return {
         GEOCODE_TASK: geocode_kind(database, settings),
         MESSAGE: message_kind(database, settings),

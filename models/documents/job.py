@@ -32,6 +32,8 @@ class JobProgress(Shape):
     """What is made small, in the units of the criterion: metres, seconds or litres."""
     unserved: int
     routes: int
+    bound: float | None = None
+    """No plan costs less, where that is known."""
 
 
 class Unserved(Shape):

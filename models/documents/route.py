@@ -8,7 +8,7 @@ from pydantic import Field
 from models.documents.delivery import Position
 from models.documents.document import Document, Flag, Instant, Line, Shape, now
 
-__all__ = ["MAX_STOPS", "PlannedStop", "Route", "RouteStatus", "Violation", "Visit"]
+__all__ = ["MAX_STOPS", "PlanLimits", "PlannedStop", "Route", "RouteStatus", "Violation", "Visit"]
 
 MAX_STOPS = 400
 """Most stops of one route."""
@@ -25,11 +25,25 @@ class RouteStatus(StrEnum):
     """None of its deliveries is under way any more. Final."""
 
 
+class PlanLimits(Shape):
+    """Limits for every vehicle, beside its own."""
+
+    max_route_time: float | None = Field(None, gt=0, le=7 * 86_400)
+    """From leaving to coming back, seconds."""
+    max_distance: float | None = Field(None, gt=0, le=10_000_000)
+    """Metres."""
+    max_stops: int | None = Field(None, ge=1, le=10_000)
+    vehicle_capacity: float | None = Field(None, gt=0, le=100_000)
+    """Kilograms."""
+
+
 class Visit(Shape):
     """One stop as a planner names it."""
 
     delivery_id: str = Field(max_length=80)
     kind: Literal["pickup", "dropoff"] = "dropoff"
+    locked: Flag = False
+    """Whether re-optimisation has to leave it, and what comes before it, where it is."""
 
 
 class PlannedStop(Visit):
@@ -81,7 +95,11 @@ class Route(Document):
     distance_m: float
     duration_s: float
     """From start to end, seconds."""
+    cost: float = 0.0
+    """By the vehicle's own rates, in the company's currency."""
     violations: tuple[Violation, ...] = ()
+    constraints: PlanLimits = PlanLimits()
+    """Limits beside the vehicle's own."""
     locked: Flag = False
     """Whether optimisation has to leave it alone."""
     job: str | None = None

@@ -17,7 +17,7 @@ from models.store.transactions import Session
 __all__ = ["JobOutcome", "JobRepository"]
 
 _OPEN = [JobState.QUEUED.value, JobState.RUNNING.value]
-_MOST_STEPS = 200  # of progress that are kept
+_MOST_STEPS = 500  # of progress that are kept; a search notes fewer
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,11 +56,12 @@ class LiveStream:
     def add(self, topic: str, *, name: str | None = None, interval_ms: int = 100, **options: Any) -> str:
         """Subscribe to a topic from the next read on, and return the subscription's name.
 
-        `options` are `bbox` (south, west, north, east), `driver_id` or `delivery_id`. The same name again replaces it.
+        `options` are `bbox` (south, west, north, east), `driver_id`, `delivery_id` or `job_id`. The same name again
+        replaces it.
         """
         name = name or f"{topic}-{len(self._wishes) + 1}"
         wish = {"type": "subscribe", "id": name, "topic": topic, "intervalMs": interval_ms}
-        spelled = {"bbox": "bbox", "driver_id": "driverId", "delivery_id": "deliveryId"}
+        spelled = {"bbox": "bbox", "driver_id": "driverId", "delivery_id": "deliveryId", "job_id": "jobId"}
         wish |= {spelled[option]: value for option, value in options.items()}
         self._wishes[name] = wish
         self._unsaid.append(wish)

@@ -167,5 +167,7 @@ class Frame(msgspec.Struct, frozen=True, rename="camel"):
     """Drivers that left the view."""
     deliveries: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
+    jobs: list[dict[str, Any]] = []
+    """As `GET /jobs/{id}` shows them."""
     missed: int = 0
     """Events that were dropped because this subscriber was far behind."""

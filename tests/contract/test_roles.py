@@ -76,6 +76,7 @@ BODIES = {
     "POST /api/v1/deliveries/{delivery_id}/offers": {},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
     "PUT /api/v1/routes/{route_id}": {"stops": [{"deliveryId": "dlv_0"}]},
+    "PATCH /api/v1/routes/{route_id}": {"locked": True},
     "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://93.184.216.34/"},
     "POST /api/v1/webhooks/{webhook_id}/replay": {"failed": True},
 }

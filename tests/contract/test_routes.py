@@ -2,6 +2,7 @@
 
 import uuid
 
+import polyline
 import pytest
 import pytest_asyncio
 
@@ -41,6 +42,10 @@ def stops(identifiers):
     return [{"deliveryId": identifier} for identifier in identifiers]
 
 
+def without_times(route):
+    return {name: value for name, value in route.items() if name not in ("createdAt", "updatedAt")}
+
+
 async def route_of(admin, identifier):
     return (await admin.ask("GET", f"deliveries/{identifier}")).json()["routeId"]
 
@@ -74,6 +79,80 @@ async def test_changing_the_order_tells_at_once_what_it_costs_and_breaks(admin):
     assert answer.headers["ETag"] == '"2"'
     late = await admin.ask("PUT", f"routes/{route['id']}", json={"stops": stops(ids)}, headers={"If-Match": '"1"'})
     assert (late.status_code, late.json()["current"]) == (409, 2)
+
+
+async def test_an_editor_hears_what_a_move_between_routes_costs_and_breaks_and_nothing_is_stored(admin):
+    ids = await deliveries(admin, 6)
+    window = {"start": START, "end": "2026-11-25T08:12:00Z"}
+    await admin.ask("PUT", f"deliveries/{ids[5]}", json={"dropoff": place(5), "timeWindow": window})
+    near, far = [
+        await admin.make("routes", {"stops": stops(which), "start": START, "origin": place(origin)})
+        for which, origin in ((ids[:3], 0), (ids[3:], 6))
+    ]
+    edits = [
+        {"id": near["id"], "stops": stops([*ids[:3], ids[5]]), "start": START, "origin": place(0)},
+        {"id": far["id"], "stops": stops(ids[3:5]), "start": START, "origin": place(6)},
+    ]
+    answer = (await admin.ask("POST", "routes/preview", json={"routes": edits})).json()
+    longer, shorter = answer["routes"]
+    assert longer["distanceM"] > 0 > shorter["distanceM"]
+    assert answer["distanceM"] == pytest.approx(longer["distanceM"] + shorter["distanceM"], abs=0.2)
+    assert [(one["kind"], one["stop"]) for one in longer["broken"]] == [("late", 3)]
+    assert (longer["mended"], shorter["broken"], [one["kind"] for one in shorter["mended"]]) == ([], [], ["late"])
+    assert (await admin.ask("GET", f"routes/{near['id']}")).json() == near
+    assert await route_of(admin, ids[5]) == far["id"]
+    edits[1]["version"] = 7
+    assert (await admin.ask("PUT", "routes", json={"routes": edits})).status_code == 409
+    edits[1]["version"] = 1
+    stored = (await admin.ask("PUT", "routes", json={"routes": edits})).json()
+    assert [without_times(route) for route in stored] == [without_times(one["route"]) for one in (longer, shorter)]
+    assert await route_of(admin, ids[5]) == near["id"]
+
+
+async def test_a_stop_is_on_one_of_the_edited_routes_alone(admin):
+    ids = await deliveries(admin, 2)
+    routes = [await admin.make("routes", {"stops": stops([one])}) for one in ids]
+    both = {"routes": [{"id": route["id"], "stops": stops(ids)} for route in routes]}
+    for method, path in (("POST", "routes/preview"), ("PUT", "routes")):
+        answer = await admin.ask(method, path, json=both)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "routes.1.stops.0")
+    twice = {"routes": [{"id": routes[0]["id"], "stops": stops(ids[:1])}] * 2}
+    assert (await admin.ask("POST", "routes/preview", json=twice)).json()["errors"][0]["field"] == "routes.0.id"
+
+
+async def test_a_route_is_locked_and_assigned_without_moving_a_stop(admin, driver):
+    route = await admin.make("routes", {"stops": stops(await deliveries(admin, 3)), "start": START})
+    path = f"routes/{route['id']}"
+    answer = await admin.ask("PATCH", path, json={"locked": True, "lockedStops": 2, "driverId": driver["id"]})
+    changed = answer.json()
+    assert (changed["locked"], changed["driverId"], changed["version"]) == (True, driver["id"], 2)
+    assert [stop["locked"] for stop in changed["stops"]] == [True, True, False]
+    assert [stop["arrival"] for stop in changed["stops"]] == [stop["arrival"] for stop in route["stops"]]
+    assert (await admin.ask("PATCH", path, json={"locked": False}, headers={"If-Match": '"1"'})).status_code == 409
+    freed = (await admin.ask("PATCH", path, json={"locked": False, "driverId": None, "version": 2})).json()
+    assert (freed["locked"], freed["driverId"], freed["stops"][0]["locked"]) == (False, None, True)
+    nobody = await admin.ask("PATCH", path, json={"driverId": "drv_0"})
+    assert (nobody.status_code, nobody.json()["errors"][0]["field"]) == (422, "driverId")
+
+
+async def test_a_changed_vehicle_brings_its_own_limits(admin):
+    vehicle = await admin.make("vehicles", {"name": "van", "maxStops": 2, "cost": {"fixed": 40, "perKm": 0.5}})
+    route = await admin.make("routes", {"stops": stops(await deliveries(admin, 3)), "start": START})
+    changed = (await admin.ask("PATCH", f"routes/{route['id']}", json={"vehicleId": vehicle["id"]})).json()
+    assert [one["kind"] for one in changed["violations"]] == ["too_many_stops"]
+    assert changed["cost"] == pytest.approx(40 + changed["distanceM"] / 2000, abs=0.01)
+
+
+async def test_a_route_is_a_line_on_the_map(admin):
+    route = await admin.make("routes", {"stops": stops(await deliveries(admin, 3)), "origin": place(10)})
+    drawn = await admin.ask("GET", f"routes/{route['id']}/geometry")
+    assert drawn.headers["content-type"] == "application/geo+json"
+    kinds = [one["geometry"]["type"] for one in drawn.json()["features"]]
+    assert (kinds.count("LineString"), kinds.count("Point")) == (3, 3)
+    encoded = (await admin.ask("GET", f"routes/{route['id']}/geometry", params={"format": "polyline"})).json()
+    line = [place(10), *route["stops"]]
+    for drawn, there in zip(polyline.decode(encoded["polyline"]), line, strict=True):
+        assert drawn == pytest.approx((there["latitude"], there["longitude"]), abs=1e-5)
 
 
 async def test_a_vehicles_limits_are_those_of_its_route(admin):

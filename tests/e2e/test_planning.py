@@ -6,8 +6,11 @@ import signal
 from pathlib import Path
 
 import httpx2
+import pytest
 import pytest_asyncio
 
+from models.errors import InvalidInput
+from outrider.client import OutriderClient
 from tests.rest import Caller
 from tests.stack import eventually
 
@@ -91,6 +94,27 @@ async def test_a_long_job_stops_when_asked_and_keeps_its_best(admin):
     stopped = await eventually(lambda: ended(admin, job), within_s=20)
     assert stopped["state"] == "cancelled"
     assert len(stopped["routes"]) >= 4
+
+
+async def test_a_planner_watches_the_cost_fall_live(admin, outrider_running):
+    await fleet(admin, 3)
+    request = {"deliveries": await deliveries(admin, 30), "seconds": 4}
+    job = (await admin.ask("POST", "routes/optimize", json=request)).json()
+    curves = []
+    client = OutriderClient(outrider_running.url, token=admin.token)
+    async with client, client.subscribe("job", job_id=job["id"]) as stream:
+        async for frame in stream:
+            [seen] = frame.jobs
+            curves.append([point["cost"] for point in seen["progress"]])
+            if seen["state"] not in ("queued", "running"):
+                break
+    assert seen == (await admin.ask("GET", f"jobs/{job['id']}")).json()
+    assert len(curves) >= 3
+    assert curves[-1] == sorted(curves[-1], reverse=True)
+    stranger = await admin.registered()
+    async with OutriderClient(outrider_running.url, token=stranger.token) as client:
+        with pytest.raises(InvalidInput, match="there is no job"):
+            await anext(client.subscribe("job", job_id=job["id"]))
 
 
 async def test_a_job_survives_the_loss_of_its_solver(admin):

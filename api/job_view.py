@@ -1,0 +1,31 @@
+"""A job as callers see it, over REST and over the live gateway."""
+
+from collections.abc import Sequence
+
+from models.documents.document import Instant, Shape
+from models.documents.job import Job, JobProgress, JobState, Unserved
+
+__all__ = ["JobView", "job_view"]
+
+
+class JobView(Shape):
+    """A job, its progress, and what came of it."""
+
+    id: str
+    kind: str
+    state: JobState
+    progress: Sequence[JobProgress]
+    """From the first plan to the best, oldest first."""
+    routes: Sequence[str]
+    """Routes that it made, to be looked at, changed and dispatched."""
+    unserved: Sequence[Unserved]
+    """Deliveries that no route takes, each with the reason."""
+    error: str | None
+    """Why it failed."""
+    created_at: Instant
+    ended_at: Instant | None
+
+
+def job_view(job: Job) -> JobView:
+    """Return a job as it is answered."""
+    return JobView(**{name: getattr(job, name) for name in JobView.model_fields})
