@@ -9,7 +9,7 @@ from fastapi import Depends, Query
 from models.documents.document import now
 from models.errors import InvalidInput
 
-__all__ = ["At", "Between", "TimeRange"]
+__all__ = ["At", "Between", "Span", "TimeRange"]
 
 TimeRange = tuple[int, int]
 """From and to, epoch milliseconds."""
@@ -27,7 +27,7 @@ _SAID: dict[str, Any] = {
 }
 
 
-async def _between(
+async def _span(
     start: Annotated[str | None, Query(alias="from", **_SAID)] = None,
     end: Annotated[str | None, Query(alias="to", **_SAID)] = None,
 ) -> TimeRange:
@@ -35,13 +35,22 @@ async def _between(
     from_ms = _moment("from", start) if start is not None else to_ms - _DEFAULT_RANGE_S * 1000
     if from_ms > to_ms:
         raise InvalidInput("from lies after to", [("from", "lies after to")])
-    if to_ms - from_ms > MAX_RANGE_S * 1000:
-        raise InvalidInput(f"at most {MAX_RANGE_S // 3600} hours at once", [("from", "too long before to")])
     return from_ms, to_ms
 
 
+Span = Annotated[TimeRange, Depends(_span)]
+"""The range `from`–`to` of the query, however long; the last hour where it names none."""
+
+
+async def _between(span: Span) -> TimeRange:
+    from_ms, to_ms = span
+    if to_ms - from_ms > MAX_RANGE_S * 1000:
+        raise InvalidInput(f"at most {MAX_RANGE_S // 3600} hours at once", [("from", "too long before to")])
+    return span
+
+
 Between = Annotated[TimeRange, Depends(_between)]
-"""The range `from`–`to` of the query; the last hour where it names none."""
+"""A `Span` that is not too long to be answered at once."""
 
 
 async def _at(

@@ -1,9 +1,9 @@
-"""Cursor pages of lists. A cursor is the last id of a page, made opaque."""
+"""Cursor pages of lists. A cursor is the place of a page's last item in the order, mostly its id, made opaque."""
 
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
@@ -12,7 +12,7 @@ from models.documents.document import Document, Shape
 from models.errors import InvalidInput
 from models.store.paging import Page, PageRequest
 
-__all__ = ["MAX_LIMIT", "PageOf", "Paging", "opaque", "page_of", "page_of_fields", "transparent"]
+__all__ = ["MAX_LIMIT", "PageOf", "Paging", "opaque", "page_of", "page_of_fields", "paging_by", "transparent"]
 
 MAX_LIMIT = 200
 """Most items of one page."""
@@ -30,15 +30,20 @@ class PageOf(Shape, Generic[ItemT]):
     """Cursor of the next page, if there is one."""
 
 
-async def _paging(
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-    cursor: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
-) -> PageRequest:
-    return PageRequest(limit, None if cursor is None else _decoded(cursor))
+def paging_by(place: re.Pattern[str]) -> Callable[..., Awaitable[PageRequest]]:
+    """Return a dependency that gives the page the query asks for, of a list whose cursors hold what matches `place`."""
+
+    async def paging(
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+        cursor: Annotated[str | None, Query(max_length=128, description="`next` of the page before")] = None,
+    ) -> PageRequest:
+        return PageRequest(limit, None if cursor is None else _decoded(cursor, place))
+
+    return paging
 
 
-Paging = Annotated[PageRequest, Depends(_paging)]
-"""The page that the query asks for."""
+Paging = Annotated[PageRequest, Depends(paging_by(_ID))]
+"""The page that the query asks for, of a list in the order of its ids."""
 
 
 def page_of(page: Page[DocumentT], show: Callable[[DocumentT], Any]) -> dict[str, Any]:
@@ -72,8 +77,8 @@ def transparent(cursor: str) -> str:
         raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")]) from fault
 
 
-def _decoded(cursor: str) -> str:
-    identifier = transparent(cursor)
-    if not _ID.match(identifier):
+def _decoded(cursor: str, wanted: re.Pattern[str]) -> str:
+    place = transparent(cursor)
+    if not wanted.match(place):
         raise InvalidInput("the cursor is not one of ours", [("cursor", "not one of ours")])
-    return identifier
+    return place

@@ -6,6 +6,7 @@ refused. Only a wrong key (401) and an engine or store that can't take more (503
 
 import base64
 import binascii
+import re
 import time
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -24,13 +25,15 @@ from api.devices.report import DeviceFix, Report
 from api.ingest.bodies import read_body
 from api.ingest.pings import count_pings
 from api.ingest.validate import check_record, pack_record
+from api.paging import PageOf, opaque, paging_by
 from api.services import Services
 from engine.log.append import PARTITION
 from engine.registry import DriverRef
 from engine.telemetry.metrics import PINGS
-from models.documents.document import Shape
+from models.documents.document import Instant, Shape
 from models.errors import InvalidInput, NotAuthenticated, NotFound, StoreUnavailable
 from models.messages.fixes import FIX, Source
+from models.store.paging import PageRequest
 from models.store.quarantine import QuarantineRepository
 
 __all__ = ["router"]
@@ -40,6 +43,18 @@ router = APIRouter(prefix="/api/v1", tags=["devices"])
 _METHODS = ["GET", "POST", "PUT"]
 _KEY_ROLES = frozenset({"device", "gateway"})
 _UNNAMED = "unnamed"
+_PLACE = re.compile(r"^[0-9a-f]{24}\Z")
+
+
+class UnknownDevice(Shape):
+    """A device that nobody knows."""
+
+    device: str
+    """What it calls itself."""
+    seen: Instant
+    """When it was last heard."""
+    count: int
+    """Fixes that it has sent."""
 
 
 class Claim(Shape):
@@ -95,10 +110,15 @@ async def send_gpslogger(request: Request, services: ServicesOf, token: str | No
 
 @router.get("/quarantine", name="list_quarantine")
 async def list_quarantine(
-    services: ServicesOf, principal: Annotated[Principal, Depends(allowed("quarantine.manage"))]
-) -> dict[str, Any]:
-    """Return the devices that sent with a good key and that nobody knows."""
-    return {"items": await QuarantineRepository(services.database).devices(principal.scope)}
+    services: ServicesOf,
+    principal: Annotated[Principal, Depends(allowed("quarantine.manage"))],
+    page: Annotated[PageRequest, Depends(paging_by(_PLACE))],
+) -> PageOf[UnknownDevice]:
+    """Return the devices that sent with a good key and that nobody knows, those first heard last before others."""
+    found = await QuarantineRepository(services.database).devices(principal.scope, page)
+    following = opaque(str(found.items[-1]["_id"])) if found.more else None
+    items = [UnknownDevice(device=one["device"], seen=one["seen"], count=one["count"]) for one in found.items]
+    return PageOf(items=items, next=following)
 
 
 @router.post("/quarantine/{device}/claim", name="claim_device")

@@ -16,16 +16,14 @@ from api.moments import At, Between
 from api.paging import PageOf, Paging, page_of
 from api.services import Services
 from engine.drivers.commands import DriverCommands
-from models.documents.delivery import Position
 from models.documents.document import Instant, Latitude, Line, Longitude, Shape
 from models.documents.driver import Driver, MotionProfileName
 from models.documents.language import Language
 from models.documents.user import Email
 from models.errors import NotFound
 from models.store.drivers import DriverRepository, NewDriver
-from models.store.motion import MotionRepository
 
-__all__ = ["router"]
+__all__ = ["router", "visible_driver"]
 
 router = APIRouter(prefix="/drivers", tags=["drivers"])
 Manager = Annotated[Principal, Depends(allowed("drivers.manage"))]
@@ -90,37 +88,6 @@ class DriverView(DriverBody):
     created_at: Instant
 
 
-class TripView(Shape):
-    """A drive between two stops."""
-
-    id: str
-    from_: int = Field(alias="from")
-    """Epoch milliseconds."""
-    to: int | None
-    """Epoch milliseconds."""
-    start: Position
-    end: Position
-    distance_m: float
-
-
-class VisitView(Shape):
-    """A stop that a driver made."""
-
-    id: str
-    from_: int = Field(alias="from")
-    """Epoch milliseconds."""
-    to: int | None
-    """Epoch milliseconds; null while it lasts."""
-    place: Position
-
-
-class MotionView(Shape):
-    """What a driver did in a range of time."""
-
-    trips: Sequence[TripView]
-    visits: Sequence[VisitView]
-
-
 @router.post("", status_code=201, response_model=DriverView)
 async def create_driver(
     request: Request, services: ServicesOf, principal: Manager, body: DriverBody, idempotency_key: IdempotencyKey = None
@@ -176,7 +143,7 @@ async def nearest_drivers(
 @router.get("/{driver_id}")
 async def get_driver(response: Response, services: ServicesOf, principal: Watcher, driver_id: str) -> DriverView:
     """Return one driver, by its id or external id, with its version as `ETag`."""
-    driver = await _visible(services, principal, driver_id)
+    driver = await visible_driver(services, principal, driver_id)
     return _tagged(response, await _drivers(services).get(principal.scope, driver))
 
 
@@ -219,7 +186,7 @@ async def delete_driver(
     if_match: IfMatch = None,
 ) -> None:
     """Delete a driver that has no open deliveries, with its device keys; its history is kept as all history is."""
-    driver = await _visible(services, principal, driver_id)
+    driver = await visible_driver(services, principal, driver_id)
     await _commands(services).delete(principal.scope, driver, seen_version(if_match, version))
     services.registry.forget(principal.tenant, driver)
     await services.authenticator.forget(driver)  # its device keys
@@ -231,7 +198,7 @@ async def get_live_driver(services: ServicesOf, principal: Watcher, driver_id: s
 
     With `at`: where it was then and what it did, from history, late fixes in their place.
     """
-    actor = services.engine.driver(principal.tenant, await _visible(services, principal, driver_id))
+    actor = services.engine.driver(principal.tenant, await visible_driver(services, principal, driver_id))
     return JsonResponse(live_of(await actor.live() if at is None else await actor.live_at(at)))
 
 
@@ -244,19 +211,9 @@ async def get_track(
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Return a driver's fixes by fix time, as columns; as GeoJSON with `Accept: application/geo+json`."""
-    driver = await _visible(services, principal, driver_id)
+    driver = await visible_driver(services, principal, driver_id)
     track = await services.engine.driver(principal.tenant, driver).track(*between)
     return track_response({"driverId": driver}, track, accept)
-
-
-@router.get("/{driver_id}/trips", responses={200: {"model": MotionView}})
-async def get_trips(services: ServicesOf, principal: Watcher, driver_id: str, between: Between) -> Response:
-    """Return a driver's trips and visits that began in a range of time."""
-    driver = await _visible(services, principal, driver_id)
-    motion = MotionRepository(services.database)
-    trips = await motion.trips(principal.scope, driver, *between)
-    visits = await motion.visits(principal.scope, driver, *between)
-    return JsonResponse({"trips": [_shown(trip) for trip in trips], "visits": [_shown(visit) for visit in visits]})
 
 
 async def _create(services: Services, principal: Principal, bodies: Sequence[DriverBody]) -> list[DriverView]:
@@ -267,7 +224,7 @@ async def _create(services: Services, principal: Principal, bodies: Sequence[Dri
 async def _change(
     services: Services, principal: Principal, driver_id: str, changes: Mapping[str, Any], version: int | None
 ) -> Driver:
-    driver = await _visible(services, principal, driver_id)
+    driver = await visible_driver(services, principal, driver_id)
     changed = await _commands(services).change(principal.scope, driver, changes, version)
     services.registry.forget(principal.tenant, driver)
     return changed
@@ -278,7 +235,7 @@ def _tagged(response: Response, driver: Driver) -> DriverView:
     return _view(driver)
 
 
-async def _visible(services: Services, principal: Principal, driver: str) -> str:
+async def visible_driver(services: Services, principal: Principal, driver: str) -> str:
     """Return the id of a driver, asked for by id or external id, that the caller may see."""
     found = (await services.registry.resolve(principal.tenant, [driver])).get(driver)
     if found is None or (principal.role in ("driver", "device") and found.id != principal.driver):
@@ -296,14 +253,3 @@ def _commands(services: Services) -> DriverCommands:
 
 def _view(driver: Driver) -> DriverView:
     return DriverView.model_validate(driver.model_dump(exclude={"tenant", "partition"}))
-
-
-def _shown(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a trip or visit as it is answered: places spelled out, our own bookkeeping left out."""
-    shown: dict[str, Any] = {"id": record["_id"], "from": record["from"], "to": record.get("to")}
-    for name in ("start", "end", "place"):
-        if name in record:
-            shown[name] = {"latitude": record[name][0], "longitude": record[name][1]}
-    if "distanceM" in record:
-        shown["distanceM"] = record["distanceM"]
-    return shown

@@ -1,7 +1,7 @@
 """Dispatch by offers: drivers nearby are asked, in turn or at once, and the first who accepts has the delivery."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -10,6 +10,7 @@ from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.etags import tag
 from api.idempotency import IdempotencyKey, create_once
+from api.paging import PageOf, Paging, opaque, page_of
 from api.routers.deliveries import DeliveryView, view_of
 from api.services import Services
 from engine.dispatch.commands import OfferCommands
@@ -53,12 +54,6 @@ class RoundView(Shape):
     created_at: Instant
 
 
-class RoundList(Shape):
-    """The rounds about a delivery, newest first; at most one of them is asking."""
-
-    items: Sequence[RoundView]
-
-
 class OpenOffer(Shape):
     """What a driver is asked: whose parcel it is remains unsaid until the offer is accepted."""
 
@@ -74,12 +69,6 @@ class OpenOffer(Shape):
     service_time_s: int
     weight_kg: float | None
     volume_m3: float | None
-
-
-class OpenOffers(Shape):
-    """All that a driver is being asked, oldest first."""
-
-    items: Sequence[OpenOffer]
 
 
 @router.post("/deliveries/{delivery_id}/offers", status_code=201, response_model=RoundView)
@@ -104,12 +93,11 @@ async def offer_delivery(
     return await create_once(request, services.database, principal, idempotency_key, create)
 
 
-@router.get("/deliveries/{delivery_id}/offers")
-async def list_offers(services: ServicesOf, principal: Planner, delivery_id: str) -> RoundList:
-    """Return who was asked about a delivery, and what they said."""
+@router.get("/deliveries/{delivery_id}/offers", response_model=PageOf[RoundView])
+async def list_offers(services: ServicesOf, principal: Planner, delivery_id: str, page: Paging) -> dict[str, Any]:
+    """Return who was asked about a delivery, and what they said: rounds, newest first; at most one is asking."""
     await DeliveryRepository(services.database).get(principal.scope, delivery_id)
-    rounds = await OfferRepository(services.database).of(principal.scope, delivery_id)
-    return RoundList(items=[_shown(one) for one in rounds])
+    return page_of(await OfferRepository(services.database).of(principal.scope, delivery_id, page), _shown)
 
 
 @router.delete("/deliveries/{delivery_id}/offers")
@@ -119,19 +107,19 @@ async def cancel_offers(services: ServicesOf, principal: Planner, delivery_id: s
 
 
 @router.get("/driver-app/offers")
-async def list_open_offers(services: ServicesOf, principal: OnTheRoad) -> OpenOffers:
-    """Return what the driver is being asked."""
+async def list_open_offers(services: ServicesOf, principal: OnTheRoad, page: Paging) -> PageOf[OpenOffer]:
+    """Return what the driver is being asked, oldest first."""
     driver = _driver(principal)
-    rounds = await OfferRepository(services.database).open_to(principal.scope, driver)
+    rounds = await OfferRepository(services.database).open_to(principal.scope, driver, page)
     deliveries = DeliveryRepository(services.database)
     found = []
-    for asked in rounds:
+    for asked in rounds.items:
         try:
             delivery = await deliveries.get(principal.scope, asked.delivery)
         except NotFound:  # erased a moment ago
             continue
         found += [_open(one, delivery) for one in asked.offers if one.driver == driver and one.state == "open"]
-    return OpenOffers(items=found)
+    return PageOf(items=found, next=opaque(rounds.items[-1].id) if rounds.more else None)
 
 
 @router.post("/offers/{offer_id}/accept")

@@ -180,6 +180,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "snapshot_parts": [IndexModel([("partition", ASCENDING)])],
     "quarantine": [
         IndexModel([("tenant", ASCENDING), ("device", ASCENDING)], unique=True),
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)], partialFilterExpression={"waiting": True}),
         # What waits goes after its days; a claim stays.
         IndexModel([("seen", ASCENDING)], expireAfterSeconds=30 * _DAY_S, partialFilterExpression={"waiting": True}),
     ],

@@ -1,6 +1,7 @@
 """What shards find out: events, trips and visits. Ids come from the log, so writing twice changes nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ReplaceOne, UpdateOne
@@ -8,12 +9,23 @@ from pymongo.errors import BulkWriteError
 
 from models.documents.document import now
 from models.store.connections import Database
+from models.store.paging import PageRequest
 from models.store.scope import Scope
 
-__all__ = ["MotionRepository"]
+__all__ = ["MotionPage", "MotionRepository"]
 
 _DUPLICATE_KEY = 11000
-_MOST = 5000  # trips or visits in one answer
+_MOST = 5000  # trips or visits that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class MotionPage:
+    """Some of a driver's trips and visits, by time."""
+
+    trips: Sequence[dict[str, Any]]
+    visits: Sequence[dict[str, Any]]
+    place: str | None
+    """Place of the last one, if more follow: when it began, epoch ms, and `t` or `v` for trip or visit."""
 
 
 class MotionRepository:
@@ -48,13 +60,35 @@ class MotionRepository:
             writes = [UpdateOne({"_id": visit["_id"]}, {"$set": visit}, upsert=True) for visit in visits]
             await self._visits.bulk_write(writes, ordered=True)
 
+    async def page(self, scope: Scope, driver: str, from_ms: int, to_ms: int, page: PageRequest) -> MotionPage:
+        """Return one page of a driver's trips and visits that began in `[from_ms, to_ms]`, both in one order of time.
+
+        A driver has one trip and one visit that began at an instant, so when it began and which it is make an order.
+        """
+        begun = int(page.after[:-1]) if page.after is not None else from_ms
+        most = page.limit + 2  # one more than wanted, and the one that the page before ended with
+        places = [
+            (record["from"], kind, record)
+            for kind, collection in (("t", self._trips), ("v", self._visits))
+            for record in await self._between(collection, scope, driver, max(from_ms, begun), to_ms, most)
+        ]
+        if page.after is not None:
+            places = [place for place in places if place[:2] > (begun, page.after[-1])]
+        places.sort(key=lambda place: place[:2])
+        shown, more = places[: page.limit], len(places) > page.limit
+        return MotionPage(
+            [record for _, kind, record in shown if kind == "t"],
+            [record for _, kind, record in shown if kind == "v"],
+            f"{shown[-1][0]}{shown[-1][1]}" if more else None,
+        )
+
     async def trips(self, scope: Scope, driver: str, from_ms: int, to_ms: int) -> list[dict[str, Any]]:
         """Return a driver's trips that began in `[from_ms, to_ms]`, by time."""
-        return await self._between(self._trips, scope, driver, from_ms, to_ms)
+        return await self._between(self._trips, scope, driver, from_ms, to_ms, _MOST)
 
     async def visits(self, scope: Scope, driver: str, from_ms: int, to_ms: int) -> list[dict[str, Any]]:
         """Return a driver's visits that began in `[from_ms, to_ms]`, by time."""
-        return await self._between(self._visits, scope, driver, from_ms, to_ms)
+        return await self._between(self._visits, scope, driver, from_ms, to_ms, _MOST)
 
     async def replace_from(
         self, scope: Scope, driver: str, from_ms: int, trips: Sequence[dict[str, Any]], visits: Sequence[dict[str, Any]]
@@ -84,8 +118,8 @@ class MotionRepository:
         return {fields["_id"]: bytes(fields["b"]) for fields in found}
 
     async def _between(
-        self, collection: Any, scope: Scope, driver: str, from_ms: int, to_ms: int
+        self, collection: Any, scope: Scope, driver: str, from_ms: int, to_ms: int, most: int
     ) -> list[dict[str, Any]]:
         query = {"tenant": scope.tenant, "driver": driver, "from": {"$gte": from_ms, "$lte": to_ms}}
-        found: list[dict[str, Any]] = await collection.find(query).sort("from", 1).to_list(_MOST)
+        found: list[dict[str, Any]] = await collection.find(query).sort("from", 1).limit(most).to_list(None)
         return found

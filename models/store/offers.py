@@ -11,15 +11,13 @@ from models.documents.task import Task
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
+from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
 from models.store.tasks import TaskRepository
 from models.store.transactions import Session, in_transaction
 from models.store.versions import replace_at
 
 __all__ = ["OfferRepository", "RoundChange"]
-
-_MOST_ROUNDS = 100  # of one delivery
-_MOST_OFFERS = 100  # open ones of one driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +84,10 @@ class OfferRepository:
             raise NotFound("offer", offer)
         return made
 
-    async def of(self, scope: Scope, delivery: str) -> list[OfferRound]:
-        """Return the rounds about a delivery, newest first."""
+    async def of(self, scope: Scope, delivery: str, page: PageRequest) -> Page[OfferRound]:
+        """Return one page of the rounds about a delivery, newest first."""
         query = {"tenant": scope.tenant, "delivery": delivery}
-        found = await self._rounds.find(query).sort("_id", -1).to_list(_MOST_ROUNDS)
-        return [OfferRound.restored(fields) for fields in found]
+        return await read_page(self._rounds, OfferRound, query, page, newest_first=True)
 
     async def asking(self, scope: Scope, delivery: str, session: Session | None = None) -> OfferRound | None:
         """Return the round in which drivers are being asked about a delivery, if there is one."""
@@ -98,9 +95,8 @@ class OfferRepository:
         found = await self._rounds.find_one(query, session=session)
         return None if found is None else OfferRound.restored(found)
 
-    async def open_to(self, scope: Scope, driver: str) -> list[OfferRound]:
-        """Return the rounds in which a driver is being asked, oldest first."""
+    async def open_to(self, scope: Scope, driver: str, page: PageRequest) -> Page[OfferRound]:
+        """Return one page of the rounds in which a driver is being asked, oldest first."""
         asked = {"$elemMatch": {"driver": driver, "state": "open"}}
         query = {"tenant": scope.tenant, "state": "asking", "offers": asked}
-        found = await self._rounds.find(query).sort("_id", 1).to_list(_MOST_OFFERS)
-        return [OfferRound.restored(fields) for fields in found]
+        return await read_page(self._rounds, OfferRound, query, page, newest_first=False)

@@ -1,11 +1,12 @@
 """Fixes of devices that nobody knows yet: kept for a while, bounded, until an admin says whose they are."""
 
-import datetime
-from datetime import UTC
 from typing import Any
+
+from bson import ObjectId
 
 from models.documents.document import now
 from models.store.connections import Database
+from models.store.paging import Page, PageRequest
 from models.store.scope import Scope
 
 __all__ = ["QuarantineRepository"]
@@ -44,12 +45,18 @@ class QuarantineRepository:
         )
         return True
 
-    async def devices(self, scope: Scope) -> list[dict[str, Any]]:
-        """Return the tenant's unknown devices, the last heard first."""
-        fields = {"_id": 0, "device": 1, "seen": 1, "count": 1}
-        query = {"tenant": scope.tenant, "waiting": True}
-        found = await self._quarantine.find(query, fields).sort("seen", -1).to_list(_MOST_DEVICES)
-        return [{**device, "seen": _moment(device["seen"])} for device in found]
+    async def devices(self, scope: Scope, page: PageRequest) -> Page[dict[str, Any]]:
+        """Return one page of the tenant's unknown devices: `_id`, `device`, `seen` and `count`.
+
+        They come in the order in which they were first heard, the newest first: when they were last heard moves
+        while somebody reads.
+        """
+        query: dict[str, Any] = {"tenant": scope.tenant, "waiting": True}
+        if page.after is not None:
+            query["_id"] = {"$lt": ObjectId(page.after)}
+        fields = {"device": 1, "seen": 1, "count": 1}
+        found = await self._quarantine.find(query, fields).sort("_id", -1).limit(page.limit + 1).to_list(None)
+        return Page(found[: page.limit], len(found) > page.limit)
 
     async def claim(self, scope: Scope, device: str, driver: str) -> list[bytes] | None:
         """Say which driver a device is, and return its kept fixes, packed, oldest first; None if it is not here.
@@ -64,7 +71,3 @@ class QuarantineRepository:
         """Drop the kept fixes of a claimed device."""
         query = {"tenant": scope.tenant, "device": device}
         await self._quarantine.update_one(query, {"$unset": {"fixes": 1, "count": 1, "waiting": 1}})
-
-
-def _moment(value: datetime.datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

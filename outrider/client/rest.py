@@ -206,9 +206,16 @@ class OutriderClient:
         return await self._ask("GET", f"/drivers/{_part(driver)}/track", dict[str, Any], parameters=span)
 
     async def trips(self, driver: str, from_ms: int, to_ms: int) -> dict[str, Any]:
-        """Return a driver's trips and visits."""
-        span = {"from": from_ms, "to": to_ms}
-        return await self._ask("GET", f"/drivers/{_part(driver)}/trips", dict[str, Any], parameters=span)
+        """Return a driver's trips and visits that began in a range of time, however many."""
+        found: dict[str, Any] = {"trips": [], "visits": []}
+        parameters: dict[str, Any] = {"from": from_ms, "to": to_ms, "limit": 200}
+        while True:
+            page = await self._ask("GET", f"/drivers/{_part(driver)}/trips", dict[str, Any], parameters=parameters)
+            for kind, records in found.items():
+                records += page[kind]
+            if page["next"] is None:
+                return found
+            parameters["cursor"] = page["next"]
 
     async def nearest(self, latitude: float, longitude: float, *, limit: int = 10) -> list[LiveDriver]:
         """Return the drivers nearest to a point, nearest first."""

@@ -374,8 +374,17 @@ async def test_a_bad_query_is_a_422(admin, path):
 )
 async def test_a_bad_range_of_time_is_a_422(admin, query):
     driver = await a_driver(admin)
-    answer = await admin.ask("GET", f"drivers/{driver['id']}/trips?{query}")
+    answer = await admin.ask("GET", f"drivers/{driver['id']}/track?{query}")
     assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("query", ["from=never", "from=2&to=1", "to=99999999999999999999"])
+async def test_trips_are_told_of_any_range_that_is_one(admin, query):
+    driver = await a_driver(admin)
+    assert (await admin.ask("GET", f"drivers/{driver['id']}/trips?{query}")).status_code == 422
+    extreme = "from=0001-01-01T00:00:00%2B23:59&to=9999-12-31T23:59:59-23:59"
+    answer = await admin.ask("GET", f"drivers/{driver['id']}/trips?{extreme}")
+    assert (answer.status_code, answer.json()["trips"]) == (200, [])
 
 
 async def test_unknown_paths_and_methods_are_problems(admin):
@@ -386,7 +395,7 @@ async def test_unknown_paths_and_methods_are_problems(admin):
 async def test_trips_of_a_driver_who_never_drove_are_empty(admin):
     driver = await a_driver(admin)
     answer = await admin.ask("GET", f"drivers/{driver['id']}/trips")
-    assert answer.json() == {"trips": [], "visits": []}
+    assert answer.json() == {"trips": [], "visits": [], "next": None}
 
 
 async def test_openapi_names_every_operation_once(admin):
