@@ -9,7 +9,7 @@ from api.auth.passwords import Passwords
 from api.auth.throttle import Throttle
 from api.limits import RateLimits
 from api.outages import OutageWatch
-from engine.caching import TenantCache
+from engine.caching import DocumentCache
 from engine.geocoding.chain import Geocoding
 from engine.settings import Settings
 from models.store.connections import Database
@@ -54,7 +54,7 @@ class Services:
     """Breaks requests off while MongoDB does not answer."""
 
     def __post_init__(self) -> None:
-        self.database.kept_tenants = TenantCache(self.authenticator.generations, self.redis, self.settings.prefix)
+        self.database.kept = DocumentCache(self.authenticator.generations, self.redis, self.settings.prefix)
         self.outages = OutageWatch(self.database.ping)
         limits, prefix = self.settings.limits, self.settings.prefix
         self.limits = RateLimits(limits, self.redis, prefix, self.database)

@@ -17,6 +17,7 @@ import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from engine.caching import DocumentCache, Generations
 from engine.client import Engine
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
@@ -194,6 +195,7 @@ class Host:
             mongo.get_secret_value(), settings.database, settings.master_keys, apart=settings.tenants_apart
         )
         redis = connect_redis(address.get_secret_value())
+        database.kept = DocumentCache(Generations(redis, settings.prefix), redis, settings.prefix)
         self._stack.callback(database.client.close)
         self._stack.push_async_callback(redis.aclose)
         return database, redis

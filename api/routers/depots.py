@@ -64,7 +64,7 @@ async def list_depots(
 @router.get("/{depot_id}")
 async def get_depot(response: Response, services: ServicesOf, principal: Office, depot_id: str) -> DepotView:
     """Return one depot, with its version as `ETag`."""
-    return _tagged(response, await DepotRepository(services.database).get(principal.scope, depot_id))
+    return _tagged(response, await DepotRepository(services.database).shown(principal.scope, depot_id))
 
 
 @router.put("/{depot_id}")

@@ -57,7 +57,7 @@ async def list_geofences(services: ServicesOf, principal: Planner, page: Paging)
 @router.get("/{geofence_id}")
 async def get_geofence(response: Response, services: ServicesOf, principal: Planner, geofence_id: str) -> FenceView:
     """Return one geofence, with its version as `ETag`."""
-    return _tagged(response, await GeofenceRepository(services.database).get(principal.scope, geofence_id))
+    return _tagged(response, await GeofenceRepository(services.database).shown(principal.scope, geofence_id))
 
 
 @router.put("/{geofence_id}")

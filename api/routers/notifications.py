@@ -180,7 +180,7 @@ async def resend_notification(
 @router.get("/notification-rules")
 async def get_notification_rules(response: Response, services: ServicesOf, principal: Office) -> RulesView:
     """Return who is told what, and over which channels, with the version as `ETag`."""
-    return _rules_view(response, await NotificationRulesRepository(services.database).get(principal.scope))
+    return _rules_view(response, await NotificationRulesRepository(services.database).shown(principal.scope))
 
 
 @router.put("/notification-rules")

@@ -73,7 +73,7 @@ async def list_vehicles(
 @router.get("/{vehicle_id}")
 async def get_vehicle(response: Response, services: ServicesOf, principal: Office, vehicle_id: str) -> VehicleView:
     """Return one vehicle, with its version as `ETag`."""
-    return _tagged(response, await VehicleRepository(services.database).get(principal.scope, vehicle_id))
+    return _tagged(response, await VehicleRepository(services.database).shown(principal.scope, vehicle_id))
 
 
 @router.put("/{vehicle_id}")

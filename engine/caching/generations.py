@@ -9,7 +9,7 @@ in between. A mark is random and no count, so that a Redis that has lost its dat
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-__all__ = ["IDENTITIES", "Generations", "generations_of"]
+from models.store.kept import KeptGroup
+
+__all__ = ["IDENTITIES", "Generations", "generations_of", "group_of"]
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +27,35 @@ IDENTITIES = "identities"
 """The group of all users and keys: a key is looked up before its tenant is known."""
 
 _IDENTITY_EVENTS = ("user.", "key.", "driver.deleted")  # a driver's device keys go with it
+_GROUPS: Mapping[str, KeptGroup] = {
+    "tenant": "tenant",
+    "vehicle": "fleet",
+    "depot": "fleet",
+    "geofence": "geofences",
+    "webhook": "webhooks",
+    "notification_rules": "rules",
+}
+"""First word of events → what they have changed."""
+_NO_CHANGES = frozenset({"entered", "left", "crossed", "dwelled", "ping"})
+"""Last word of events that only tell what somebody did, some of them many times a second."""
 _WITHIN_S = 0.3
 _AWAY_S = 1.0  # a Redis that did not answer is left alone for so long
 _LIFE_S = 86_400  # a mark that has gone is made anew, and then nothing kept is good
 _MARK_BYTES = 8
 
 
+def group_of(kept: KeptGroup, tenant: str) -> str:
+    """Return the name of what is kept of a tenant together."""
+    return f"{kept}:{tenant}"
+
+
 def generations_of(event: str, tenant: str) -> tuple[str, ...]:
     """Return the groups of documents that an event of this type has changed."""
     if event.startswith(_IDENTITY_EVENTS):
         return (IDENTITIES,)
-    return (tenant,) if event.startswith("tenant.") else ()
+    noun, _, change = event.partition(".")
+    kept = _GROUPS.get(noun)
+    return () if kept is None or change in _NO_CHANGES else (group_of(kept, tenant),)
 
 
 @dataclass(slots=True)

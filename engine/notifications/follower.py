@@ -4,9 +4,10 @@ A notification's id is made of the event and the person, so one event tells one 
 not copied: whoever sends looks them up.
 """
 
+import asyncio
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import structlog
@@ -66,16 +67,17 @@ class NotificationFollower:
     async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return what is an occasion to tell somebody something, where the tenant's rules name a channel."""
         found: list[Event] = []
-        rules: dict[str, NotificationRules] = {}
+        rules = await self._rules_of({event.tenant for event in events if occasions_of(event)})
         for event in events:
-            if alert_of(event) is not None:
+            occasions = occasions_of(event)
+            named = any(rules[event.tenant].rule(one.template).channels for one in occasions)
+            if named or alert_of(event) is not None:
                 found.append(event)
-            elif occasions := occasions_of(event):
-                if event.tenant not in rules:
-                    rules[event.tenant] = await self._rules.get(Scope(event.tenant, _ENGINE))
-                if any(rules[event.tenant].rule(one.template).channels for one in occasions):
-                    found.append(event)
         return found
+
+    async def _rules_of(self, tenants: Collection[str]) -> Mapping[str, NotificationRules]:
+        found = await asyncio.gather(*(self._rules.shown(Scope(tenant, _ENGINE)) for tenant in tenants))
+        return dict(zip(tenants, found, strict=True))
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Store what follows from some events."""

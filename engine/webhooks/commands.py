@@ -1,5 +1,6 @@
 """Changes of webhooks: load, decide, store with the event in one transaction."""
 
+import asyncio
 import datetime
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,7 @@ OLD_SECRET_TTL = datetime.timedelta(hours=24)
 """How long a secret goes on signing beside the one that has replaced it."""
 
 _MOST_SECRETS = 5  # each adds a signature to every request
+_LOOK_UP_WITHIN_S = 2.0  # a name server that says nothing holds up nobody: the name is looked at again when it is asked
 
 _Kind = Literal[
     "webhook.created",
@@ -150,7 +152,8 @@ class WebhookCommands:
         if self._settings.allow_private:
             return
         try:
-            addresses = await addresses_of(host, parts.port or 443)
+            async with asyncio.timeout(_LOOK_UP_WITHIN_S):
+                addresses = await addresses_of(host, parts.port or 443)
         except (OSError, UnicodeError):
             return
         if not all(map(is_public, addresses)):

@@ -1,5 +1,6 @@
 """Makes a task of every event and every webhook that wants it, in the transaction that moves the follower's place."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -8,6 +9,7 @@ from models.documents.event import Event
 from models.documents.task import Task
 from models.documents.webhook import Webhook
 from models.store.connections import Database
+from models.store.scope import Scope
 from models.store.tasks import TaskRepository
 from models.store.transactions import Session
 from models.store.webhooks import WebhookRepository
@@ -16,6 +18,8 @@ __all__ = ["WEBHOOK", "WebhookFollower", "task_of"]
 
 WEBHOOK = "webhook"
 """Kind of the tasks."""
+
+_ENGINE = "engine"
 
 
 class WebhookFollower:
@@ -31,7 +35,9 @@ class WebhookFollower:
 
     async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return the events of tenants that have a webhook."""
-        listening = {webhook.tenant for webhook in await self._webhooks.listening({one.tenant for one in events})}
+        tenants = sorted({event.tenant for event in events})
+        told = await asyncio.gather(*(self._webhooks.is_listening(Scope(tenant, _ENGINE)) for tenant in tenants))
+        listening = {tenant for tenant, has_any in zip(tenants, told, strict=True) if has_any}
         return [event for event in events if event.tenant in listening]
 
     async def take(self, events: Sequence[Event], session: Session) -> None:

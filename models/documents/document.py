@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Annotated, Any, Self
 
@@ -138,6 +139,6 @@ class Document(Shape):
         return {"_id": fields.pop("id"), **fields}
 
     @classmethod
-    def restored(cls, fields: dict[str, Any]) -> Self:
+    def restored(cls, fields: Mapping[str, Any]) -> Self:
         """Return the document that MongoDB kept as `fields`."""
         return cls.model_validate({**fields, "id": fields["_id"]})

@@ -4,6 +4,7 @@ Signing in happens before there is a scope, so the look-up by e-mail takes none.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
@@ -75,15 +76,14 @@ class AccountRepository:
         NotFound
             If it is gone.
         """
-        if (kept := self._database.kept_tenants) is None:
-            return await self._read(scope)
-        return await kept.get(scope.tenant, lambda: self._read(scope))
 
-    async def _read(self, scope: Scope) -> Tenant:
-        found = await self._database.tenants.find_one({"_id": scope.tenant})
-        if found is None:
-            raise NotFound("tenant", scope.tenant)
-        return Tenant.restored(found)
+        async def read() -> Mapping[str, Any]:
+            found: Mapping[str, Any] | None = await self._database.tenants.find_one({"_id": scope.tenant})
+            if found is None:
+                raise NotFound("tenant", scope.tenant)
+            return found
+
+        return await self._database.read("tenant", scope.tenant, "itself", read, Tenant.restored)
 
     async def request_budgets(self, tenants: Sequence[str]) -> Mapping[str, int | None]:
         """Return the requests a second that tenants have chosen, for the counting of all that ask."""
@@ -104,11 +104,7 @@ class AccountRepository:
             await replace_at(self._database.tenants, tenant, expected, session)
             await self._outbox.put(session, [announcement])
 
-        try:
-            await in_transaction(self._database, swap)
-        finally:  # after a fault too: whether a commit came through is then unknown
-            if self._database.kept_tenants is not None:
-                await self._database.kept_tenants.renew(tenant.id)
+        await self._database.write("tenant", tenant.id, in_transaction(self._database, swap))
 
 
 def _registered(tenant: Tenant, user: User) -> Announcement:

@@ -1,6 +1,6 @@
 """Vehicles and depots in MongoDB. Every change is stored with its event in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from pymongo.errors import DuplicateKeyError
@@ -9,6 +9,7 @@ from models.documents.depot import Depot
 from models.documents.vehicle import Vehicle
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
+from models.store.kept import page_key, page_restored, page_stored
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
@@ -46,6 +47,14 @@ class FleetRepository(Generic[FleetT]):
             raise NotFound(self.noun, identifier)
         return self.kind.restored(found)
 
+    async def shown(self, scope: Scope, identifier: str) -> FleetT:
+        """Return one to be looked at, not to be changed: from what this process keeps. Raises as `get`."""
+
+        async def read() -> Mapping[str, Any]:
+            return (await self.get(scope, identifier)).stored()
+
+        return await self._database.read("fleet", scope.tenant, identifier, read, self.kind.restored)
+
     async def get_many(self, scope: Scope, identifiers: Sequence[str]) -> dict[str, FleetT]:
         """Return those of `identifiers` that the tenant has, by id."""
         query = {"_id": {"$in": list(identifiers)}, "tenant": scope.tenant}
@@ -65,7 +74,7 @@ class FleetRepository(Generic[FleetT]):
             await self._outbox.put(session, [announcement])
 
         try:
-            await in_transaction(self._database, insert)
+            await self._write(thing.tenant, insert)
         except DuplicateKeyError as fault:
             raise _taken(fault) from fault
 
@@ -85,7 +94,7 @@ class FleetRepository(Generic[FleetT]):
             await self._outbox.put(session, [announcement])
 
         try:
-            await in_transaction(self._database, swap)
+            await self._write(thing.tenant, swap)
         except DuplicateKeyError as fault:
             raise _taken(fault) from fault
 
@@ -105,11 +114,19 @@ class FleetRepository(Generic[FleetT]):
             await delete_at(self._stored, thing, session)
             await self._outbox.put(session, [announcement])
 
-        await in_transaction(self._database, remove)
+        await self._write(thing.tenant, remove)
+
+    async def _write(self, tenant: str, write: Callable[[Session], Awaitable[None]]) -> None:
+        await self._database.write("fleet", tenant, in_transaction(self._database, write))
 
     async def _page(self, scope: Scope, page: PageRequest, wanted: dict[str, Any]) -> Page[FleetT]:
         query = {"tenant": scope.tenant} | {name: value for name, value in wanted.items() if value is not None}
-        return await read_page(self._stored, self.kind, query, page, newest_first=False)
+
+        async def read() -> Mapping[str, Any]:
+            return page_stored(await read_page(self._stored, self.kind, query, page, newest_first=False))
+
+        key = page_key(self.collection, page, wanted)
+        return await self._database.read("fleet", scope.tenant, key, read, page_restored(self.kind))
 
     async def _require_unneeded(self, thing: FleetT, session: Session) -> None:
         """Refuse to delete what something else names."""

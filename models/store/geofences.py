@@ -1,6 +1,7 @@
 """Geofences in MongoDB. Every change tells all shards through the outbox."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from models.documents.document import now
 from models.documents.event import Event
@@ -10,6 +11,7 @@ from models.ids import new_id
 from models.messages.commands import FencesChanged
 from models.store.connections import Database
 from models.store.counters import take_numbers
+from models.store.kept import page_key, page_restored, page_stored
 from models.store.outbox import EVERYWHERE, Announcement, OutboxRepository, Routed
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
@@ -35,7 +37,7 @@ class GeofenceRepository:
             await self._database.geofences.insert_one(fence.stored(), session=session)
             await self._outbox.put(session, [_announcement(scope, None, fence, "created")])
 
-        await in_transaction(self._database, insert)
+        await self._database.write("geofences", scope.tenant, in_transaction(self._database, insert))
         return fence
 
     async def get(self, scope: Scope, fence: str) -> Geofence:
@@ -50,6 +52,14 @@ class GeofenceRepository:
         if found is None:
             raise NotFound("geofence", fence)
         return Geofence.restored(found)
+
+    async def shown(self, scope: Scope, fence: str) -> Geofence:
+        """Return one fence to be looked at, not to be changed: from what this process keeps. Raises as `get`."""
+
+        async def read() -> Mapping[str, Any]:
+            return (await self.get(scope, fence)).stored()
+
+        return await self._database.read("geofences", scope.tenant, fence, read, Geofence.restored)
 
     async def replace(self, scope: Scope, fence: str, shape: FenceShape, version: int | None) -> Geofence:
         """Give a fence another shape and return it.
@@ -68,7 +78,7 @@ class GeofenceRepository:
             await replace_at(self._database.geofences, after, before.version, session)
             await self._outbox.put(session, [_announcement(scope, before, after, "changed")])
 
-        await in_transaction(self._database, swap)
+        await self._database.write("geofences", scope.tenant, in_transaction(self._database, swap))
         return after
 
     async def delete(self, scope: Scope, fence: str, version: int | None = None) -> None:
@@ -80,11 +90,17 @@ class GeofenceRepository:
             await delete_at(self._database.geofences, before, session)
             await self._outbox.put(session, [_announcement(scope, before, last, "deleted")])
 
-        await in_transaction(self._database, remove)
+        await self._database.write("geofences", scope.tenant, in_transaction(self._database, remove))
 
     async def page(self, scope: Scope, page: PageRequest) -> Page[Geofence]:
         """Return one page of the tenant's fences, oldest first."""
-        return await read_page(self._database.geofences, Geofence, {"tenant": scope.tenant}, page, newest_first=False)
+        collection, query = self._database.geofences, {"tenant": scope.tenant}
+
+        async def read() -> Mapping[str, Any]:
+            return page_stored(await read_page(collection, Geofence, query, page, newest_first=False))
+
+        key = page_key("geofences", page, {})
+        return await self._database.read("geofences", scope.tenant, key, read, page_restored(Geofence))
 
     async def everywhere(self) -> list[Geofence]:
         """Return the fences of all tenants, for the shards, which serve them all."""

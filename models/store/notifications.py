@@ -1,7 +1,7 @@
 """Notifications in MongoDB, and the rules that companies have made for them."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,10 +129,20 @@ class NotificationRulesRepository:
 
     async def get(self, scope: Scope) -> NotificationRules:
         """Return the tenant's rules; those who have chosen nothing have the usual ones."""
-        found = await self._database.notification_rules.find_one({"_id": scope.tenant, "tenant": scope.tenant})
-        if found is None:
-            return NotificationRules(id=scope.tenant, tenant=scope.tenant)
-        return NotificationRules.restored(found)
+        return NotificationRules.restored(await self._read(scope))
+
+    async def shown(self, scope: Scope) -> NotificationRules:
+        """Return the tenant's rules from what this process keeps, not to be changed."""
+
+        async def read() -> Mapping[str, Any]:
+            return await self._read(scope)
+
+        return await self._database.read("rules", scope.tenant, "all", read, NotificationRules.restored)
+
+    async def _read(self, scope: Scope) -> Mapping[str, Any]:
+        query = {"_id": scope.tenant, "tenant": scope.tenant}
+        found: Mapping[str, Any] | None = await self._database.notification_rules.find_one(query)
+        return query if found is None else found
 
     async def replace(self, rules: NotificationRules, expected: int, announcement: Announcement) -> None:
         """Store changed rules and their event, if they still are at version `expected`.
@@ -151,7 +161,7 @@ class NotificationRulesRepository:
             await self._outbox.put(session, [announcement])
 
         try:
-            await in_transaction(self._database, swap)
+            await self._database.write("rules", rules.tenant, in_transaction(self._database, swap))
         except DuplicateKeyError as fault:
             current = await self.get(Scope(rules.tenant, announcement.event.actor))
             raise VersionConflict("notification rules", expected, current.version) from fault

@@ -6,15 +6,17 @@ it, and sends the others to the place of that tenant: the shared database, or on
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.collection import Collection
 
-from models.documents.tenant import Tenant
+from models.store.kept import KeptDocuments, KeptGroup
 from models.store.vault import Vault
 
-__all__ = ["OWNED", "Database", "KeptTenants", "MissingTenant", "tenant_database_name"]
+__all__ = ["OWNED", "Database", "MissingTenant", "tenant_database_name"]
+
+T = TypeVar("T")
 
 OWNED = frozenset(
     {
@@ -53,16 +55,6 @@ def tenant_database_name(shared: str, tenant: str) -> str:
     return f"{shared}-{tenant}"
 
 
-class KeptTenants(Protocol):
-    """Tenants that a process keeps, so that it need not read them each time."""
-
-    async def get(self, tenant: str, read: Callable[[], Awaitable[Tenant]]) -> Tenant:
-        """Return a tenant as it was after this call began, by `read` if need be."""
-
-    async def renew(self, tenant: str) -> None:
-        """Let every process read a tenant anew; after a write and before its answer."""
-
-
 class Database:
     """The collections of an installation, as attributes or by name.
 
@@ -82,8 +74,8 @@ class Database:
         self.vault = vault
         """Seals and opens what `models.store.personal` lists."""
         self.apart = apart
-        self.kept_tenants: KeptTenants | None = None
-        """Where tenants are looked for first; none in processes that read them seldom."""
+        self.kept: KeptDocuments | None = None
+        """Where what hardly changes is looked for first; none in processes that read it seldom."""
         self.client: Any = shared.client
         self.name: str = shared.name
         self._collections: dict[str, Any] = {name: _OwnedCollection(self, name) for name in OWNED}
@@ -102,6 +94,27 @@ class Database:
         if (found := self._collections.get(name)) is None:
             found = self._collections[name] = self.shared[name]
         return found
+
+    async def read(
+        self,
+        group: KeptGroup,
+        tenant: str,
+        key: str,
+        read: Callable[[], Awaitable[Mapping[str, Any]]],
+        restored: Callable[[Mapping[str, Any]], T],
+    ) -> T:
+        """Return something from what this process keeps, else by `read` (`models.store.kept`)."""
+        if self.kept is None:
+            return restored(await read())
+        return await self.kept.get(group, tenant, key, read, restored)
+
+    async def write(self, group: KeptGroup, tenant: str, write: Awaitable[None]) -> None:
+        """Write something of a group that processes keep, and let all of them see it before this returns."""
+        try:
+            await write
+        finally:  # after a fault too: whether a commit came through is then unknown
+            if self.kept is not None:
+                await self.kept.renew(group, tenant)
 
     def ping(self) -> None:
         """Ask the server for an answer and block until it comes: for a thread of the caller's own.

@@ -1,7 +1,7 @@
 """Webhooks in MongoDB, and the record of every try to tell them something."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo import WriteConcern
@@ -47,7 +47,7 @@ class WebhookRepository:
             await self._database.webhooks.insert_one(stored, session=session)
             await self._outbox.put(session, [announcement])
 
-        await in_transaction(self._database, insert)
+        await self._database.write("webhooks", webhook.tenant, in_transaction(self._database, insert))
 
     async def get(self, scope: Scope, webhook: str) -> Webhook:
         """Return one webhook.
@@ -73,6 +73,15 @@ class WebhookRepository:
             opened=self._opened,
         )
 
+    async def is_listening(self, scope: Scope) -> bool:
+        """Tell whether the tenant has a webhook that is to be told of events, from what this process keeps."""
+
+        async def read() -> Mapping[str, Any]:
+            query = {"tenant": scope.tenant, "enabled": True}
+            return {"any": await self._database.webhooks.find_one(query, {"_id": 1}) is not None}
+
+        return await self._database.read("webhooks", scope.tenant, "any", read, lambda fields: bool(fields["any"]))
+
     async def listening(self, tenants: Iterable[str], session: Session | None = None) -> list[Webhook]:
         """Return the webhooks of some tenants that are to be told of events, without their secrets."""
         query = {"tenant": {"$in": sorted(tenants)}, "enabled": True}
@@ -93,7 +102,7 @@ class WebhookRepository:
             await replace_at(self._database.webhooks, webhook, expected, session, stored)
             await self._outbox.put(session, [announcement])
 
-        await in_transaction(self._database, swap)
+        await self._database.write("webhooks", webhook.tenant, in_transaction(self._database, swap))
 
     async def delete(self, webhook: Webhook, announcement: Announcement) -> None:
         """Delete a webhook with the record of its tries, with the event of it.
@@ -108,7 +117,7 @@ class WebhookRepository:
             await delete_at(self._database.webhooks, webhook, session)
             await self._outbox.put(session, [announcement])
 
-        await in_transaction(self._database, remove)
+        await self._database.write("webhooks", webhook.tenant, in_transaction(self._database, remove))
         await self._database.webhook_attempts.delete_many({"tenant": webhook.tenant, "webhook": webhook.id})
 
     async def _stored(self, webhook: Webhook) -> dict[str, Any]:
