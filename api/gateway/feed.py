@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from api.gateway.conflate import FleetState
 from api.gateway.frames import encode_drivers, encode_gone
 from api.gateway.viewport import Delta, Selection, look
+from models.documents.delivery import CLOSED
 from models.messages.records import take_records
 
 __all__ = ["DeliveryState", "JobState", "TenantFeed", "View"]
@@ -124,7 +125,10 @@ class TenantFeed:
     def take_delivery(self, shape: Mapping[str, Any], driver: int | None) -> None:
         """Take the present state of a delivery."""
         self.state.version += 1
-        self.deliveries[shape["id"]] = DeliveryState(shape, driver, self.state.version)
+        known = self.deliveries.get(shape["id"])
+        is_same = known is not None and known.driver == driver and shape["status"] not in CLOSED
+        kept = {**shape, "eta": known.shape["eta"]} if known is not None and is_same else shape
+        self.deliveries[shape["id"]] = DeliveryState(kept, driver, self.state.version)
         self.wake()
 
     def take_job(self, shape: Mapping[str, Any]) -> None:
@@ -132,6 +136,15 @@ class TenantFeed:
         self.state.version += 1
         self.jobs[shape["id"]] = JobState(shape, self.state.version)
         self.wake()
+
+    def take_estimate(self, delivery: str, estimate: Mapping[str, Any] | None) -> None:
+        """Take when a delivery will be there, if somebody follows it."""
+        known = self.deliveries.get(delivery)
+        if known is not None and estimate is not None:
+            self.state.version += 1
+            shape = {**known.shape, "eta": estimate}
+            self.deliveries[delivery] = DeliveryState(shape, known.driver, self.state.version)
+            self.wake()
 
     def events_since(self, cursor: int) -> tuple[list[Mapping[str, Any]], int]:
         """Return the events after the first `cursor` ones, and how many of those are no longer kept."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from api.services import Services
     from models.documents.delivery import Delivery
 
-__all__ = ["Hub", "shape_delivery"]
+__all__ = ["Hub", "estimate_shape", "shape_delivery"]
 
 log = structlog.get_logger(__name__)
 
@@ -125,6 +125,16 @@ class Hub:
             with contextlib.suppress(NotFound):
                 number, _ = await self.driver_number(feed.tenant, document.driver)
         feed.take_delivery(shape_delivery(document), number)
+        if document.driver is not None and feed.deliveries[delivery].shape["eta"] is None:
+            await self._estimate(feed, document.driver, delivery)
+
+    async def _estimate(self, feed: TenantFeed, driver: str, delivery: str) -> None:
+        """Ask for the estimate that was told before anybody watched."""
+        ref = (await self._services.registry.resolve(feed.tenant, [driver])).get(driver)
+        if ref is not None:
+            answer = await self._services.engine.shards.ask_owner(ref.partition, "eta", ref.number, delivery)
+            if answer is not None:
+                feed.take_estimate(delivery, estimate_shape(answer))
 
     async def follow_job(self, feed: TenantFeed, job: str) -> None:
         """Read a job into the feed, which follows it from now on.
@@ -271,6 +281,9 @@ class Hub:
                 end = start + int.from_bytes(data[1:start], "little")
                 header = _header_decoder.decode(data[start:end])
                 feed.take_published(header.shard, header.boot, header.n, np.frombuffer(data, LIVE, offset=end))
+            elif data[:1] == b"T":
+                for estimate in _events_decoder.decode(data[1:]):
+                    feed.take_estimate(estimate["delivery"], estimate_shape(estimate))
             elif data[:1] == b"E":
                 for event in _events_decoder.decode(data[1:]):
                     self._take_event(feed, event)
@@ -313,4 +326,13 @@ def shape_delivery(document: "Delivery") -> dict[str, Any]:
         "version": document.version,
         "driverId": document.driver,
         "updatedAt": document.updated_at,
+        "eta": None,
     }
+
+
+def estimate_shape(estimate: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an estimate as frames carry it, instants as epoch milliseconds; None for one of a pickup."""
+    if estimate["stop"] != "dropoff":
+        return None
+    names = ("estimated", "earliest", "latest", "confidence", "updated", "lateRisk", "atRisk")
+    return {name: estimate[name] for name in names}

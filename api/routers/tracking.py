@@ -17,11 +17,12 @@ from api.live_view import TRACK, JsonResponse, LiveView, live_of, track_response
 from api.moments import Between
 from api.routers.deliveries import require_visible, visible_delivery
 from engine.eta.arrivals import ArrivalEstimates
+from engine.eta.words import words_of
 from engine.log.append import PARTITION
 from models.documents.delivery import Status, Stop, TimeWindow
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
 from models.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
-from models.eta.cold_start import Eta
+from models.eta.cold_start import Eta, Promise
 from models.messages.fixes import FIX, Source
 from models.store.tracking_links import TrackingLinkRepository
 
@@ -77,8 +78,18 @@ class EtaFactor(Shape):
     """A part of the time that is left."""
 
     name: str
-    """`driving`, `stops_before` or `waiting`."""
+    """`driving`, `stops_before`, `waiting`, or a reason that the model names, such as `time_of_day`."""
     minutes: float
+    text: str
+    """The same in words."""
+
+
+class EtaPromise(Shape):
+    """The first estimate after a driver got the delivery: what the customer was told, never changed."""
+
+    estimated_time: Instant
+    range: EtaRange
+    made_at: Instant
 
 
 class EtaView(Shape):
@@ -91,6 +102,12 @@ class EtaView(Shape):
     range: EtaRange
     factors: Sequence[EtaFactor]
     last_updated: Instant
+    promise: EtaPromise | None
+    """None while no estimate has been made since a driver got it."""
+    late_risk: float | None
+    """Probability of coming after the time window; null without one."""
+    model: str
+    """Which model said so; `cold-start` is base times alone."""
 
 
 class LinkView(Shape):
@@ -117,8 +134,17 @@ def eta_view(delivery_id: str, eta: Eta) -> EtaView:
         estimated_time=eta.time,
         confidence=eta.confidence,
         range=EtaRange(min=eta.earliest, max=eta.latest),
-        factors=[EtaFactor(name=factor.name, minutes=factor.minutes) for factor in eta.factors],
+        factors=[EtaFactor(name=one.name, minutes=one.minutes, text=words_of(one)) for one in eta.factors],
         last_updated=eta.updated,
+        promise=None if eta.promise is None else _promised(eta.promise),
+        late_risk=eta.late_risk,
+        model=eta.model,
+    )
+
+
+def _promised(promise: Promise) -> EtaPromise:
+    return EtaPromise(
+        estimated_time=promise.time, range=EtaRange(min=promise.earliest, max=promise.latest), made_at=promise.made
     )
 
 

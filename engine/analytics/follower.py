@@ -38,7 +38,9 @@ _AGAIN_AFTER_S = 30.0
 _TRIP_ENDED = "driver.trip_ended"
 _TRIP_EVENTS = frozenset({_TRIP_ENDED, "driver.trips_repaired"})
 _SETTINGS = "tenant.changed"
-_MOTION_OF_DELIVERIES = frozenset({"delivery.stop_arrived", "delivery.stop_left"})
+_MOTION_OF_DELIVERIES = frozenset(
+    {"delivery.stop_arrived", "delivery.stop_left", "delivery.imminent", "delivery.late_risk"}
+)
 """They change no delivery; the change of status that may follow is an event of its own."""
 
 

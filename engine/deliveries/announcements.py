@@ -1,10 +1,11 @@
 """What is told of a change of a delivery: its event, and the messages that its drivers' shards follow. Pure."""
 
+import datetime
 import hashlib
 from collections.abc import Mapping
 
 from engine.deliveries.lifecycle import FINAL, Decision
-from models.documents.delivery import CLOSED, Delivery, Status
+from models.documents.delivery import CLOSED, Delivery, Status, Stop
 from models.documents.driver import Driver
 from models.documents.event import Event
 from models.ids import new_id
@@ -79,8 +80,24 @@ def _assigned(event: Event, delivery: Delivery, driver: Driver) -> DeliveryAssig
         delivery=delivery.id,
         version=delivery.version,
         status=delivery.status.value,
-        stops=tuple(StopPlan(stop.kind, stop.latitude, stop.longitude, stop.radius_m) for stop in delivery.stops),
+        stops=tuple(_planned(delivery, stop) for stop in delivery.stops),
+        weight_kg=delivery.weight_kg or 0.0,
+        priority=delivery.priority,
     )
+
+
+def _planned(delivery: Delivery, stop: Stop) -> StopPlan:
+    """Return a stop for the shard; window and service time are those of the drop-off."""
+    place = (stop.kind, stop.latitude, stop.longitude, stop.radius_m)
+    if stop.kind == "pickup":
+        return StopPlan(*place)
+    window = delivery.time_window
+    opens_ms, closes_ms = (_ms(window.start), _ms(window.end)) if window is not None else (0, 0)
+    return StopPlan(*place, opens_ms, closes_ms, float(delivery.service_time_s))
+
+
+def _ms(at: datetime.datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def _changed(event: Event, delivery: Delivery, driver: Driver, *, assigned: bool) -> DeliveryChanged:

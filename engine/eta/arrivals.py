@@ -1,6 +1,8 @@
-"""When a delivery will be there, from where its driver is and what comes before it."""
+"""When a delivery will be there: what its driver's shard says, else base times from where the driver was last seen."""
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.client import Engine
 from engine.routing.schedule import place_of
@@ -10,14 +12,14 @@ from models.documents.live import LiveDriver
 from models.documents.route import Route
 from models.errors import Conflict, NotFound
 from models.eta.base_time import PACES
-from models.eta.cold_start import Eta, StopAhead, estimate_arrival
+from models.eta.cold_start import Eta, Factor, Promise, StopAhead, estimate_arrival
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.fleet import VehicleRepository
 from models.store.routes import RouteRepository
 from models.store.scope import Scope
 
-__all__ = ["ArrivalEstimates"]
+__all__ = ["ArrivalEstimates", "eta_of"]
 
 _FETCHED = frozenset({Status.PICKED_UP, Status.IN_TRANSIT, Status.ARRIVED})
 
@@ -42,11 +44,19 @@ class ArrivalEstimates:
             raise Conflict(f"nobody is on the way with delivery {delivery.id}: it is {delivery.status}")
         if not delivery.dropoff.is_located:
             raise Conflict(f"the drop-off of delivery {delivery.id} has no coordinates yet")
+        if (said := await self._said(scope, delivery.driver, delivery.id)) is not None:
+            return said
         live = await self._live(scope, delivery.driver)
         route = await self._routes.get(scope, delivery.route) if delivery.route is not None else None
         ahead = await self._ahead(scope, delivery, route)
         profile = await self._profile(scope, route)
         return estimate_arrival((live.latitude, live.longitude), now(), ahead, PACES[profile])
+
+    async def _said(self, scope: Scope, driver: str, delivery: str) -> Eta | None:
+        """Return what the shard says; None while it is away or has not come to it yet."""
+        ref = await self._engine.find(scope.tenant, driver)
+        answer = await self._engine.shards.ask_owner(ref.partition, "eta", ref.number, delivery)
+        return None if answer is None else eta_of(answer)
 
     async def _live(self, scope: Scope, driver: str) -> LiveDriver:
         try:
@@ -74,6 +84,30 @@ class ArrivalEstimates:
             if identifier in known and _is_open(known[identifier], kind)
         ]
         return _stops(open_ones) or _stops([(delivery, "dropoff")])
+
+
+def eta_of(answer: Mapping[str, Any]) -> Eta:
+    """Return a shard's answer as an estimate."""
+    promise = None
+    if answer["promised"] is not None:
+        earliest, middle, latest = map(_instant, answer["promise"])
+        promise = Promise(_instant(answer["promised"]), middle, earliest, latest)
+    return Eta(
+        time=_instant(answer["estimated"]),
+        earliest=_instant(answer["earliest"]),
+        latest=_instant(answer["latest"]),
+        confidence=answer["confidence"],
+        factors=tuple(Factor(name, minutes) for name, minutes in answer["factors"]),
+        updated=_instant(answer["updated"]),
+        model=answer["model"],
+        promise=promise,
+        late_risk=answer["lateRisk"],
+    )
+
+
+def _instant(ms: int) -> datetime.datetime:
+    """Return an instant of epoch milliseconds."""
+    return datetime.datetime.fromtimestamp(ms / 1000, tz=datetime.UTC)
 
 
 def _is_open(delivery: Delivery, kind: str) -> bool:

@@ -1,13 +1,14 @@
 """Changes of routes: load, draw (`engine.routing.drafts`), store with the deliveries and all events at once."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import FINAL, Edit
 from engine.deliveries.orders import Revision
 from engine.routing.drafts import RouteDraft, RouteDrawer, draft_of
+from engine.routing.telling import order_told
 from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.event import Event
@@ -16,6 +17,8 @@ from models.errors import Conflict, InvalidInput, OutriderError, check_version
 from models.ids import new_id
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
+from models.store.drivers import DriverRepository
+from models.store.fleet import VehicleRepository
 from models.store.outbox import Announcement
 from models.store.routes import RouteRepository
 from models.store.scope import Scope
@@ -63,6 +66,7 @@ class RouteCommands:
         self._routes = RouteRepository(database)
         self._deliveries = DeliveryRepository(database)
         self._changes = DeliveryCommands(database, partitions)
+        self._drivers, self._vehicles = DriverRepository(database, partitions), VehicleRepository(database)
         self._drawer = RouteDrawer(database, partitions)
 
     async def create(
@@ -144,7 +148,8 @@ class RouteCommands:
         Conflict
             If a delivery can't follow; VersionConflict if a route is no longer as it was before.
         """
-        told = [announced(scope, was, route, "changed") for was, route in zip(before, after, strict=True)]
+        changes = [announced(scope, was, route, "changed") for was, route in zip(before, after, strict=True)]
+        told = [await self._told(scope, change) for change in changes]
 
         async def store(session: Session, _: Mapping[str, OutriderError]) -> None:
             for was, route, announcement in zip(before, after, told, strict=True):
@@ -181,8 +186,10 @@ class RouteCommands:
             update={"status": RouteStatus.DISPATCHED, "version": before.version + 1, "updated_at": now()}
         )
 
+        told = await self._told(scope, announced(scope, before, after, "dispatched"))
+
         async def store(session: Session, _: Mapping[str, OutriderError]) -> None:
-            await self._routes.replace(session, after, before.version, announced(scope, before, after, "dispatched"))
+            await self._routes.replace(session, after, before.version, told)
 
         revisions = [_moved(delivery, identifier, before.driver) for delivery in before.deliveries]
         await self._changes.carry_out(scope, [], revisions, _all_or_none(store))
@@ -192,13 +199,24 @@ class RouteCommands:
         """Delete a route. Its deliveries are free for another; those that a driver has stay with the driver."""
         before = await self._seen(scope, identifier, version)
         last = before.model_copy(update={"version": before.version + 1})
+        told = await self._told(scope, announced(scope, last, None, "deleted"))
 
         async def store(session: Session, _: Mapping[str, OutriderError]) -> None:
-            await self._routes.delete(session, before, announced(scope, last, None, "deleted"))
+            await self._routes.delete(session, before, told)
 
         held = await self._deliveries.get_many(scope, before.deliveries)
         free = [_moved(one.id, None) for one in held.values() if one.route == identifier and one.status not in FINAL]
         await self._changes.carry_out(scope, [], free, _all_or_none(store))
+
+    async def _told(self, scope: Scope, announcement: Announcement) -> Announcement:
+        """Return an announcement with what the shards of the drivers have to know of the order of stops."""
+        had, has = (route if isinstance(route, Route) else None for route in (announcement.before, announcement.after))
+        named = {route.driver for route in (had, has) if route is not None and route.driver is not None}
+        drivers = await self._drivers.get_many(scope, sorted(named))
+        vehicle = has.vehicle if has is not None else None
+        found = await self._vehicles.get_many(scope, [vehicle]) if vehicle is not None else {}
+        profile = found[vehicle].profile if vehicle is not None and vehicle in found else "van"
+        return replace(announcement, messages=order_told(announcement.event.id, had, has, drivers, profile))
 
     async def _seen(self, scope: Scope, identifier: str, version: int | None) -> Route:
         found = await self._routes.get(scope, identifier)

@@ -23,6 +23,8 @@ class ShardAnswers:
             "nearest": self._nearest,
             "waiting": self._waiting,
             "stops": shard.memory.open_stops,
+            "etas": shard.estimates.answers,
+            "eta": shard.estimates.answer,
         }
 
     def answer(self, method: str, *arguments: Any) -> Any:
@@ -34,6 +36,7 @@ class ShardAnswers:
         - `nearest(tenant, latitude, longitude, limit)`: `LIVE` records of the tenant's drivers, nearest first
         - `waiting(number, from_ms, to_ms)`: a driver's `STORED` records that history lacks; `since_written_s`
         - `stops(number)`: a driver's open stops
+        - `etas(number)`: the estimates of a driver's stops; `eta(number, delivery)`: that of one drop-off, explained
 
         Raises
         ------

@@ -72,9 +72,25 @@ class Effects:
     trips: list[dict[str, Any]] = field(default_factory=list)
     visits: list[dict[str, Any]] = field(default_factory=list)
     moments: list[StopMoment] = field(default_factory=list)
+    points: list[dict[str, Any]] = field(default_factory=list)
+    """Points of deliveries' histories of estimates."""
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    """How estimates turned out."""
+    estimates: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Tenant and estimate, for watchers; not stored."""
 
     def __bool__(self) -> bool:
-        return bool(self.events)
+        return bool(self.events or self.points or self.outcomes or self.estimates)
+
+    @property
+    def size(self) -> int:
+        """Return how many documents these are."""
+        return len(self.events) + len(self.points) + len(self.outcomes)
+
+    def extend(self, other: "Effects") -> None:
+        """Add those of a later step."""
+        for name in ("events", "trips", "visits", "moments", "points", "outcomes", "estimates"):
+            getattr(self, name).extend(getattr(other, name))
 
 
 def describe(events: NDArray[np.void], fixes: NDArray[np.void], memory: ShardMemory) -> Effects:

@@ -9,6 +9,9 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from engine.eta.live import LiveEtas
+from engine.eta.plan import OpenStop, RouteOrder
+from engine.eta.table import EtaImage
 from engine.geofences.index import FenceIndex
 from engine.geofences.shapes import Fence
 from engine.log.read import FixBatch
@@ -16,11 +19,11 @@ from engine.motion.profiles import PROFILES, MotionProfile, pack_profiles
 from engine.registry import DriverRef
 from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
-from engine.shards.stops import PlannedStop
+from engine.shards.stops import PlannedStop, StopKind, StopState
 from engine.sinks.history import HistoryBuffer, to_stored
 from models.documents.delivery import CLOSED
 from models.documents.geofence import Geofence
-from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
+from models.messages.commands import DeliveryAssigned, DeliveryChanged, RoutePlanned, StopPlan
 from models.messages.fixes import STORED, Outcome
 from models.messages.log import PartitionId
 from models.messages.records import take_records
@@ -42,6 +45,8 @@ class DeliveryState:
     version: int
     status: str
     stops: tuple[StopPlan, ...]
+    weight_kg: float = 0.0
+    priority: str = "normal"
 
 
 class PartitionImage(msgspec.Struct, frozen=True):
@@ -57,6 +62,9 @@ class PartitionImage(msgspec.Struct, frozen=True):
     plans: dict[int, tuple[StopPlan, ...]]
     pending: bytes
     """`STORED` records that history did not hold then."""
+    cargo: dict[int, tuple[float, str]] = {}
+    """Key → (weight in kilograms, priority)."""
+    etas: EtaImage = EtaImage()
 
     def pack(self) -> bytes:
         """Return the image as compressed msgpack."""
@@ -86,9 +94,12 @@ class ShardMemory:
     _tenant_index: dict[str, int] = field(default_factory=dict)
     _keys: dict[str, int] = field(default_factory=dict)
     _next_key: int = 1
+    etas: LiveEtas = field(init=False)
+    """When the drivers' open stops will be reached."""
 
     def __post_init__(self) -> None:
         self.state.profiles = pack_profiles(tuple(self.profiles.values()))
+        self.etas = LiveEtas(self.state.drivers, self._stops_ahead)
 
     def tenant_index(self, tenant: str) -> int:
         """Return the shard's index of a tenant; a new tenant gets the next."""
@@ -147,6 +158,7 @@ class ShardMemory:
             kept, stored = batch.where(~repeats), take_records(stored, ~repeats)
         for block in kept.blocks:
             self.history.add(block.partition, stored[block.start : block.stop])
+        self.etas.table.note_moved(self.state.drivers.records["number"][step.changed].tolist())
         return step, batch
 
     def assign(self, message: DeliveryAssigned) -> bool:
@@ -162,11 +174,19 @@ class ShardMemory:
         else:
             key = self._new_key(message.delivery)
         self.deliveries[key] = DeliveryState(
-            message.delivery, message.tenant, message.driver, message.version, message.status, message.stops
+            message.delivery,
+            message.tenant,
+            message.driver,
+            message.version,
+            message.status,
+            message.stops,
+            message.weight_kg,
+            message.priority,
         )
         planned = [PlannedStop(stop.kind, stop.latitude, stop.longitude, stop.radius_m) for stop in message.stops]
         self.state.stops.open(row, key, planned)
         self._close_done(key)
+        self.note_plan(message.driver)
         return True
 
     def change(self, message: DeliveryChanged) -> bool:
@@ -180,7 +200,20 @@ class ShardMemory:
             self._forget_delivery(key)
         else:
             self._close_done(key)
+        self.note_plan(delivery.driver)
         return True
+
+    def take_route(self, message: RoutePlanned) -> None:
+        """Follow the order in which a driver makes the stops of a route."""
+        order = RouteOrder(message.version, message.departs_ms, message.profile, message.visits)
+        if self._row(message.driver) != ABSENT and self.etas.table.take_route(message.driver, message.route, order):
+            self.note_plan(message.driver)
+
+    def note_plan(self, number: int) -> None:
+        """Remember that what a driver has ahead is another now."""
+        row = self._row(number)
+        if row != ABSENT:
+            self.etas.table.note_changed(number, int(self.state.drivers.records["partition"][row]))
 
     def compile_fences(self, geofences: Iterable[Geofence]) -> None:
         """Take the geofences of the shard's tenants in place of those before."""
@@ -219,6 +252,8 @@ class ShardMemory:
             deliveries={key: (d.id, d.tenant, d.driver, d.version, d.status) for key, d in mine.items()},
             plans={key: delivery.stops for key, delivery in mine.items()},
             pending=self.history.of_partition(partition).tobytes(),
+            cargo={key: (delivery.weight_kg, delivery.priority) for key, delivery in mine.items()},
+            etas=self.etas.table.image(partition, numbers.tolist()),
         )
 
     def begin(self, partition: int) -> None:
@@ -240,8 +275,11 @@ class ShardMemory:
         keys = {key: self._new_key(fields[0]) for key, fields in image.deliveries.items()}
         for old, fields in image.deliveries.items():
             identifier, owner, driver, version, status = fields
-            self.deliveries[keys[old]] = DeliveryState(identifier, owner, driver, version, status, image.plans[old])
+            self.deliveries[keys[old]] = DeliveryState(
+                identifier, owner, driver, version, status, image.plans[old], *image.cargo.get(old, (0.0, "normal"))
+            )
         self.state.stops.insert(image.stops, keys)
+        self.etas.table.restore(partition, image.etas, keys)
         self.history.open(partition, offset, np.frombuffer(image.pending, STORED))
 
     def drop(self, partition: int) -> None:
@@ -249,6 +287,7 @@ class ShardMemory:
         rows = self.state.drivers.of_partition(partition)
         numbers = self.state.drivers.records["number"][rows]
         self.history.drop(partition)
+        self.etas.table.passed.pop(partition, None)
         self._forget_drivers(rows, numbers.tolist())
 
     def idle(self, before_ms: int) -> dict[int, bytes]:
@@ -334,8 +373,33 @@ class ShardMemory:
         for key in [key for key, delivery in self.deliveries.items() if delivery.driver in gone]:
             self._forget_delivery(key)
         self.state.drivers.remove(rows)
+        self.etas.table.drop(numbers)
         for number in numbers:
             del self.refs[number]
+
+    def _stops_ahead(self, number: int) -> list[OpenStop]:
+        """Return a driver's open stops with what is known of their deliveries."""
+        return [self._stop_ahead(stop) for stop in self.state.stops.of(self._row(number))]
+
+    def _stop_ahead(self, stop: np.void) -> OpenStop:
+        key, kind = int(stop["delivery"]), StopKind(int(stop["kind"]))
+        delivery = self.deliveries[key]
+        [plan, *_] = [one for one in delivery.stops if one.kind == kind.name.lower()]
+        return OpenStop(
+            delivery=key,
+            name=delivery.id,
+            kind=kind,
+            state=StopState(int(stop["state"])),
+            latitude=float(stop["lat"]),
+            longitude=float(stop["lon"]),
+            since_ms=int(stop["since"]),
+            version=delivery.version,
+            opens_ms=plan.opens_ms,
+            closes_ms=plan.closes_ms,
+            service_s=plan.service_s,
+            weight_kg=delivery.weight_kg,
+            priority=delivery.priority,
+        )
 
 
 def _profile_index(ref: DriverRef) -> int:

@@ -9,9 +9,10 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from engine.shards.effects import Effects, StopMoment
-from engine.shards.publish import Publisher, live_channel, pack_events
+from engine.shards.publish import Publisher, live_channel, pack_estimates, pack_events
 from engine.telemetry.metrics import EVENTS
 from models.errors import OutriderError, TryLater
+from models.store.etas import EtaRepository
 from models.store.motion import MotionRepository
 
 __all__ = ["EffectOutlet"]
@@ -28,9 +29,13 @@ class EffectOutlet:
     """A bounded queue of effects and the task that empties it."""
 
     def __init__(
-        self, motion: MotionRepository, on_stop: Callable[[StopMoment], Awaitable[None]], publisher: Publisher
+        self,
+        motion: MotionRepository,
+        etas: EtaRepository,
+        on_stop: Callable[[StopMoment], Awaitable[None]],
+        publisher: Publisher,
     ) -> None:
-        self._motion, self._on_stop, self._publisher = motion, on_stop, publisher
+        self._motion, self._etas, self._on_stop, self._publisher = motion, etas, on_stop, publisher
         self._waiting: deque[Effects] = deque()
         self._size = 0
         self._put = self._done = 0
@@ -46,7 +51,7 @@ class EffectOutlet:
         """Queue the effects of a step."""
         if effects:
             self._waiting.append(effects)
-            self._size += len(effects.events)
+            self._size += effects.size
             self._put += 1
             self._filled.set()
 
@@ -81,21 +86,23 @@ class EffectOutlet:
     def _joined(self) -> tuple[Effects, int]:
         joined, steps = Effects(), 0
         for effects in self._waiting:
-            if steps and len(joined.events) + len(effects.events) > _MOST_AT_ONCE:
+            if steps and joined.size + effects.size > _MOST_AT_ONCE:
                 break
             steps += 1
-            joined.events.extend(effects.events)
-            joined.trips.extend(effects.trips)
-            joined.visits.extend(effects.visits)
-            joined.moments.extend(effects.moments)
+            joined.extend(effects)
         return joined, steps
 
     async def _write(self, effects: Effects) -> None:
         await self._motion.save_trips(effects.trips)
         await self._motion.save_visits(effects.visits)
+        await self._etas.save_points(effects.points)
+        await self._etas.save_outcomes(effects.outcomes)
         await self._motion.add_events(effects.events)  # after what they tell of: whoever hears of a trip finds it
         for moment in effects.moments:
             await self._apply(moment)
+        await self._tell(effects)
+
+    async def _tell(self, effects: Effects) -> None:
         watched: dict[str, list[dict[str, object]]] = {}
         for event in effects.events:
             EVENTS.labels(event["type"]).inc()
@@ -103,11 +110,15 @@ class EffectOutlet:
                 told = {"id": event["_id"], "type": event["type"], "aggregate": event["aggregate"]}
                 told |= {"time": round(event["time"].timestamp() * 1000), "data": event["data"]}
                 watched.setdefault(event["tenant"], []).append(told)
-        if watched:
-            prefix = self._publisher.prefix
-            await self._publisher.send(
-                [(live_channel(prefix, tenant), pack_events(told)) for tenant, told in watched.items()]
-            )
+        estimated: dict[str, list[dict[str, object]]] = {}
+        for tenant, estimate in effects.estimates:
+            if self._publisher.is_watched(tenant):
+                estimated.setdefault(tenant, []).append(estimate)
+        prefix = self._publisher.prefix
+        messages = [(live_channel(prefix, tenant), pack_events(told)) for tenant, told in watched.items()]
+        messages += [(live_channel(prefix, tenant), pack_estimates(told)) for tenant, told in estimated.items()]
+        if messages:
+            await self._publisher.send(messages)
 
     async def _apply(self, moment: StopMoment) -> None:
         try:
@@ -119,7 +130,7 @@ class EffectOutlet:
 
     async def _leave(self, steps: int) -> None:
         for _ in range(steps):
-            self._size -= len(self._waiting.popleft().events)
+            self._size -= self._waiting.popleft().size
         self._done += steps
         if not self._waiting:
             self._filled.clear()

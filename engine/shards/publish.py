@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from engine.shards.drivers import ABSENT
 from engine.shards.memory import ShardMemory
 
-__all__ = ["Publisher", "live_channel", "pack_events", "pack_live"]
+__all__ = ["Publisher", "live_channel", "pack_estimates", "pack_events", "pack_live"]
 
 _LENGTH = struct.Struct("<H")
 
@@ -32,6 +32,11 @@ def pack_live(shard: int, boot: str, n: int, records: NDArray[np.void]) -> bytes
 def pack_events(events: Sequence[Mapping[str, Any]]) -> bytes:
     """Return an event message."""
     return b"E" + msgspec.msgpack.encode(events)
+
+
+def pack_estimates(estimates: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a message of arrival estimates, as `engine.eta.telling.answer_of` makes them."""
+    return b"T" + msgspec.msgpack.encode(estimates)
 
 
 class Publisher:

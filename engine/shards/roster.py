@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.registry import DriverRegistry
 from engine.shards.memory import ShardMemory
 from engine.telemetry.metrics import DRIVERS_LIVE
-from models.messages.commands import DeliveryAssigned, DeliveryChanged, LogMessage
+from models.messages.commands import DeliveryAssigned, DeliveryChanged, LogMessage, RoutePlanned
 from models.store.motion import MotionRepository
 
 __all__ = ["Roster"]
@@ -52,7 +52,11 @@ class Roster:
         if self._changed:
             await self.refresh()
         unknown = set(self._memory.unknown(numbers))
-        named = (message.driver for message in messages if isinstance(message, DeliveryAssigned | DeliveryChanged))
+        named = (
+            message.driver
+            for message in messages
+            if isinstance(message, DeliveryAssigned | DeliveryChanged | RoutePlanned)
+        )
         unknown |= {number for number in named if number not in self._memory.refs}
         now = time.monotonic()
         unknown = {number for number in unknown if self._gone.get(number, 0.0) < now}

@@ -20,7 +20,8 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from engine.log.read import Entry, LogReader, Turn, assemble, split_rounds
+from engine.eta.estimator import Estimator
+from engine.log.read import POSITION_BITS, Entry, LogReader, Turn, assemble, split_rounds
 from engine.motion.profiles import limited_profiles
 from engine.partitions.epochs import Progress, commit_progress
 from engine.registry import DriverRegistry
@@ -28,6 +29,7 @@ from engine.settings import Settings
 from engine.shards.advance import repairs, sweep_offline, warm_up
 from engine.shards.drivers import ABSENT
 from engine.shards.effects import StopMoment, describe
+from engine.shards.estimates import ShardEstimates, split_at_moments
 from engine.shards.memory import ShardMemory
 from engine.shards.outlet import EffectOutlet
 from engine.shards.publish import Publisher
@@ -45,6 +47,7 @@ from models.ids import new_id
 from models.messages import commands
 from models.messages.fixes import Outcome
 from models.store.connections import Database
+from models.store.etas import EtaRepository
 from models.store.motion import MotionRepository
 from models.store.snapshots import SnapshotRepository
 
@@ -92,11 +95,12 @@ class Shard:
         self.memory.state.offline_after_ms = round(settings.shards.offline_after_s * 1000)
         self.owned: dict[int, Owned] = {}
         self.publisher = Publisher(redis, settings.prefix, index, self.boot, self.memory)
+        self.estimates = ShardEstimates(self.memory, Estimator(lambda _: "UTC"))
         motion = MotionRepository(database)
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)
         self._reader = LogReader(redis, settings.prefix)
-        self._outlet = EffectOutlet(motion, ports.on_stop, self.publisher)
+        self._outlet = EffectOutlet(motion, EtaRepository(database), ports.on_stop, self.publisher)
         self._sink = HistorySink(settings, database, self.memory)
         self._images = SnapshotSink(settings, database, redis, self.memory, self.owned, self._outlet)
         self._repairs = RepairDesk(database, self.memory)
@@ -229,14 +233,22 @@ class Shard:
         entries = {partition: items for partition, items in turn.entries.items() if partition in self.owned}
         began = time.perf_counter()
         if entries:
-            for fixes, messages in split_rounds(entries):
-                await self._round(fixes, messages)
+            for part in split_at_moments(entries):
+                await self._pass_moments({p: items[0].position >> POSITION_BITS for p, items in part.items()})
+                for fixes, messages in split_rounds(part):
+                    await self._round(fixes, messages)
             BATCH_DURATION.observe(time.perf_counter() - began)
         self._measure(turn)
+        await self._pass_moments({p: turn.clock_ms for p in self.owned if p not in turn.more})
         await self._publish()
         await self._sweep(turn)
         await self._report()
         return bool(entries)
+
+    async def _pass_moments(self, upto: Mapping[int, int]) -> None:
+        """Estimate arrivals at the moments of log time before which everything has been applied."""
+        for effects in await self.estimates.pass_to(upto):
+            self._outlet.put(effects)
 
     async def _round(self, entries: Mapping[int, Sequence[Entry]], messages: Sequence[tuple[int, Entry]]) -> None:
         batch = assemble(entries)
@@ -248,7 +260,9 @@ class Shard:
         if batch.fixes.size:
             step, batch = self.memory.apply(batch)
             self.publisher.note(step.changed)
-            self._outlet.put(describe(step.events, batch.fixes, self.memory))
+            effects = describe(step.events, batch.fixes, self.memory)
+            effects.extend(self.estimates.note(step.events))
+            self._outlet.put(effects)
             if step.repair.any():
                 rows = self.memory.state.drivers.rows(batch.fixes["driver"])
                 self._repairs.note(repairs(step, batch.fixes, rows))
@@ -270,6 +284,8 @@ class Shard:
             case commands.DeliveryChanged():
                 if self.memory.change(message):
                     self._note_driver(message.driver)
+            case commands.RoutePlanned():
+                self.memory.take_route(message)
             case commands.FencesChanged():
                 self._fences_stale = True
             case commands.TenantChanged():

@@ -17,6 +17,7 @@ __all__ = [
     "COMMIT_DURATION",
     "COMMIT_FIXES",
     "DRIVERS_LIVE",
+    "ETA_ESTIMATES",
     "EVENTS",
     "FEED_LAG",
     "FEED_NUMBERED",
@@ -51,6 +52,7 @@ FIXES_ADVANCED = Counter("outrider_shard_fixes", "Fixes that shards advanced, by
 BATCH_DURATION = Histogram("outrider_shard_batch_duration_seconds", "Time to advance one batch.", buckets=_FAST_S)
 DRIVERS_LIVE = Gauge("outrider_shard_drivers", "Drivers in memory.", multiprocess_mode="livesum")
 EVENTS = Counter("outrider_shard_events", "Events that shards raised, by kind.", ["kind"])
+ETA_ESTIMATES = Counter("outrider_eta_estimates", "Stops whose arrival was estimated anew.")
 HISTORY_FIXES = Counter("outrider_sink_history_fixes", "Fixes written to history.")
 HISTORY_OLDEST = Gauge(
     "outrider_sink_oldest_unwritten_seconds", "Age of the oldest fix not in history.", multiprocess_mode="livemax"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from models.eta.base_time import Pace, base_leg
 
-__all__ = ["Eta", "Factor", "StopAhead", "estimate_arrival"]
+__all__ = ["Eta", "Factor", "Promise", "StopAhead", "estimate_arrival"]
 
 _LOW, _HIGH = 0.65, 1.6
 _LEAST_S = 60.0  # nobody is told "now" while the driver is still under way
@@ -32,8 +32,19 @@ class StopAhead:
 class Factor:
     """What a part of the time is made of."""
 
-    name: Literal["driving", "stops_before", "waiting"]
+    name: str
+    """`driving`, `stops_before`, `waiting`, or a reason that a model names."""
     minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The first estimate after a driver got the delivery: what the customer was told, never changed."""
+
+    made: datetime.datetime
+    time: datetime.datetime
+    earliest: datetime.datetime
+    latest: datetime.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,11 @@ class Eta:
     confidence: Literal["low", "medium", "high"]
     factors: tuple[Factor, ...]
     updated: datetime.datetime
+    model: str = "cold-start"
+    """Which model said so."""
+    promise: Promise | None = None
+    late_risk: float | None = None
+    """Probability of coming after the time window; None without one."""
 
 
 def estimate_arrival(at: tuple[float, float], moment: datetime.datetime, ahead: Sequence[StopAhead], pace: Pace) -> Eta:
@@ -95,4 +111,4 @@ def _no_sooner(moment: datetime.datetime, seconds: float, opens: datetime.dateti
 
 def _factors(driving_s: float, served_s: float, waiting_s: float) -> tuple[Factor, ...]:
     parts = (("driving", driving_s), ("stops_before", served_s), ("waiting", waiting_s))
-    return tuple(Factor(name, round(seconds / 60, 1)) for name, seconds in parts if seconds > 0)  # type: ignore[arg-type]  # mypy widens the literals
+    return tuple(Factor(name, round(seconds / 60, 1)) for name, seconds in parts if seconds > 0)

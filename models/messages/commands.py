@@ -13,6 +13,7 @@ __all__ = [
     "DriverChanged",
     "FencesChanged",
     "LogMessage",
+    "RoutePlanned",
     "StopPlan",
     "TenantChanged",
     "decode",
@@ -27,6 +28,12 @@ class StopPlan(msgspec.Struct, frozen=True, rename="camel"):
     latitude: float
     longitude: float
     radius_m: float
+    opens_ms: int = 0
+    """Not served before, epoch milliseconds; 0 is at any time."""
+    closes_ms: int = 0
+    """Too late after that; 0 is never."""
+    service_s: float = 0.0
+    """How long the stop takes."""
 
 
 class DeliveryAssigned(msgspec.Struct, frozen=True, tag="delivery_assigned", rename="camel"):
@@ -42,6 +49,24 @@ class DeliveryAssigned(msgspec.Struct, frozen=True, tag="delivery_assigned", ren
     version: int
     status: str
     stops: tuple[StopPlan, ...]
+    weight_kg: float = 0.0
+    priority: str = "normal"
+
+
+class RoutePlanned(msgspec.Struct, frozen=True, tag="route_planned", rename="camel"):
+    """A driver got a route, or another order of it: in which order its stops are made. Without visits it is over."""
+
+    event: str
+    tenant: str
+    driver: int
+    route: str
+    version: int
+    departs_ms: int
+    """When it leaves, epoch milliseconds."""
+    profile: str
+    """Of the vehicle: a name in `models.eta.base_time.PACES`."""
+    visits: tuple[tuple[str, Literal["pickup", "dropoff"]], ...]
+    """Pairs of (delivery id, which of its stops)."""
 
 
 class DeliveryChanged(msgspec.Struct, frozen=True, tag="delivery_changed", rename="camel"):
@@ -78,7 +103,7 @@ class TenantChanged(msgspec.Struct, frozen=True, tag="tenant_changed", rename="c
     tenant: str
 
 
-LogMessage = DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged | TenantChanged
+LogMessage = DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged | RoutePlanned | TenantChanged
 
 _decoder: msgspec.msgpack.Decoder[LogMessage] = msgspec.msgpack.Decoder(LogMessage)
 

@@ -173,6 +173,15 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([(name, ASCENDING) for name in ("tenant", "generation", "level", "period", "key")], name=BY_PERIOD),
     ],
     # A track is one range of the first; the second drops chunks after their days.
+    "eta_history": [
+        IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=30 * _DAY_S),
+    ],
+    "eta_outcomes": [
+        IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * _DAY_S),
+    ],
     "history": [
         IndexModel([("d", ASCENDING), ("to", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=KEEP_DAYS * _DAY_S, name=_EXPIRY),

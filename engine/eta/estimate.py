@@ -1,0 +1,282 @@
+"""One estimation of drivers who are due: what has to be predicted, and what becomes of the answer. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.eta.chain import Spread, arrivals_along
+from engine.eta.plan import AHEAD
+from engine.eta.predictor import BaseTimes, Legs
+from engine.eta.refresh import Pacing, away_s
+from engine.eta.table import EtaTable
+from engine.shards.drivers import DriverTable
+from engine.shards.stops import StopState
+from models.geo import distances_m
+from models.messages.records import put_records, take_records
+
+__all__ = ["Estimate", "LegsAhead", "Said", "by_partition", "now_ms_of"]
+
+_MARK_MS = 60_000
+_RECENT_S = 300.0  # a mark older than this says nothing of the last minutes
+_SETTING_OUT_M = 40.0  # who has not come further still stands where the leg begins
+_MOST_PARTITIONS = 4096
+_OPAQUE = np.dtype((np.void, AHEAD.itemsize))  # records moved whole, as in models.messages.records
+
+
+@dataclass(frozen=True, slots=True)
+class LegsAhead:
+    """Legs to be predicted, with whose they are."""
+
+    legs: Legs
+    tenants: NDArray[np.uint32]
+    """The shard's index of each leg's tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What models say of N legs, seconds, each N × 3."""
+
+    raw: NDArray[np.float64]
+    """By the model alone."""
+    said: NDArray[np.float64]
+    """Corrected by the legs that finished lately."""
+    shadow: NDArray[np.float64]
+    """By the candidate beside it; NaN where there is none."""
+    confidence: NDArray[np.uint8]
+    """Places in `engine.eta.plan.CONFIDENCES`: the most that the answer deserves."""
+
+
+@dataclass(slots=True)
+class Estimate:
+    """One estimation under way: D drivers with S stops."""
+
+    slots: NDArray[np.int64]
+    numbers: NDArray[np.uint32]
+    now_ms: NDArray[np.int64]
+    silent_s: NDArray[np.float64]
+    """Since anything came from each driver."""
+    counts: NDArray[np.int64]
+    """How many of the stops are each driver's."""
+    stops: NDArray[np.void]
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    begins_ms: NDArray[np.int64]
+    wanted: NDArray[np.int64]
+    """Places among the stops whose legs are predicted; the others keep theirs."""
+    ahead: LegsAhead
+
+    @classmethod
+    def of(
+        cls,
+        slots: NDArray[np.int64],
+        table: EtaTable,
+        drivers: DriverTable,
+        base: BaseTimes,
+        pacing: Pacing,
+        at_ms: NDArray[np.int64],
+    ) -> "Estimate":
+        """Return what has to be predicted for drivers whose plans are up to date."""
+        heads = take_records(table.heads, slots)
+        rows, live = drivers.rows(heads["number"]), drivers.records
+        at, received = at_ms[heads["partition"]], live["received"][rows]
+        now_ms = now_ms_of(live["time"][rows], received, at)
+        plans = [table.plans[number] for number in heads["number"].tolist()]
+        counts = np.array([len(plan) for plan in plans], np.int64)
+        stops = np.concatenate([plan.view(_OPAQUE) for plan in plans]).view(AHEAD)
+        lat, lon = live["lat"][rows], live["lon"][rows]
+        firsts = np.cumsum(counts) - counts
+        from_lat, from_lon = _froms(stops["lat"], lat, firsts), _froms(stops["lon"], lon, firsts)
+        needed = (heads["legs_at"] == 0) | (now_ms - heads["legs_at"] > pacing.legs_s * 1000)
+        is_wanted = np.repeat(needed, counts)
+        is_wanted[firsts] = True
+        wanted = np.flatnonzero(is_wanted)
+        owner = np.repeat(np.arange(len(counts)), counts)[wanted]
+        base_m, base_s = base.between(
+            from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted], heads["profile"][owner]
+        )
+        stops["base_m"][wanted], stops["base_s"][wanted] = base_m, base_s
+        table.heads["legs_at"][slots] = np.where(needed, now_ms, heads["legs_at"])
+        begins_ms = np.maximum(now_ms, heads["departs"])
+        departs_ms = _departures(stops, counts, begins_ms)
+        legs = {
+            "moment_ms": departs_ms[wanted],
+            "from_lat": from_lat[wanted],
+            "from_lon": from_lon[wanted],
+            "to_lat": stops["lat"][wanted],
+            "to_lon": stops["lon"][wanted],
+            "base_s": base_s,
+            "base_m": base_m,
+            **_progress(heads, lat, lon, now_ms, stops, firsts, base, wanted, owner),
+            **_route(stops, counts, firsts, wanted, owner),
+        }
+        return cls(
+            slots=slots,
+            numbers=heads["number"],
+            now_ms=now_ms,
+            silent_s=np.maximum(0, at - received) / 1000.0,
+            counts=counts,
+            stops=stops,
+            lat=lat,
+            lon=lon,
+            begins_ms=begins_ms,
+            wanted=wanted,
+            ahead=LegsAhead(legs, live["tenant"][rows][owner]),
+        )
+
+    def is_next(self) -> NDArray[np.bool_]:
+        """Tell which stops are made next: the first of each driver that it does not stand at."""
+        arrived = self.stops["state"] == StopState.ARRIVED
+        firsts = np.cumsum(self.counts) - self.counts
+        owner = np.repeat(np.arange(len(self.counts)), self.counts)
+        before = np.cumsum(~arrived) - ~arrived
+        return np.asarray(~arrived & (before == before[firsts][owner]))
+
+    def is_ahead(self, stops: NDArray[np.void]) -> NDArray[np.int64]:
+        """Return the places of stops that the driver has not reached."""
+        return np.flatnonzero(stops["state"] != StopState.ARRIVED)
+
+    def committed(self, said: Said, table: EtaTable, spread: Spread, pacing: Pacing) -> NDArray[np.void]:
+        """Return the stops with their legs and arrivals, and note on the heads what the next look needs."""
+        stops, arrived = self.stops, self.stops["state"] == StopState.ARRIVED
+        stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
+        stops["confidence"][self.wanted] = said.confidence
+        legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"])
+        begins_ms = np.repeat(self.begins_ms, self.counts)
+        # who stands at a stop has served a part of it
+        served_s = np.where(arrived, np.maximum(0, begins_ms - np.maximum(stops["since"], stops["opens"])) / 1000, 0.0)
+        service_s = np.maximum(0.0, stops["service_s"] - served_s)
+        reached = arrivals_along(self.begins_ms, self.counts, legs_s, service_s, stops["opens"], spread)
+        least = (np.repeat(self.now_ms, self.counts) + round(pacing.least_left_s * 1000))[:, None]
+        stops["reached"] = np.where(arrived[:, None], stops["since"][:, None], np.maximum(reached, least))
+        self._note(said, table)
+        return stops
+
+    def store(self, stops: NDArray[np.void], table: EtaTable) -> None:
+        """Put the stops back into the plans."""
+        ends = np.cumsum(self.counts).tolist()
+        for number, start, end in zip(self.numbers.tolist(), [0, *ends], ends, strict=False):
+            table.plans[number] = stops[start:end]
+
+    def _note(self, said: Said, table: EtaTable) -> None:
+        heads = take_records(table.heads, self.slots)
+        firsts = np.cumsum(self.counts) - self.counts
+        at = np.searchsorted(self.wanted, firsts)
+        first = self.stops[firsts]
+        heads["at"], heads["moved"] = self.now_ms, 0
+        heads["lat"], heads["lon"] = first["lat"], first["lon"]
+        heads["away_s"] = away_s(heads, self.lat, self.lon)
+        heads["left_s"] = first["leg_s"][:, 1]
+        self._mark(heads)
+        self._begin_legs(heads, first, said, at)
+        put_records(table.heads, self.slots, heads)
+
+    def _mark(self, heads: NDArray[np.void]) -> None:
+        """Keep where the drivers were a minute ago, and the minute before."""
+        due = self.now_ms - heads["mark_ms"] >= _MARK_MS
+        for name in ("ms", "lat", "lon"):
+            heads[f"past_{name}"] = np.where(due, heads[f"mark_{name}"], heads[f"past_{name}"])
+        for name, value in (("ms", self.now_ms), ("lat", self.lat), ("lon", self.lon)):
+            heads[f"mark_{name}"] = np.where(due, value, heads[f"mark_{name}"])
+
+    def _begin_legs(self, heads: NDArray[np.void], first: NDArray[np.void], said: Said, at: NDArray[np.int64]) -> None:
+        """Remember what was said at the beginning of a leg, so that its end can be compared."""
+        is_other = (heads["leg_delivery"] != first["delivery"]) | (heads["leg_kind"] != first["kind"])
+        at_start = distances_m(heads["leg_lat"], heads["leg_lon"], self.lat, self.lon) < _SETTING_OUT_M
+        begins = (is_other | (heads["leg_ms"] == 0) | at_start) & (first["state"] != StopState.ARRIVED)
+        heads["leg_delivery"] = np.where(is_other, first["delivery"], heads["leg_delivery"])
+        heads["leg_kind"] = np.where(is_other, first["kind"], heads["leg_kind"])
+        heads["leg_ms"] = np.where(is_other & ~begins, 0, heads["leg_ms"])
+        for name, value in (
+            ("leg_ms", self.begins_ms),
+            ("leg_lat", self.lat),
+            ("leg_lon", self.lon),
+            ("leg_base_s", first["base_s"]),
+            ("leg_base_m", first["base_m"]),
+        ):
+            heads[name] = np.where(begins, value, heads[name])
+        for name, values in (("leg_raw_s", said.raw), ("leg_said_s", said.said), ("leg_shadow_s", said.shadow)):
+            heads[name] = np.where(begins[:, None], values[at], heads[name])
+
+
+def now_ms_of(
+    time_ms: NDArray[np.int64], received_ms: NDArray[np.int64], at_ms: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the present on each driver's own clock: its last fix's time, and how long ago that came in."""
+    return np.asarray(time_ms + np.maximum(0, at_ms - received_ms))
+
+
+def by_partition(moments: Mapping[int, int]) -> NDArray[np.int64]:
+    """Return a table from partition to moment; 0 where it is not looked at."""
+    table = np.zeros(_MOST_PARTITIONS, np.int64)
+    table[list(moments)] = list(moments.values())
+    return table
+
+
+def _froms(places: NDArray[np.float64], here: NDArray[np.float64], firsts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where each leg begins: at the stop before, the first one where the driver is."""
+    begins = np.empty(len(places))
+    begins[1:] = places[:-1]
+    begins[firsts] = here
+    return begins
+
+
+def _departures(stops: NDArray[np.void], counts: NDArray[np.int64], begins_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return about when each leg begins: by the arrivals estimated last, and service times."""
+    firsts = np.cumsum(counts) - counts
+    left = np.maximum(stops["reached"][:, 1], stops["opens"]) + np.rint(stops["service_s"] * 1000).astype(np.int64)
+    departs = np.empty(len(stops), np.int64)
+    departs[1:] = left[:-1]
+    departs[firsts] = begins_ms
+    return np.maximum(departs, np.repeat(begins_ms, counts))
+
+
+def _progress(
+    heads: NDArray[np.void],
+    lat: NDArray[np.float64],
+    lon: NDArray[np.float64],
+    now_ms: NDArray[np.int64],
+    stops: NDArray[np.void],
+    firsts: NDArray[np.int64],
+    base: BaseTimes,
+    wanted: NDArray[np.int64],
+    owner: NDArray[np.int64],
+) -> dict[str, NDArray[np.float64]]:
+    """Return how the first legs have gone so far; later ones have not begun."""
+    first = stops[firsts]
+    under_way = (heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"])
+    under_way &= heads["leg_ms"] > 0
+    elapsed_s = np.where(under_way, np.maximum(0, now_ms - heads["leg_ms"]) / 1000.0, 0.0)
+    _, driven_s = base.between(heads["leg_lat"], heads["leg_lon"], lat, lon, heads["profile"])
+    ratio = np.divide(elapsed_s, driven_s, out=np.full(len(heads), np.nan), where=under_way & (driven_s > 0))
+    since_s = (now_ms - heads["past_ms"]) / 1000.0
+    recent_m = distances_m(heads["past_lat"], heads["past_lon"], lat, lon)
+    has_past = (heads["past_ms"] > 0) & (since_s > 0) & (since_s < _RECENT_S)
+    recent = np.divide(recent_m, since_s, out=np.full(len(heads), np.nan), where=has_past)
+    is_first = np.isin(wanted, firsts)
+    return {
+        "elapsed_s": np.where(is_first, elapsed_s[owner], 0.0),
+        "driven_ratio": np.where(is_first, ratio[owner], np.nan),
+        "recent_mps": np.where(is_first, recent[owner], np.nan),
+    }
+
+
+def _route(
+    stops: NDArray[np.void],
+    counts: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    wanted: NDArray[np.int64],
+    owner: NDArray[np.int64],
+) -> dict[str, NDArray[np.float64]]:
+    """Return where each leg stands in its route, and what the stop is."""
+    index = wanted - firsts[owner]
+    total = np.cumsum(stops["service_s"])
+    ends = total[(firsts + counts - 1)[owner]]
+    return {
+        "stop_index": index.astype(np.float64),
+        "stops_left": (counts[owner] - index).astype(np.float64),
+        "service_ahead_s": ends - total[wanted] + stops["service_s"][wanted],
+        "weight_kg": stops["weight_kg"][wanted].astype(np.float64),
+        "priority": np.maximum(0, stops["priority"][wanted].astype(np.float64) - 1),
+    }

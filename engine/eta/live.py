@@ -1,0 +1,158 @@
+"""Live arrival estimates of one shard: whoever moved is estimated together, at moments that follow from the log.
+
+A moment is a full second (`TICK_MS`) of log time. It is passed once every entry before it has been applied, and what
+is estimated then is a function of the state at that moment, so a replay passes the same moments with the same state.
+Instants are those of each driver's own clock: the time of its last good fix, and how long ago that came in.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.eta.chain import Spread
+from engine.eta.estimate import Estimate, Said, by_partition, now_ms_of
+from engine.eta.plan import AHEAD, AheadFlag, OpenStop, build_plan
+from engine.eta.predictor import PROFILES, BaseTimes, GreatCircles
+from engine.eta.refresh import Pacing, damped, due_slots
+from engine.eta.risk import RiskRule, raise_alarms
+from engine.eta.table import NOWHERE, EtaTable
+from engine.shards.drivers import ABSENT, DriverTable
+from engine.shards.stops import StopState
+
+__all__ = ["TICK_MS", "Estimated", "Finished", "LiveEtas"]
+
+TICK_MS = 1000
+"""Log time between two moments at which drivers may be estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """What a moment brought: records of plans, each a copy."""
+
+    told: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, AHEAD))
+    """Stops of which people see something else now."""
+    late: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, AHEAD))
+    """Stops that will probably be missed."""
+    imminent: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, AHEAD))
+    """Stops that the driver is about to reach."""
+    stops: int = 0
+    """How many were estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A stop that was reached, with what had been said of it."""
+
+    stop: np.void
+    """The `AHEAD` record."""
+    head: np.void
+    """The driver's `HEAD` record."""
+    is_leg: bool
+    """Whether the leg under way led there, so that its beginning is known."""
+
+
+class LiveEtas:
+    """Estimates the drivers of a shard.
+
+    Parameters
+    ----------
+    drivers
+        The shard's drivers.
+    stops_of
+        Returns the open stops of the driver with a number.
+    """
+
+    def __init__(
+        self,
+        drivers: DriverTable,
+        stops_of: Callable[[int], Sequence[OpenStop]],
+        *,
+        base: BaseTimes | None = None,
+        pacing: Pacing | None = None,
+        risk: RiskRule | None = None,
+    ) -> None:
+        self.table = EtaTable()
+        self.spread = Spread()
+        self._drivers, self._stops_of = drivers, stops_of
+        self._base: BaseTimes = base or GreatCircles()
+        self._pacing, self._risk = pacing or Pacing(), risk or RiskRule()
+
+    def due(self, moments: Mapping[int, int]) -> NDArray[np.int64]:
+        """Return the slots of drivers to estimate at these moments, by partition, epoch ms of log time."""
+        table = self.table
+        if not table.plans and not table.heads["stale"][: table.size].any():
+            return np.zeros(0, np.int64)
+        heads = table.heads[: table.size]
+        rows = self._drivers.rows(heads["number"])
+        live = self._drivers.records  # at ABSENT the last record, which is not looked at
+        time = live["time"][rows]
+        known = (heads["number"] > 0) & (rows != ABSENT) & (time > 0)
+        at = by_partition(moments)[heads["partition"]]
+        now_ms = now_ms_of(time, live["received"][rows], at)
+        return due_slots(heads, np.where(known, at, 0), live["lat"][rows], live["lon"][rows], now_ms, self._pacing)
+
+    def prepare(self, slots: NDArray[np.int64], moments: Mapping[int, int]) -> Estimate | None:
+        """Bring the plans of due drivers up to date and return what has to be predicted for them; None if nothing."""
+        self._replan(slots)
+        slots = slots[self.table.heads["number"][slots] > 0]
+        if not slots.size:
+            return None
+        return Estimate.of(slots, self.table, self._drivers, self._base, self._pacing, by_partition(moments))
+
+    def commit(self, estimate: Estimate, said: Said) -> Estimated:
+        """Take what was predicted into the plans and return what is to be told of it."""
+        stops = estimate.committed(said, self.table, self.spread, self._pacing)
+        ahead = estimate.is_ahead(stops)
+        chosen = stops[ahead]
+        now_ms = np.repeat(estimate.now_ms, estimate.counts)[ahead]
+        chosen["shown"] = damped(chosen["shown"], chosen["reached"])
+        fresh = chosen["promised"] == 0
+        chosen["promise"] = np.where(fresh[:, None], chosen["reached"], chosen["promise"])
+        chosen["promised"] = np.where(fresh, now_ms, chosen["promised"])
+        chosen["updated"] = now_ms
+        alarms = raise_alarms(chosen, now_ms, estimate.is_next()[ahead], self._risk)
+        news = np.abs(chosen["shown"] - chosen["told"]) > self._pacing.told_s * 1000
+        chosen["told"] = np.where(news, chosen["shown"], chosen["told"])
+        stops[ahead] = chosen
+        estimate.store(stops, self.table)
+        return Estimated(chosen[news], chosen[alarms.late], chosen[alarms.imminent], len(chosen))
+
+    def finish(self, number: int, delivery: int, kind: int) -> Finished | None:
+        """Return what had been said of a stop that its driver has reached, once; None if nothing was."""
+        plan = self.table.plans.get(number)
+        [slot] = self.table.slots_of([number])
+        if plan is None or slot == NOWHERE:
+            return None
+        places = np.flatnonzero((plan["delivery"] == delivery) & (plan["kind"] == kind) & (plan["promised"] > 0))
+        if not places.size or plan["flags"][places[0]] & AheadFlag.SEEN:
+            return None
+        plan["flags"][places[0]] |= AheadFlag.SEEN
+        head = self.table.heads[slot].copy()
+        is_leg = bool(head["leg_delivery"] == delivery and head["leg_kind"] == kind and head["leg_ms"] > 0)
+        return Finished(plan[places[0]].copy(), head, is_leg)
+
+    def _replan(self, slots: NDArray[np.int64]) -> None:
+        table = self.table
+        for slot in slots[table.heads["stale"][slots] != 0].tolist():
+            number = int(table.heads["number"][slot])
+            row = int(self._drivers.rows(np.array([number], np.uint32))[0])
+            driver = self._drivers.records[row]
+            routes = table.routes.get(number, {})
+            here = (float(driver["lat"]), float(driver["lon"]))
+            before = table.plans.get(number, np.zeros(0, AHEAD))
+            plan = build_plan(number, self._stops_of(number), routes, here, before)
+            if not len(plan):
+                table.rest(number)
+                continue
+            table.plans[number] = plan
+            head = table.heads[slot]
+            head["legs_at"], head["stale"] = 0, 0
+            open_ones = [route for route in routes.values() if route.visits]
+            route = min(open_ones, key=lambda one: one.departs_ms) if open_ones else None
+            profile = route.profile if route is not None and route.profile in PROFILES else "van"
+            head["profile"] = PROFILES.index(profile)
+            # nobody sets out before the route does; once a stop is made, it has begun
+            has_begun = (before["state"] == StopState.ARRIVED).any() or len(plan) < len(before)
+            head["departs"] = 0 if has_begun or route is None else route.departs_ms

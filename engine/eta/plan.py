@@ -1,0 +1,177 @@
+"""The order in which a driver makes its open stops, and what is kept of each on the way there.
+
+Pure. A dispatched route says its order. What is in no route follows: whom the driver stands before, then what is due
+first, then what lies nearest, a pickup always before its drop-off.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.shards.stops import StopKind, StopState
+from models.geo import distance_m
+
+__all__ = ["AHEAD", "CONFIDENCES", "PRIORITIES", "AheadFlag", "OpenStop", "RouteOrder", "build_plan", "ordered"]
+
+PRIORITIES = ("low", "normal", "high", "urgent")
+CONFIDENCES = ("low", "medium", "high")
+
+AHEAD = np.dtype(
+    [
+        ("delivery", "<i8"),  # the shard's key of the delivery
+        ("driver", "<u4"),  # the driver's number
+        ("kind", "u1"),  # StopKind
+        ("state", "u1"),  # StopState
+        ("priority", "u1"),  # place in PRIORITIES
+        ("flags", "u1"),  # AheadFlag
+        ("lat", "<f8"),
+        ("lon", "<f8"),
+        ("opens", "<i8"),  # epoch ms; 0 = at any time
+        ("closes", "<i8"),  # epoch ms; 0 = never
+        ("since", "<i8"),  # time of arrival, where state says so
+        ("born", "<i8"),  # version of the delivery when its driver got it: tells one attempt from the next
+        ("service_s", "<f8"),
+        ("weight_kg", "<f8"),
+        ("base_m", "<f8"),  # of the leg from the stop before; of the first one from where the driver was
+        ("base_s", "<f8"),
+        ("leg_s", "<f8", (3,)),  # its quantiles: one in ten, the middle, nine in ten
+        ("reached", "<i8", (3,)),  # when the stop is reached, epoch ms: the same quantiles; 0 = not estimated yet
+        ("shown", "<i8"),  # the middle as people see it, damped
+        ("told", "<i8"),  # as it was last told to watchers
+        ("updated", "<i8"),  # of which moment the estimate is
+        ("promise", "<i8", (3,)),  # the first estimate, frozen
+        ("promised", "<i8"),  # of which moment it is
+        ("risk", "<f4"),  # probability of coming after the window
+        ("calls", "u1"),  # estimates in a row at or above the threshold of risk
+        ("confidence", "u1"),  # place in CONFIDENCES
+        ("pad", "u1", (2,)),  # no hidden padding: equal plans are equal bytes
+    ],
+    align=True,
+)
+"""One stop of a driver's plan."""
+
+_KEPT = ("born", "shown", "told", "promise", "promised", "risk", "calls", "flags", "reached", "updated", "confidence")
+
+
+class AheadFlag:
+    """What has been told of a stop, once and for all."""
+
+    IMMINENT = 1
+    """The driver is nearly there."""
+    LATE = 2
+    """It will probably be missed: told."""
+    AT_RISK = 4
+    """It will probably be missed: still so."""
+    SEEN = 8
+    """Its outcome has been scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStop:
+    """One open stop of a driver with what the plan needs to know of its delivery."""
+
+    delivery: int
+    name: str
+    """Id of the delivery."""
+    kind: StopKind
+    state: StopState
+    latitude: float
+    longitude: float
+    since_ms: int
+    version: int
+    opens_ms: int = 0
+    closes_ms: int = 0
+    service_s: float = 0.0
+    weight_kg: float = 0.0
+    priority: str = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOrder:
+    """A dispatched route of a driver."""
+
+    version: int
+    departs_ms: int
+    profile: str
+    visits: tuple[tuple[str, str], ...]
+
+
+def build_plan(
+    driver: int,
+    stops: Sequence[OpenStop],
+    routes: Mapping[str, RouteOrder],
+    here: tuple[float, float] | None,
+    before: NDArray[np.void],
+) -> NDArray[np.void]:
+    """Return the plan of a driver's open stops as `AHEAD` records, in the order of making them.
+
+    Parameters
+    ----------
+    here
+        Where the driver is, degrees; None if nobody knows.
+    before
+        The plan so far: promises and what was told stay with their stops.
+    """
+    chosen = ordered(stops, routes, here)
+    plan = np.zeros(len(chosen), AHEAD)
+    known = {(int(one["delivery"]), int(one["kind"])): place for place, one in enumerate(before)}
+    for record, stop in zip(plan, chosen, strict=True):
+        place = known.get((stop.delivery, int(stop.kind)))
+        if place is None:
+            record["born"] = stop.version
+        else:
+            for name in _KEPT:
+                record[name] = before[name][place]
+        record["delivery"], record["driver"] = stop.delivery, driver
+        record["kind"], record["state"], record["since"] = stop.kind, stop.state, stop.since_ms
+        record["priority"] = PRIORITIES.index(stop.priority) if stop.priority in PRIORITIES else 1
+        record["lat"], record["lon"] = stop.latitude, stop.longitude
+        record["opens"], record["closes"] = stop.opens_ms, stop.closes_ms
+        record["service_s"], record["weight_kg"] = stop.service_s, stop.weight_kg
+    return plan
+
+
+def ordered(
+    stops: Sequence[OpenStop], routes: Mapping[str, RouteOrder], here: tuple[float, float] | None
+) -> list[OpenStop]:
+    """Return open stops in the order of making them; those that the driver has left are made."""
+    ahead = [stop for stop in stops if stop.state is not StopState.LEFT]
+    ranks = _ranks(routes)
+    planned = [stop for stop in ahead if _visit(stop) in ranks]
+    planned.sort(key=lambda stop: (stop.state is not StopState.ARRIVED, ranks[_visit(stop)]))
+    loose = [stop for stop in ahead if _visit(stop) not in ranks]
+    if planned:
+        here = (planned[-1].latitude, planned[-1].longitude)
+    return planned + _nearest_first(loose, here)
+
+
+def _ranks(routes: Mapping[str, RouteOrder]) -> dict[tuple[str, str], int]:
+    """Return the place of each planned visit, routes in the order of leaving."""
+    leaving = sorted(routes.items(), key=lambda item: (item[1].departs_ms, item[0]))
+    visits = [visit for _, route in leaving for visit in route.visits]
+    return {visit: place for place, visit in reversed(list(enumerate(visits)))}
+
+
+def _visit(stop: OpenStop) -> tuple[str, str]:
+    return stop.name, stop.kind.name.lower()
+
+
+def _nearest_first(stops: Sequence[OpenStop], here: tuple[float, float] | None) -> list[OpenStop]:
+    waiting = list(stops)
+    made: list[OpenStop] = []
+    while waiting:
+        fetching = {stop.delivery for stop in waiting if stop.kind is StopKind.PICKUP}
+        free = [stop for stop in waiting if stop.kind is StopKind.PICKUP or stop.delivery not in fetching]
+        nearest = min(free, key=lambda stop: _urgency(stop, here))  # the first opened of those equally far
+        waiting.remove(nearest)
+        made.append(nearest)
+        here = (nearest.latitude, nearest.longitude)
+    return made
+
+
+def _urgency(stop: OpenStop, here: tuple[float, float] | None) -> tuple[bool, float, float]:
+    away_m = 0.0 if here is None else float(distance_m(*here, stop.latitude, stop.longitude))
+    return stop.state is not StopState.ARRIVED, stop.closes_ms or math.inf, away_m

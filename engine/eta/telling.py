@@ -1,0 +1,182 @@
+"""Estimates as documents: events, points of a delivery's history, and outcomes. Pure.
+
+Ids are made of what happened, so that a replay makes them again and every consumer knows what it has seen.
+"""
+
+import datetime
+import hashlib
+from datetime import UTC
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.eta.plan import CONFIDENCES, AheadFlag
+from engine.shards.stops import StopKind, StopState
+
+__all__ = [
+    "answer_of",
+    "factors_of",
+    "imminent_event",
+    "late_risk_event",
+    "outcome_of",
+    "point_of",
+    "trace_id_of",
+]
+
+_SCHEMA = 1
+_LEAST_FACTOR_S = 6.0  # a tenth of a minute
+
+
+def imminent_event(stop: np.void, tenant: str, driver: str, delivery: str) -> dict[str, Any]:
+    """Return the event that says that a driver is about to reach a drop-off."""
+    left_s = (int(stop["shown"]) - int(stop["updated"])) / 1000
+    return _event("delivery.imminent", stop, tenant, driver, delivery, {"minutes": max(1, round(left_s / 60))})
+
+
+def late_risk_event(stop: np.void, tenant: str, driver: str, delivery: str) -> dict[str, Any]:
+    """Return the event that says that a time window will probably be missed.
+
+    Its `traceId` is what everything that follows from it is found by: the proposal of another plan, and its outcome.
+    """
+    closes = int(stop["closes"])
+    measures = {
+        "probability": round(float(stop["risk"]), 3),
+        "windowEnd": closes,
+        "lateS": round((int(stop["reached"][1]) - closes) / 1000),
+    }
+    return _event("delivery.late_risk", stop, tenant, driver, delivery, measures)
+
+
+def trace_id_of(event: str) -> str:
+    """Return the trace id of what an event sets off, 32 hexadecimal digits as W3C Trace Context has them."""
+    return hashlib.blake2b(event.encode(), digest_size=16).hexdigest()
+
+
+def point_of(stop: np.void, tenant: str, delivery: str, model: str) -> dict[str, Any]:
+    """Return an estimate as a point of the delivery's history."""
+    updated, promised = int(stop["updated"]), int(stop["promised"])
+    return {
+        "_id": f"{delivery}:{_kind(stop)}:{updated}",
+        "tenant": tenant,
+        "delivery": delivery,
+        "stop": _kind(stop),
+        "at": _instant(updated),
+        "estimated": _instant(int(stop["shown"])),
+        "earliest": _instant(int(stop["reached"][0])),
+        "latest": _instant(int(stop["reached"][2])),
+        "confidence": CONFIDENCES[int(stop["confidence"])],
+        "promise": updated == promised,
+        "model": model,
+    }
+
+
+def answer_of(stop: np.void, delivery: str, model: str) -> dict[str, Any]:
+    """Return an estimate for an answer or a live frame, instants as epoch milliseconds."""
+    return {
+        "delivery": delivery,
+        "stop": _kind(stop),
+        "estimated": int(stop["shown"]),
+        "earliest": int(stop["reached"][0]),
+        "latest": int(stop["reached"][2]),
+        "confidence": CONFIDENCES[confidence_of(stop)],
+        "updated": int(stop["updated"]),
+        "promise": [int(value) for value in stop["promise"]] if stop["promised"] else None,
+        "promised": int(stop["promised"]) or None,
+        "lateRisk": round(float(stop["risk"]), 3) if stop["closes"] else None,
+        "atRisk": bool(stop["flags"] & AheadFlag.AT_RISK),
+        "model": model,
+    }
+
+
+def factors_of(plan: NDArray[np.void]) -> list[tuple[str, float]]:
+    """Return what the time to the last of some stops is made of, minutes by name."""
+    ahead = plan[plan["state"] != StopState.ARRIVED]
+    standing = plan[plan["state"] == StopState.ARRIVED]
+    if not len(ahead):
+        return []
+    driving_s = float(ahead["leg_s"][:, 1].sum())
+    served_s = np.maximum(0.0, (ahead["updated"][0] - standing["since"]) / 1000)
+    stops_s = float(ahead["service_s"][:-1].sum() + np.maximum(0.0, standing["service_s"] - served_s).sum())
+    total_s = (int(ahead["reached"][-1][1]) - int(ahead["updated"][-1])) / 1000
+    parts = (("driving", driving_s), ("stops_before", stops_s), ("waiting", total_s - driving_s - stops_s))
+    return [(name, round(seconds / 60, 1)) for name, seconds in parts if seconds >= _LEAST_FACTOR_S]
+
+
+def confidence_of(stop: np.void) -> int:
+    """Return how sure an estimate is, a place in `CONFIDENCES`: what the model allows, less where the range is wide."""
+    low, _, high = (int(value) for value in stop["reached"])
+    left = max(1, int(stop["shown"]) - int(stop["updated"]))
+    width = (high - low) / left
+    by_width = 2 if width <= 0.6 or high - low <= 240_000 else 1 if width <= 1.2 else 0
+    return min(int(stop["confidence"]), by_width)
+
+
+def outcome_of(
+    stop: np.void, tenant: str, delivery: str, arrived_ms: int, model: str, shadow: str | None = None
+) -> dict[str, Any]:
+    """Return how a promise turned out.
+
+    Parameters
+    ----------
+    stop
+        The record of the stop when it was reached.
+    arrived_ms
+        First fix inside the stop's radius, epoch milliseconds.
+    """
+    promise = [int(value) for value in stop["promise"]]
+    closes = int(stop["closes"])
+    return {
+        "_id": _digest("outcome", delivery, _kind(stop), int(stop["driver"]), int(stop["born"])),
+        "tenant": tenant,
+        "delivery": delivery,
+        "stop": _kind(stop),
+        "at": _instant(arrived_ms),
+        "promisedAt": _instant(int(stop["promised"])),
+        "errorS": round((max(arrived_ms, int(stop["opens"])) - promise[1]) / 1000, 1),
+        "early": arrived_ms < promise[0] and int(stop["opens"]) < promise[0],
+        "late": arrived_ms > promise[2],
+        "widthS": round((promise[2] - promise[0]) / 1000, 1),
+        "leftS": round((promise[1] - int(stop["promised"])) / 1000, 1),
+        "windowed": closes > 0,
+        "missed": 0 < closes < arrived_ms,
+        "toldLate": bool(stop["flags"] & AheadFlag.LATE),
+        "model": model,
+        "candidate": shadow,
+    }
+
+
+def _event(
+    kind: str, stop: np.void, tenant: str, driver: str, delivery: str, measures: dict[str, Any]
+) -> dict[str, Any]:
+    identifier = f"evt_{_digest(kind, delivery, int(stop['driver']), int(stop['born']), int(stop['closes']))}"
+    return {
+        "_id": identifier,
+        "tenant": tenant,
+        "type": kind,
+        "aggregate": delivery,
+        "sequence": 0,
+        "schema": _SCHEMA,
+        "time": _instant(int(stop["updated"])),
+        "data": {
+            "deliveryId": delivery,
+            "driverId": driver,
+            "estimated": int(stop["shown"]),
+            "earliest": int(stop["reached"][0]),
+            "latest": int(stop["reached"][2]),
+            "traceId": trace_id_of(identifier),
+            **measures,
+        },
+    }
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=13).hexdigest()
+
+
+def _kind(stop: np.void) -> str:
+    return StopKind(int(stop["kind"])).name.lower()
+
+
+def _instant(ms: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(ms / 1000, tz=UTC)

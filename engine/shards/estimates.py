@@ -1,0 +1,148 @@
+"""Arrival estimates in a shard: passes the moments of log time, and lets out what they bring."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.eta.estimator import Estimator
+from engine.eta.live import TICK_MS, Estimated
+from engine.eta.telling import answer_of, factors_of, imminent_event, late_risk_event, outcome_of, point_of
+from engine.log.read import POSITION_BITS, Entry
+from engine.shards.effects import Effects
+from engine.shards.events import EventKind
+from engine.shards.memory import ShardMemory
+from engine.shards.stops import StopKind
+from engine.telemetry.metrics import ETA_ESTIMATES
+
+__all__ = ["ShardEstimates", "split_at_moments"]
+
+_IN_THREAD = 200  # legs above which a prediction leaves the loop to others
+_MOST_MOMENTS = 900  # of a pause; the moments before are those of a shard that was away
+_MOTION = frozenset({int(EventKind.STOP_ARRIVED), int(EventKind.STOP_LEFT)})
+
+
+class ShardEstimates:
+    """Estimates of one shard.
+
+    Parameters
+    ----------
+    memory
+        Holds the state of the estimates among the rest.
+    estimator
+        Says how long legs take.
+    """
+
+    def __init__(self, memory: ShardMemory, estimator: Estimator) -> None:
+        self._memory, self.estimator = memory, estimator
+
+    def note(self, events: NDArray[np.void]) -> Effects:
+        """Follow arrivals at stops and departures from them; return how what was said of them turned out."""
+        effects = Effects()
+        for event in events[np.isin(events["kind"], list(_MOTION))]:
+            number = int(event["driver"])
+            if event["kind"] == EventKind.STOP_ARRIVED:
+                self._score(event, number, effects)
+            self._memory.note_plan(number)
+        return effects
+
+    async def pass_to(self, upto: Mapping[int, int]) -> list[Effects]:
+        """Pass all moments up to these instants of log time, by partition, and return what they bring."""
+        found = []
+        passed = self._memory.etas.table.passed
+        ends = {partition: at_ms // TICK_MS * TICK_MS for partition, at_ms in upto.items()}
+        for partition, end in ends.items():
+            passed[partition] = max(passed.get(partition, end), end - _MOST_MOMENTS * TICK_MS)
+        while moments := self._next(ends):
+            if effects := await self._pass(moments):
+                found.append(effects)
+            passed.update(moments)
+        return found
+
+    def answers(self, number: int) -> list[dict[str, Any]]:
+        """Return the estimates of a driver's stops, in the order of making them."""
+        plan = self._memory.etas.table.plans.get(number, ())
+        model = self.estimator.champion.version
+        return [
+            answer_of(stop, self._memory.deliveries[int(stop["delivery"])].id, model)
+            for stop in plan
+            if stop["promised"] and int(stop["delivery"]) in self._memory.deliveries
+        ]
+
+    def answer(self, number: int, delivery: str) -> dict[str, Any] | None:
+        """Return the estimate of a delivery's drop-off and what it is made of; None where there is none."""
+        plan = self._memory.etas.table.plans.get(number)
+        for place in range(0 if plan is None else len(plan)):
+            stop = plan[place]  # type: ignore[index]  # there are none of None
+            held = self._memory.deliveries.get(int(stop["delivery"]))
+            if held is None or held.id != delivery or stop["kind"] != StopKind.DROPOFF or not stop["promised"]:
+                continue
+            answer = answer_of(stop, delivery, self.estimator.champion.version)
+            return answer | {"factors": factors_of(plan[: place + 1])}  # type: ignore[index]  # as above
+        return None
+
+    def _next(self, ends: Mapping[int, int]) -> dict[int, int]:
+        """Return the earliest moments that are not passed yet, those of one instant together."""
+        passed = self._memory.etas.table.passed
+        waiting = [passed[partition] for partition, end in ends.items() if passed[partition] < end]
+        if not waiting:
+            return {}
+        at = min(waiting) + TICK_MS
+        return {partition: at for partition, end in ends.items() if passed[partition] < at <= end}
+
+    async def _pass(self, moments: Mapping[int, int]) -> Effects:
+        etas = self._memory.etas
+        due = etas.due(moments)
+        if not due.size or (estimate := etas.prepare(due, moments)) is None:
+            return Effects()
+        if len(estimate.wanted) > _IN_THREAD:
+            said = await asyncio.to_thread(self.estimator.say, estimate.ahead)
+        else:
+            said = self.estimator.say(estimate.ahead)
+        return self._told(etas.commit(estimate, said))
+
+    def _told(self, estimated: Estimated) -> Effects:
+        ETA_ESTIMATES.inc(estimated.stops)
+        effects, model = Effects(), self.estimator.champion.version
+        for stops, made in ((estimated.imminent, imminent_event), (estimated.late, late_risk_event)):
+            for stop in stops:
+                if (whose := self._whose(stop)) is not None:
+                    effects.events.append(made(stop, *whose))
+        for stop in estimated.told:
+            if (whose := self._whose(stop)) is not None:
+                tenant, _, delivery = whose
+                effects.points.append(point_of(stop, tenant, delivery, model))
+                effects.estimates.append((tenant, answer_of(stop, delivery, model)))
+        return effects
+
+    def _score(self, event: np.void, number: int, effects: Effects) -> None:
+        stops = self._memory.state.stops.of(int(event["row"]))
+        kinds = stops["kind"][stops["key"] == event["subject"]].tolist()
+        key = int(event["value2"])
+        if not kinds or (finished := self._memory.etas.finish(number, key, kinds[0])) is None:
+            return
+        if (whose := self._whose(finished.stop)) is None or kinds[0] != StopKind.DROPOFF:
+            return
+        tenant, _, delivery = whose
+        arrived_ms = int(event["start_time"]) or int(event["time"])
+        effects.outcomes.append(
+            outcome_of(finished.stop, tenant, delivery, arrived_ms, self.estimator.champion.version)
+        )
+
+    def _whose(self, stop: np.void) -> tuple[str, str, str] | None:
+        """Return tenant, driver and delivery of a stop; None if the delivery is gone."""
+        delivery = self._memory.deliveries.get(int(stop["delivery"]))
+        ref = self._memory.refs.get(int(stop["driver"]))
+        return None if delivery is None or ref is None else (delivery.tenant, ref.id, delivery.id)
+
+
+def split_at_moments(entries: Mapping[int, Sequence[Entry]]) -> list[dict[int, list[Entry]]]:
+    """Split a turn by the moments between its entries: nearly always one part."""
+    parts: dict[int, dict[int, list[Entry]]] = {}
+    for partition, items in entries.items():
+        for entry in items:
+            moment = (entry.position >> POSITION_BITS) // TICK_MS
+            parts.setdefault(moment, {}).setdefault(partition, []).append(entry)
+    return [parts[moment] for moment in sorted(parts)]

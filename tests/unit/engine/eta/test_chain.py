@@ -1,0 +1,64 @@
+"""Quantiles along a plan: they never fall, honour windows, and grow less than their sum."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.eta.chain import Spread, arrivals_along
+
+SECONDS = st.floats(0, 7200)
+NOW_MS = 1_750_000_000_000
+
+
+@st.composite
+def plans(draw):
+    """Return the arguments of a few drivers' plans."""
+    counts = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    size = sum(counts)
+    legs = np.sort(np.array([draw(st.tuples(SECONDS, SECONDS, SECONDS)) for _ in range(size)]), axis=1)
+    service = np.array([draw(st.floats(0, 900)) for _ in range(size)])
+    opens = np.array([draw(st.sampled_from([0, NOW_MS + 600_000, NOW_MS + 7_200_000])) for _ in range(size)])
+    begins = np.array([NOW_MS + draw(st.integers(0, 600_000)) for _ in counts])
+    spread = Spread(draw(st.floats(0, 1)), draw(st.floats(0.2, 3)), draw(st.floats(0.2, 3)))
+    return begins, np.array(counts), legs, service, opens, spread
+
+
+@given(plans())
+def test_quantiles_never_fall_and_windows_are_honoured(plan):
+    begins, counts, legs, service, opens, spread = plan
+    reached = arrivals_along(begins, counts, legs, service, opens, spread)
+    assert (np.diff(reached, axis=1) >= 0).all()
+    assert (reached >= opens[:, None]).all()
+    assert (reached >= np.repeat(begins, counts)[:, None]).all()
+
+
+@given(plans())
+def test_the_middle_is_what_adding_up_by_hand_gives(plan):
+    begins, counts, legs, service, opens, spread = plan
+    reached = arrivals_along(begins, counts, legs, service, opens, spread)
+    place = 0
+    for begin, count in zip(begins, counts, strict=True):
+        clock = float(begin)
+        for at in range(place, place + count):
+            clock = max(clock + legs[at, 1] * 1000, opens[at])
+            assert abs(reached[at, 1] - clock) < 10
+            clock += service[at] * 1000
+        place += count
+
+
+@given(st.integers(2, 6), st.floats(0, 1))
+def test_a_sum_is_narrower_than_the_sum_of_its_ranges(count, correlation):
+    legs = np.tile([300.0, 600.0, 1200.0], (count, 1))
+    nothing = np.zeros(count)
+    reached = arrivals_along(
+        np.array([NOW_MS]), np.array([count]), legs, nothing, nothing.astype(np.int64), Spread(correlation)
+    )
+    late_s = (reached[-1, 2] - reached[-1, 1]) / 1000
+    assert 600 - 1 <= late_s <= 600 * count + 1
+
+
+def test_waiting_swallows_what_an_early_or_late_leg_did():
+    legs = np.array([[100.0, 200.0, 400.0], [50.0, 50.0, 50.0]])
+    opens = np.array([NOW_MS + 3_600_000, 0])
+    reached = arrivals_along(np.array([NOW_MS]), np.array([2]), legs, np.zeros(2), opens, Spread())
+    assert reached[1].tolist() == [NOW_MS + 3_650_000] * 3

@@ -1,0 +1,141 @@
+"""Estimates of a whole shard: a replay in other pieces, through a snapshot, ends with the same bytes."""
+
+import asyncio
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.eta.estimator import Estimator
+from engine.log.read import Block, FixBatch
+from engine.registry import DriverRef
+from engine.shards.estimates import ShardEstimates
+from engine.shards.memory import PartitionImage, ShardMemory
+from models.messages.commands import DeliveryAssigned, RoutePlanned, StopPlan
+from models.messages.log import PartitionId
+from tests.builders import DEGREES_PER_M, LATITUDE, LONGITUDE, START_MS, a_fix, fixes_of
+
+TENANT, DRIVER = "ten_a", 1
+WAY = [min(2500.0, 50.0 * turn) for turn in range(60)]  # 5 m/s to the north, a fix every 10 s, then standing
+
+
+def a_memory() -> tuple[ShardMemory, ShardEstimates]:
+    memory = ShardMemory()
+    memory.begin(0)
+    memory.activate([DriverRef(DRIVER, PartitionId(0), "drv_1", TENANT, "Ana", "parcel")], {})
+    return memory, ShardEstimates(memory, Estimator(lambda _: "Europe/Lisbon"))
+
+
+def assigned(delivery: str, north_m: float, version: int = 2, closes_s: float = 0.0) -> DeliveryAssigned:
+    closes_ms = START_MS + round(closes_s * 1000) if closes_s else 0
+    stop = StopPlan("dropoff", LATITUDE + north_m * DEGREES_PER_M, LONGITUDE, 60.0, 0, closes_ms, 120.0)
+    return DeliveryAssigned("evt_1", TENANT, DRIVER, delivery, version, "assigned", (stop,))
+
+
+def play(memory, estimates, turns, batches=1):
+    """Apply fixes of the way, `batches` of them to a step, passing the moments in between; return what came of it."""
+    found = []
+    for start in range(turns.start, turns.stop, batches):
+        part = range(start, min(start + batches, turns.stop))
+        for turn in part:
+            found += asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000}))
+            fixes = fixes_of(a_fix(10.0 * turn, WAY[turn]))
+            received = np.array([START_MS + turn * 10_000 + 300])
+            batch = FixBatch(fixes, (received << 20).astype(np.uint64), received, (Block(PartitionId(0), 0, 1),))
+            step, _ = memory.apply(batch)
+            found.append(estimates.note(step.events))
+    found += asyncio.run(estimates.pass_to({0: START_MS + turns.stop * 10_000}))
+    return found
+
+
+def state_of(memory: ShardMemory) -> tuple[bytes, bytes]:
+    image = memory.image(0).etas
+    return image.heads, image.plans
+
+
+def told(found):
+    return [event for effects in found for event in effects.events]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 59), st.integers(1, 20))
+def test_a_replay_from_a_snapshot_ends_where_living_through_it_did(cut, batches):
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2500.0, closes_s=400))
+    memory.assign(assigned("dlv_2", 1500.0))
+    before = play(memory, estimates, range(cut))
+    image = PartitionImage.unpack(memory.image(0).pack())
+    after = play(memory, estimates, range(cut, 60))
+    again = ShardMemory()
+    again.restore(0, 0, image)
+    repeated = play(again, ShardEstimates(again, Estimator(lambda _: "Europe/Lisbon")), range(cut, 60), batches)
+    assert state_of(again) == state_of(memory)
+    assert told(repeated) == told(after)
+    assert len({event["_id"] for event in told(before) + told(after)}) == len(told(before) + told(after))
+
+
+def test_an_estimate_never_says_now_while_the_driver_is_under_way():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2500.0))
+    for turn in range(48):
+        play(memory, estimates, range(turn, turn + 1))
+        [answer] = estimates.answers(DRIVER)
+        assert answer["earliest"] <= answer["estimated"] <= answer["latest"]
+        assert answer["estimated"] - answer["updated"] >= 60_000
+
+
+def test_the_promise_is_the_first_estimate_and_is_scored_on_arrival():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2500.0))
+    play(memory, estimates, range(2))
+    first = estimates.answers(DRIVER)[0]
+    found = play(memory, estimates, range(2, 60))
+    [outcome] = [one for effects in found for one in effects.outcomes]
+    inside_s = next(turn * 10 for turn, north in enumerate(WAY) if north > 2440)
+    assert outcome["delivery"] == "dlv_1"
+    assert outcome["errorS"] == round(inside_s - (first["promise"][1] - START_MS) / 1000, 1)
+    assert outcome["promisedAt"].timestamp() * 1000 == first["promised"]
+
+
+def test_the_customer_hears_of_the_driver_before_the_arrival_and_of_lateness_before_the_window_ends():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2900.0, closes_s=300))
+    events = told(play(memory, estimates, range(60)))
+    assert sorted(event["type"] for event in events) == ["delivery.imminent", "delivery.late_risk"]
+    late = next(event for event in events if event["type"] == "delivery.late_risk")
+    assert late["time"].timestamp() * 1000 < START_MS + 300_000
+    assert len(late["data"]["traceId"]) == 32
+
+
+def test_a_route_decides_which_delivery_comes_first():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 1000.0))
+    memory.assign(assigned("dlv_2", 2500.0))
+    visits = (("dlv_2", "dropoff"), ("dlv_1", "dropoff"))
+    memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, START_MS, "van", visits))
+    play(memory, estimates, range(3))
+    answers = estimates.answers(DRIVER)
+    assert [answer["delivery"] for answer in answers] == ["dlv_2", "dlv_1"]
+    assert answers[0]["estimated"] < answers[1]["estimated"]
+
+
+def test_nobody_is_there_before_the_route_leaves():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 100.0))
+    leaves_ms = START_MS + 3_600_000
+    memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, leaves_ms, "van", (("dlv_1", "dropoff"),)))
+    fixes = fixes_of(a_fix(0.0, 1000.0, accuracy_m=5))
+    batch = FixBatch(fixes, np.array([1], np.uint64), np.array([START_MS]), (Block(PartitionId(0), 0, 1),))
+    memory.apply(batch)
+    asyncio.run(estimates.pass_to({0: START_MS}))
+    asyncio.run(estimates.pass_to({0: START_MS + 5000}))
+    [answer] = estimates.answers(DRIVER)
+    assert answer["earliest"] > leaves_ms
+
+
+def test_a_driver_who_falls_silent_becomes_late_by_the_clock_alone():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2900.0, closes_s=900))
+    assert "delivery.late_risk" not in [event["type"] for event in told(play(memory, estimates, range(2)))]
+    events = told(asyncio.run(estimates.pass_to({0: START_MS + 840_000})))
+    assert [event["type"] for event in events] == ["delivery.late_risk"]
