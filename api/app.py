@@ -28,6 +28,7 @@ from api.routers import (
     depots,
     driver_app,
     drivers,
+    etas,
     events,
     geocode,
     geofences,
@@ -115,6 +116,7 @@ def _add_routes(app: FastAPI) -> None:
     modules = (
         delivery_files,  # before deliveries, whose paths would take `export` for an id
         deliveries,
+        etas,  # before tracking, whose paths would take `eta` for an id
         tracking,
         drivers,
         trips,

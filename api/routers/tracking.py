@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Response
@@ -16,17 +16,14 @@ from api.ingest.validate import Refusal, check_record, pack_record
 from api.live_view import TRACK, JsonResponse, LiveView, live_of, track_response
 from api.moments import Between
 from api.routers.deliveries import require_visible, visible_delivery
-from engine.eta.arrivals import ArrivalEstimates
-from engine.eta.words import words_of
 from engine.log.append import PARTITION
 from models.documents.delivery import Status, Stop, TimeWindow
 from models.documents.document import Instant, Latitude, Longitude, Shape, now
 from models.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
-from models.eta.cold_start import Eta, Promise
 from models.messages.fixes import FIX, Source
 from models.store.tracking_links import TrackingLinkRepository
 
-__all__ = ["EtaView", "eta_view", "router"]
+__all__ = ["router"]
 
 router = APIRouter(prefix="/tracking", tags=["tracking"])
 _APPENDED_WITHIN_S = 1.5  # a position sent again is harmless
@@ -67,49 +64,6 @@ class LocationUpdate(Shape):
     sequence: int | None = Field(None, ge=0, lt=2**63)
 
 
-class EtaRange(Shape):
-    """In four of five cases the arrival lies within it."""
-
-    min: Instant
-    max: Instant
-
-
-class EtaFactor(Shape):
-    """A part of the time that is left."""
-
-    name: str
-    """`driving`, `stops_before`, `waiting`, or a reason that the model names, such as `time_of_day`."""
-    minutes: float
-    text: str
-    """The same in words."""
-
-
-class EtaPromise(Shape):
-    """The first estimate after a driver got the delivery: what the customer was told, never changed."""
-
-    estimated_time: Instant
-    range: EtaRange
-    made_at: Instant
-
-
-class EtaView(Shape):
-    """When a delivery will be there."""
-
-    delivery_id: str
-    estimated_time: Instant
-    """As likely before as after."""
-    confidence: Literal["low", "medium", "high"]
-    range: EtaRange
-    factors: Sequence[EtaFactor]
-    last_updated: Instant
-    promise: EtaPromise | None
-    """None while no estimate has been made since a driver got it."""
-    late_risk: float | None
-    """Probability of coming after the time window; null without one."""
-    model: str
-    """Which model said so; `cold-start` is base times alone."""
-
-
 class LinkView(Shape):
     """A customer's link."""
 
@@ -117,35 +71,6 @@ class LinkView(Shape):
     token: str
     path: str
     """Of the page, below the address of this installation."""
-
-
-@router.get("/eta/{delivery_id}")
-async def get_eta(services: ServicesOf, principal: Watcher, delivery_id: str) -> EtaView:
-    """Return when a delivery will be there; 409 while nobody is on the way with it."""
-    delivery = await visible_delivery(services, principal, delivery_id)
-    estimates = ArrivalEstimates(services.engine, services.database)
-    return eta_view(delivery_id, await estimates.of(principal.scope, delivery))
-
-
-def eta_view(delivery_id: str, eta: Eta) -> EtaView:
-    """Return an estimate as it is answered."""
-    return EtaView(
-        delivery_id=delivery_id,
-        estimated_time=eta.time,
-        confidence=eta.confidence,
-        range=EtaRange(min=eta.earliest, max=eta.latest),
-        factors=[EtaFactor(name=one.name, minutes=one.minutes, text=words_of(one)) for one in eta.factors],
-        last_updated=eta.updated,
-        promise=None if eta.promise is None else _promised(eta.promise),
-        late_risk=eta.late_risk,
-        model=eta.model,
-    )
-
-
-def _promised(promise: Promise) -> EtaPromise:
-    return EtaPromise(
-        estimated_time=promise.time, range=EtaRange(min=promise.earliest, max=promise.latest), made_at=promise.made
-    )
 
 
 @router.post("/{delivery_id}/link", status_code=201)
