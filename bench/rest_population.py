@@ -100,7 +100,7 @@ async def _close(store: Any, tenant: str, account: Account, identifiers: Sequenc
 async def _relayed(database: Database) -> None:
     """Wait until shards and followers have heard of everything, so that it does not weigh on the measurement."""
     async with asyncio.timeout(_RELAYED_WITHIN_S):
-        while await database.outbox.find_one({"waiting": True}, {"_id": 1}) is not None:  # noqa: ASYNC110  # a store
+        while await database.events.find_one({"queued": {"$type": "date"}}, {"_id": 1}) is not None:  # noqa: ASYNC110  # a store
             await asyncio.sleep(0.5)
 
 

@@ -154,8 +154,8 @@ class Host:
     async def _start_tasks(self, database: Database, redis: "Redis") -> None:
         if self._shards is not None:
             self._supervisor.run("shards", self._shards.run)
-        self._supervisor.run("relay", OutboxRelay(database, redis, self.settings).run)
-        self._supervisor.run("feed", Feed(database, followers_of(database, self.settings)).run)
+        relay = OutboxRelay(database, redis, self.settings)
+        self._supervisor.run("feed", Feed(database, followers_of(database, self.settings), relay).run)
         if self.settings.archive.enabled:
             self._supervisor.run("archive", ArchiveLoop(database, self.settings).run)
         self._supervisor.run("pids", self._note_pids)

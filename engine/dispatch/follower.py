@@ -1,11 +1,13 @@
 """What deliveries' events mean for offers: a round ends when somebody has the delivery, and one begins by itself."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
 from engine.dispatch.commands import change_of
 from engine.dispatch.rules import cancel
+from engine.feed.kept import KeptByTenant
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.task import Task
@@ -32,26 +34,23 @@ class DispatchFollower:
 
     name = "dispatch"
     begins: Literal["oldest", "newest"] = "newest"
-    patience_s = 0.05
+    patience_s = 0.2  # nobody looks at a clock to see when drivers are asked
 
     def __init__(self, database: Database) -> None:
         self._offers, self._tasks = OfferRepository(database), TaskRepository(database)
         self._accounts = AccountRepository(database)
+        self._by_offers = KeptByTenant(self._dispatches_by_offers, "tenant.")
 
     async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return what ends a round that is open, and what begins one where the tenant wants that."""
-        by_offers: dict[str, bool] = {}
-        sifted = []
-        for event in events:
-            if _is_taken(event):
-                if await self._offers.asking(Scope(event.tenant, _ACTOR), event.aggregate) is not None:
-                    sifted.append(event)
-            elif _may_begin(event):
-                if event.tenant not in by_offers:
-                    by_offers[event.tenant] = await self._dispatches_by_offers(event.tenant)
-                if by_offers[event.tenant]:
-                    sifted.append(event)
-        return sifted
+        self._by_offers.heed(events)
+        asked = await self._asked_about(events)
+        return [
+            event
+            for event in events
+            if (_is_taken(event) and event.aggregate in asked)
+            or (_may_begin(event) and await self._by_offers.of(event.tenant))
+        ]
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """End and begin rounds, in the transaction of `session`."""
@@ -60,6 +59,14 @@ class DispatchFollower:
                 await self._end(event, session)
             else:
                 await self._tasks.put([_beginning(event)], session)
+
+    async def _asked_about(self, events: Sequence[Event]) -> set[str]:
+        """Return the deliveries that somebody has got and about which drivers are being asked."""
+        taken: defaultdict[str, list[str]] = defaultdict(list)
+        for event in filter(_is_taken, events):
+            taken[event.tenant].append(event.aggregate)
+        found = [await self._offers.asked_about(Scope(tenant, _ACTOR), some) for tenant, some in taken.items()]
+        return set().union(*found)
 
     async def _end(self, event: Event, session: Session) -> None:
         scope = Scope(event.tenant, _ACTOR)

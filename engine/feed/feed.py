@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from engine.feed.recent import RecentEvents
+from engine.feed.sequencer import Herald, sequenced
 from engine.leased import Leased
-from engine.telemetry.metrics import FEED_LAG, FEED_NUMBERED
+from engine.telemetry.metrics import FEED_LAG
 from models.documents.event import Event
 from models.store.connections import Database
 from models.store.cursors import CursorRepository
@@ -23,11 +24,10 @@ from models.store.transactions import Session, in_transaction
 
 __all__ = ["Feed", "Follower"]
 
-_NUMBERED_AT_ONCE = 1000
+_READ_AT_ONCE = 1000
 _TAKEN_AT_ONCE = 500
 _NOTE_S = 1.0  # how often the place of a follower that makes nothing of what happens is written down
-_GATHER_S = 0.02  # what is stored within a blink goes together: ten times fewer transactions when much happens
-_SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
+_SWEEP_S = 5.0  # how long a follower rests at most
 
 
 class Follower(Protocol):
@@ -62,41 +62,45 @@ class _Place:
 
 
 class Feed(Leased):
-    """Numbers events and lets followers take them."""
+    """Numbers events and lets followers take them.
 
-    def __init__(self, database: Database, followers: Sequence[Follower]) -> None:
+    Parameters
+    ----------
+    database
+        Holds the events.
+    followers
+        Who takes them.
+    herald
+        Who tells the rest of the engine of them before they get their numbers; without one they stay late.
+    """
+
+    def __init__(self, database: Database, followers: Sequence[Follower], herald: Herald | None = None) -> None:
         self._database = database
+        self._herald = herald
         self._events = EventRepository(database)
         self._cursors = CursorRepository(database)
         self._recent = RecentEvents()
-        self._stored, self._counted = asyncio.Event(), asyncio.Event()
         self._read = {follower.name: asyncio.Event() for follower in followers}
-        work = {"feed-listen": self._listen, "feed-number": self._number, "feed-read": self._read_for_all}
+        work = {"feed-sequence": self._sequence}
         work |= {f"feed-{follower.name}": functools.partial(self._follow, follower) for follower in followers}
         super().__init__(database, "feed", work)
 
-    async def _listen(self) -> None:
-        async for _ in self._events.arrivals():
-            self._stored.set()
-
-    async def _number(self) -> None:
-        while True:
-            self._stored.clear()
-            while numbered := await self._events.number(_NUMBERED_AT_ONCE):
-                FEED_NUMBERED.inc(numbered)
-                self._counted.set()
-            await _rung(self._stored, _GATHER_S)
-
-    async def _read_for_all(self) -> None:
-        """Read each numbered event once, for all followers that keep up."""
+    async def _sequence(self) -> None:
+        """Have events numbered, and hand them to all followers that keep up without reading them again."""
         self._recent.begin(await self._events.newest())
         self._ring()  # for what was numbered before, which is read from the store
-        while True:
-            self._counted.clear()
-            while events := await self._events.following(self._recent.last, _NUMBERED_AT_ONCE):
-                self._recent.add(events)
-                self._ring()
-            await _rung(self._counted, 0.0)
+        async with contextlib.aclosing(sequenced(self._database, self._herald)) as batches:
+            async for batch in batches:
+                if batch.events is not None and batch.first == self._recent.last + 1:
+                    self._recent.add(batch.events)
+                    self._ring()
+                else:  # somebody else numbers as well, or has just done so
+                    await self._read_on()
+
+    async def _read_on(self) -> None:
+        while events := await self._events.following(self._recent.last, _READ_AT_ONCE):
+            self._recent.add(events)
+            self._ring()
 
     def _ring(self) -> None:
         for bell in self._read.values():

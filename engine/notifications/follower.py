@@ -4,14 +4,14 @@ A notification's id is made of the event and the person, so one event tells one 
 not copied: whoever sends looks them up.
 """
 
-import asyncio
 import datetime
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import structlog
 
+from engine.feed.kept import KeptByTenant
 from engine.notifications.addresses import addresses_of_customer, addresses_of_driver
 from engine.notifications.occasions import Alert, Occasion, alert_of, occasions_of
 from engine.settings import Settings
@@ -52,13 +52,14 @@ class NotificationFollower:
 
     name = "notifications"
     begins: Literal["oldest", "newest"] = "newest"
-    patience_s = 0.02
+    patience_s = 0.1  # a message is on its way for seconds
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._deliveries = DeliveryRepository(database)
         self._drivers = DriverRepository(database, settings.log.partitions)
         self._users = UserRepository(database)
         self._rules = NotificationRulesRepository(database)
+        self._chosen = KeptByTenant(self._rules_of, "notification_rules.")
         self._notifications = NotificationRepository(database)
         self._tasks = TaskRepository(database)
         self._has_provider = settings.notifications.has_provider
@@ -66,18 +67,19 @@ class NotificationFollower:
 
     async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return what is an occasion to tell somebody something, where the tenant's rules name a channel."""
+        self._chosen.heed(events)
         found: list[Event] = []
-        rules = await self._rules_of({event.tenant for event in events if occasions_of(event)})
         for event in events:
-            occasions = occasions_of(event)
-            named = any(rules[event.tenant].rule(one.template).channels for one in occasions)
-            if named or alert_of(event) is not None:
+            if alert_of(event) is not None:
                 found.append(event)
+            elif occasions := occasions_of(event):
+                rules = await self._chosen.of(event.tenant)
+                if any(rules.rule(one.template).channels for one in occasions):
+                    found.append(event)
         return found
 
-    async def _rules_of(self, tenants: Collection[str]) -> Mapping[str, NotificationRules]:
-        found = await asyncio.gather(*(self._rules.shown(Scope(tenant, _ENGINE)) for tenant in tenants))
-        return dict(zip(tenants, found, strict=True))
+    async def _rules_of(self, tenant: str) -> NotificationRules:
+        return await self._rules.shown(Scope(tenant, _ENGINE))
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Store what follows from some events."""

@@ -1,10 +1,10 @@
 """Makes a task of every event and every webhook that wants it, in the transaction that moves the follower's place."""
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from engine.feed.kept import KeptByTenant
 from models.documents.event import Event
 from models.documents.task import Task
 from models.documents.webhook import Webhook
@@ -32,18 +32,20 @@ class WebhookFollower:
     def __init__(self, database: Database) -> None:
         self._webhooks = WebhookRepository(database)
         self._tasks = TaskRepository(database)
+        self._listens = KeptByTenant(self._has_webhook, "webhook.")
 
     async def sift(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return the events of tenants that have a webhook."""
-        tenants = sorted({event.tenant for event in events})
-        told = await asyncio.gather(*(self._webhooks.is_listening(Scope(tenant, _ENGINE)) for tenant in tenants))
-        listening = {tenant for tenant, has_any in zip(tenants, told, strict=True) if has_any}
-        return [event for event in events if event.tenant in listening]
+        self._listens.heed(events)
+        return [event for event in events if await self._listens.of(event.tenant)]
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Store the tasks that follow from some events."""
         listening = await self._webhooks.listening({event.tenant for event in events}, session)
         await self._tasks.put(list(_tasks_of(events, listening)), session)
+
+    async def _has_webhook(self, tenant: str) -> bool:
+        return await self._webhooks.is_listening(Scope(tenant, _ENGINE))
 
 
 def task_of(webhook: Webhook, event: str, again: str = "") -> Task:

@@ -1,4 +1,4 @@
-"""What waits in MongoDB for the loops in the background: the outbox, the feed and its followers, the tasks."""
+"""What waits in MongoDB for the loops in the background: the outbox and the feed with its followers, the tasks."""
 
 import datetime
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class EventBacklog:
     """Events that somebody has not heard of; numbers up to `MOST` are exact."""
 
     outbox: int
-    """Errands that the relay has not run."""
+    """Those that shards and dashboards have not been told of."""
     unnumbered_s: float
     """Age of the oldest event that the sequencer has not numbered, seconds."""
     followers: Mapping[str, int]
@@ -48,7 +48,7 @@ class BacklogRepository:
     async def events(self) -> EventBacklog:
         """Return how far relay, sequencer and followers are behind."""
         return EventBacklog(
-            outbox=await self._database.outbox.count_documents({"waiting": True}, limit=MOST),
+            outbox=await self._untold(),
             unnumbered_s=await self._unnumbered_s(),
             followers=await self._followers(),
         )
@@ -62,6 +62,11 @@ class BacklogRepository:
             overdue=await tasks.count_documents(overdue, limit=MOST, hint="due-by-lane"),
             dead_letters=await tasks.count_documents({"state": "dead"}, limit=MOST, hint="dead"),
         )
+
+    async def _untold(self) -> int:
+        waiting: int = await self._database.events.count_documents({"queued": {"$type": "date"}}, limit=MOST)
+        late: int = await self._database.events.count_documents({"late": True}, limit=MOST)
+        return min(MOST, waiting + late)
 
     async def _unnumbered_s(self) -> float:
         waiting = {"queued": {"$type": "date"}}

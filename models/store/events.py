@@ -1,25 +1,21 @@
 """Events of all kinds, and the feed: the order in which they were stored, as consumers and customers read it.
 
 Ids can't give that order: the id of a motion event is made of the time of a fix, which may lie far back. So events are
-stored with the instant of storing, `queued`, and a single sequencer turns that into `number`, a transaction a batch:
-whoever has seen number n has seen everything before it.
+stored with the instant of storing, `queued`, and a single sequencer turns that into `number`, a transaction a batch
+(`models.store.event_queue`): whoever has seen number n has seen everything before it.
 """
 
 import datetime
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from pymongo import ReturnDocument, UpdateOne
 
 from models.documents.event import Event
 from models.errors import NotFound
 from models.store.connections import Database
+from models.store.event_queue import COUNTER
 from models.store.scope import Scope
-from models.store.transactions import Session, in_transaction
 
 __all__ = ["EventRepository"]
-
-_COUNTER = "feed"
 
 
 class EventRepository:
@@ -28,43 +24,9 @@ class EventRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def number(self, limit: int) -> int:
-        """Give the oldest events without a number the next ones, and return how many there were.
-
-        Two that number at once would not harm each other, because the counter lets one of the transactions through
-        and the other finds nothing left; a gap in the numbers is all that remains of it.
-        """
-        queue = self._database.events.find({"queued": {"$type": "date"}}, {"_id": 1})
-        waiting = await queue.sort([("queued", 1), ("sequence", 1)]).limit(limit).to_list(None)
-        if not waiting:
-            return 0
-
-        async def give(session: Session) -> None:
-            counter = await self._database.counters.find_one_and_update(
-                {"_id": _COUNTER},
-                {"$inc": {"value": len(waiting)}},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-            first = counter["value"] - len(waiting) + 1
-            await self._database.events.bulk_write(
-                [
-                    UpdateOne(
-                        {"_id": event["_id"], "queued": {"$type": "date"}},
-                        {"$set": {"number": first + place}, "$unset": {"queued": ""}},
-                    )
-                    for place, event in enumerate(waiting)
-                ],
-                session=session,
-            )
-
-        await in_transaction(self._database, give)
-        return len(waiting)
-
     async def newest(self) -> int:
         """Return the number given last, 0 if there is none."""
-        counter = await self._database.counters.find_one({"_id": _COUNTER})
+        counter = await self._database.counters.find_one({"_id": COUNTER})
         return int(counter["value"]) if counter else 0
 
     async def queued_since(self) -> datetime.datetime | None:
@@ -129,15 +91,6 @@ class EventRepository:
         async for found in self._database.events.aggregate(pipeline):
             return int(found["first"]) - 1
         return await self.newest()
-
-    async def arrivals(self) -> AsyncIterator[None]:
-        """Yield when events have been stored, as soon as MongoDB tells; also once at the start."""
-        pipeline: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
-        async with self._database.events.watch(pipeline, max_await_time_ms=1000) as changes:
-            yield None
-            while changes.alive:
-                if await changes.try_next() is not None:
-                    yield None
 
     async def _read(self, query: dict[str, Any], limit: int) -> list[Event]:
         found = await self._database.events.find(query).sort("number", 1).limit(limit).to_list(None)

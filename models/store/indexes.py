@@ -127,6 +127,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(
             [("queued", ASCENDING), ("sequence", ASCENDING)], partialFilterExpression={"queued": {"$type": "date"}}
         ),
+        # Only what could not be told of is in this one: nothing, unless Redis was away.
+        IndexModel([("late", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"late": True}),
         IndexModel([("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
         IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
         IndexModel([("tenant", ASCENDING), ("time", ASCENDING), ("number", ASCENDING)]),
@@ -160,11 +162,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
     "notification_rules": [IndexModel([("tenant", ASCENDING)], unique=True)],
-    "outbox": [
-        # Only what waits is in the first index, so the relay's scan costs nothing however much was relayed.
-        IndexModel([("waiting", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"waiting": True}),
-        IndexModel([("relayed", ASCENDING)], expireAfterSeconds=3 * _DAY_S),
-    ],
     "trips": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
     "visits": [IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("from", ASCENDING)])],
     # The figures of a key are one range of the first; which keys there are is read from the second alone.

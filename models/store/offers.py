@@ -95,6 +95,12 @@ class OfferRepository:
         found = await self._rounds.find_one(query, session=session)
         return None if found is None else OfferRound.restored(found)
 
+    async def asked_about(self, scope: Scope, deliveries: Sequence[str]) -> set[str]:
+        """Return those of some deliveries about which drivers are being asked."""
+        query = {"tenant": scope.tenant, "delivery": {"$in": list(deliveries)}, "state": "asking"}
+        found = await self._rounds.find(query, {"delivery": 1}).to_list(None)
+        return {fields["delivery"] for fields in found}
+
     async def open_to(self, scope: Scope, driver: str, page: PageRequest) -> Page[OfferRound]:
         """Return one page of the rounds in which a driver is being asked, oldest first."""
         asked = {"$elemMatch": {"driver": driver, "state": "open"}}

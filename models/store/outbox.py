@@ -1,14 +1,15 @@
-"""The outbox: events stored with the change that made them, until the relay has told everybody.
+"""The outbox: events stored in the transaction of the change that made them, with what has to be told of them.
 
-`events` is the lasting record; an `outbox` document is the errand, and MongoDB drops it some days after it is done.
+An event is its own errand: it waits, and carries the messages to the shards, until it has been told and numbered
+(`models.store.event_queue`).
 """
 
+import datetime
 import functools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from bson.binary import Binary
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
@@ -22,7 +23,7 @@ from models.store.connections import Database
 from models.store.personal import sealed
 from models.store.transactions import PreparedWrite, Session
 
-__all__ = ["EVERYWHERE", "Announcement", "Errand", "OutboxRepository", "Routed", "is_repeat"]
+__all__ = ["EVERYWHERE", "Announcement", "OutboxRepository", "Routed", "is_repeat"]
 
 EVERYWHERE = -1
 """In place of a partition: the message goes to all of them."""
@@ -50,26 +51,14 @@ class Announcement:
     """As it is now; none if it is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """What the relay has to do for one event."""
-
-    id: str
-    tenant: str
-    event: bytes
-    """The event for the wire (`Event.announced`), msgpack."""
-    messages: tuple[tuple[int, bytes], ...]
-    """Pairs of (partition or `EVERYWHERE`, encoded log message)."""
-
-
 class OutboxRepository:
-    """Errands of all tenants: the writers' side and the relay's side."""
+    """Events of all tenants, on their writers' side."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, session: Session, announcements: Sequence[Announcement]) -> None:
-        """Store events, their errands and what the audit log says, in the transaction of the change that they tell of.
+        """Store events, their messages and what the audit log says, in the transaction of the change that they tell of.
 
         Raises
         ------
@@ -92,8 +81,7 @@ class OutboxRepository:
             return []
         queued = now()
         documents = [
-            ("events", [{**one.event.stored(), "queued": queued} for one in announcements]),
-            ("outbox", [_stored(one) for one in announcements]),
+            ("events", [_stored(one, queued) for one in announcements]),
         ]
         entries = [
             await sealed(self._database.vault, "audit", one.event.tenant, _entry(one))
@@ -101,26 +89,6 @@ class OutboxRepository:
             if one.before is not None or one.after is not None
         ]
         return [*documents, ("audit", entries)] if entries else documents
-
-    async def waiting(self, limit: int) -> list[Errand]:
-        """Return errands that nobody has done yet, oldest first."""
-        found = await self._database.outbox.find({"waiting": True}).sort("_id", 1).limit(limit).to_list(None)
-        return [_errand(fields) for fields in found]
-
-    async def done(self, errands: Sequence[Errand]) -> None:
-        """Mark errands as done."""
-        await self._database.outbox.update_many(
-            {"_id": {"$in": [errand.id for errand in errands]}}, {"$set": {"relayed": now()}, "$unset": {"waiting": ""}}
-        )
-
-    async def arrivals(self) -> AsyncIterator[None]:
-        """Yield when errands have been put, as soon as MongoDB tells; also once at the start."""
-        pipeline: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
-        async with self._database.outbox.watch(pipeline, max_await_time_ms=1000) as changes:
-            yield None
-            while changes.alive:
-                if await changes.try_next() is not None:
-                    yield None
 
 
 def is_repeat(fault: BulkWriteError) -> bool:
@@ -136,19 +104,6 @@ def _entry(announcement: Announcement) -> dict[str, Any]:
     return audit_entry(announcement.event, announcement.before, announcement.after).stored()
 
 
-def _stored(announcement: Announcement) -> dict[str, Any]:
-    event = announcement.event
-    return {
-        "_id": event.id,
-        "tenant": event.tenant,
-        "event": Binary(msgspec.msgpack.encode(event.announced())),
-        "messages": [
-            {"partition": routed.partition, "bytes": Binary(encode(routed.message))} for routed in announcement.messages
-        ],
-        "waiting": True,
-    }
-
-
-def _errand(fields: dict[str, Any]) -> Errand:
-    messages = tuple((int(message["partition"]), bytes(message["bytes"])) for message in fields["messages"])
-    return Errand(fields["_id"], fields["tenant"], bytes(fields["event"]), messages)
+def _stored(announcement: Announcement, queued: datetime.datetime) -> dict[str, Any]:
+    messages = [{"partition": one.partition, "bytes": Binary(encode(one.message))} for one in announcement.messages]
+    return {**announcement.event.stored(), "queued": queued, "messages": messages}

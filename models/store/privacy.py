@@ -4,9 +4,6 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import msgspec
-from bson.binary import Binary
-
 from models.documents.audit import AuditEntry
 from models.documents.delivery import CLOSED, Delivery
 from models.documents.document import now
@@ -31,7 +28,6 @@ Wanted = Literal["all", "open", "closed"]
 
 _ANSWERS_KEPT = datetime.timedelta(days=2)  # MongoDB drops them after one
 _MOST = 100_000
-_BATCH = 5000
 _MESSAGE = "message"
 
 
@@ -146,25 +142,9 @@ class PrivacyRepository:
             await self._database.audit.replace_one({"_id": entry.id, "tenant": scope.tenant}, made)
 
     async def strip_events(self, scope: Scope, aggregate: str, fields: Sequence[str]) -> None:
-        """Take fields out of what the events of an aggregate say, and out of the errands that tell of them."""
+        """Take fields out of what the events of an aggregate say."""
         query = {"tenant": scope.tenant, "aggregate": aggregate}
         await self._database.events.update_many(query, {"$unset": {f"data.{name}": "" for name in fields}})
-        identifiers: list[str] = []
-        async for event in self._database.events.find(query, {"_id": 1}):
-            identifiers.append(event["_id"])
-            if len(identifiers) == _BATCH:
-                await self._strip_errands(identifiers, fields)
-                identifiers = []
-        await self._strip_errands(identifiers, fields)
-
-    async def _strip_errands(self, events: Sequence[str], fields: Sequence[str]) -> None:
-        of_them = {"_id": {"$in": list(events)}}
-        await self._database.outbox.delete_many({**of_them, "waiting": {"$exists": False}})
-        async for errand in self._database.outbox.find(of_them):
-            event = msgspec.msgpack.decode(errand["event"])
-            event["data"] = {name: value for name, value in event["data"].items() if name not in fields}
-            stripped = {"$set": {"event": Binary(msgspec.msgpack.encode(event))}}
-            await self._database.outbox.update_one({"_id": errand["_id"]}, stripped)
 
     async def forget_answers(self, scope: Scope, deliveries: Sequence[Delivery]) -> None:
         """Empty the kept answers to requests that made some deliveries; their repeats are refused from then on."""

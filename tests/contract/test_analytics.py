@@ -36,6 +36,7 @@ from models.store.leases import Lease
 from models.store.motion import MotionRepository
 from models.store.scope import Scope
 from outrider.cli.analytics import rebuild_figures
+from tests.feed import number
 from tests.stack import MASTER_KEYS, eventually
 
 PARTITIONS = 4
@@ -335,7 +336,7 @@ async def test_the_command_rebuilds_in_the_database_of_a_running_installation(da
 async def test_answers_say_up_to_when_they_know_things(database, scope):
     questions = FigureQuestions(database, scope)
     await Traffic(database, scope, await some_drivers(database, scope), 2).create()
-    await EventRepository(database).number(100)
+    await number(database, 100)
     [first] = await EventRepository(database).after(scope, 0, 1)
     assert (await questions.open()).as_of == first.time
     feed = Feed(database, [FigureFollower(database)])

@@ -105,7 +105,7 @@ async def test_a_delivery_is_replaced_by_version_or_tag_and_its_driver_stays(adm
     assert (changed["status"], changed["driverId"], changed["reference"]) == ("assigned", driver["id"], None)
     assert [(stop["kind"], stop["latitude"]) for stop in changed["stops"]] == [("dropoff", 41.2)]
     [told] = (
-        await services.database.outbox.find({"tenant": (await admin.ask("GET", "auth/profile")).json()["tenantId"]})
+        await services.database.events.find({"tenant": (await admin.ask("GET", "auth/profile")).json()["tenantId"]})
         .sort("_id", -1)
         .to_list(1)
     )

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from engine.caching import DocumentCache, Generations, generations_of
+from engine.feed.feed import Feed
 from engine.outbox.relay import OutboxRelay
 from engine.settings import Settings
 from engine.telemetry.metrics import CACHE_READS
@@ -214,8 +215,8 @@ async def test_the_relay_heals_a_change_whose_writer_died_before_telling(stores,
 
     await in_transaction(database, rename)
     assert (await accounts.tenant(scope)).name == "first"  # nobody has told
-    relay = OutboxRelay(database, redis, settings)
-    running = asyncio.create_task(relay.run())
+    feed = Feed(database, [], OutboxRelay(database, redis, settings))
+    running = asyncio.create_task(feed.run())
     try:
         await eventually(lambda: _is_named(accounts, scope, "second"))
     finally:

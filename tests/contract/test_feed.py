@@ -20,6 +20,7 @@ from models.store.motion import MotionRepository
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.scope import Scope
 from models.store.transactions import in_transaction
+from tests.feed import number
 from tests.rest import Caller, client_of, running_api
 from tests.stack import MASTER_KEYS, eventually
 
@@ -122,7 +123,7 @@ async def test_what_a_follower_makes_nothing_of_is_passed_by(database, tenant):
 
 async def test_a_new_follower_may_begin_with_what_happens_from_now_on(database, tenant):
     await store(database, *(an_event(tenant) for _ in range(3)))
-    await EventRepository(database).number(100)
+    await number(database, 100)
     feed = Feed(database, [Collecting(database, begins="newest")])
     await feed.start()
     await eventually(lambda: database.cursors.find_one({"_id": "collecting"}))
@@ -137,8 +138,8 @@ async def test_two_that_number_at_once_give_each_event_one_number(database, tena
     events = [an_event(tenant) for _ in range(200)]
     await store(database, *events)
     repository = EventRepository(database)
-    await asyncio.gather(*(repository.number(60) for _ in range(8)))
-    while await repository.number(60):
+    await asyncio.gather(*(number(database, 60) for _ in range(8)))
+    while await number(database, 60):
         pass
     numbers = [event.number async for event in _numbered(repository)]
     assert len(numbers) == 200
@@ -151,7 +152,7 @@ async def test_events_of_one_change_keep_their_sequence(database, tenant):
     steps = [an_event(tenant, aggregate=aggregate, sequence=n) for n in (1, 2, 3, 4)]
     shuffled = random.Random(7).sample(steps, 4)
     await store(database, *shuffled)
-    await EventRepository(database).number(10)
+    await number(database, 10)
     found = await EventRepository(database).after(Scope(tenant, "x"), 0, 10)
     assert [event.sequence for event in found] == [1, 2, 3, 4]
 
@@ -160,18 +161,18 @@ async def test_a_late_motion_event_comes_after_what_was_read_before_it(database,
     """Its id is made of fix time, long ago; a cursor over ids would miss it."""
     repository, scope = EventRepository(database), Scope(tenant, "x")
     await store(database, an_event(tenant))
-    await repository.number(10)
+    await number(database, 10)
     [seen] = await repository.after(scope, 0, 10)
     late = {**an_event(tenant, "driver.stopped").stored(), "_id": "evt_0000000000aa"}
     del late["actor"]
     await MotionRepository(database).add_events([late])
-    await repository.number(10)
+    await number(database, 10)
     assert [event.id for event in await repository.after(scope, seen.number, 10)] == ["evt_0000000000aa"]
 
 
 async def test_the_feed_reads_ranges_of_an_index(database, tenant):
     await store(database, *(an_event(tenant) for _ in range(50)))
-    await EventRepository(database).number(100)
+    await number(database, 100)
     plan = await database.events.find({"tenant": tenant, "number": {"$gt": 10}}).sort("number", 1).limit(5).explain()
     assert plan["executionStats"]["totalDocsExamined"] == 5
 
@@ -189,7 +190,7 @@ async def test_customers_pull_what_followers_see(api):
     place = Place(latitude=41.0, longitude=-8.0)
     made = [Delivery(id=new_id("dlv"), tenant=scope.tenant, dropoff=place) for _ in range(7)]
     await DeliveryCommands(services.database, 64).create(scope, [Order(delivery) for delivery in made])
-    while await EventRepository(services.database).number(500):
+    while await number(services.database, 500):
         pass
     pages, cursor = [], None
     while True:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from models.documents.document import now
 from models.store.connections import Database, connect_mongo
+from models.store.event_queue import EventQueue
 from models.store.migrating import Migrations
 
 COUNTING = '''"""Counts how often it ran."""
@@ -52,12 +54,34 @@ async def test_the_version_is_given_and_taken_away(store):
     apart = store.client[f"{store.name}-ten_1"]
     await apart.deliveries.insert_one({"_id": "old"})
     migrations = Migrations(store)
-    assert await migrations.up() == ["m0001_versions"]
+    assert await migrations.up() == ["m0001_versions", "m0002_event_queue"]
     assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": 1, "new": 7}
     assert (await apart.deliveries.find_one())["version"] == 1
-    assert await migrations.down() == ["m0001_versions"]
+    assert await migrations.down("m0001_versions") == ["m0002_event_queue", "m0001_versions"]
     assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": None, "new": 7}
     await store.client.drop_database(apart.name)
+
+
+async def test_what_an_outbox_had_not_told_goes_into_its_events_and_back(store):
+    event = {"tenant": "ten_1", "time": now(), "type": "delivery.created", "aggregate": "dlv_1", "sequence": 1}
+    await store.shared.events.insert_many(
+        [{**event, "_id": "evt_1", "number": 7}, {**event, "_id": "evt_2", "queued": now()}, {**event, "_id": "evt_3"}]
+    )
+    messages = [{"partition": 3, "bytes": b"said"}]
+    errand = {"tenant": "ten_1", "event": b"\x80", "messages": messages}
+    told = {**errand, "_id": "evt_3", "relayed": now()}
+    waiting = [{**errand, "_id": identifier, "waiting": True} for identifier in ("evt_1", "evt_2")]
+    await store.shared.outbox.insert_many([*waiting, told])
+    migrations = Migrations(store)
+    await migrations.up()
+    queue = EventQueue(store)
+    assert [(one.event.id, one.messages) for one in await queue.late(9)] == [("evt_1", ((3, b"said"),))]
+    assert [(one.event.id, one.messages) for one in await queue.waiting(9)] == [("evt_2", ((3, b"said"),))]
+    assert "outbox" not in await store.shared.list_collection_names()
+    assert await migrations.down() == ["m0002_event_queue"]
+    again = {one["_id"]: one["messages"] async for one in store.shared.outbox.find({"waiting": True})}
+    assert again == {"evt_1": messages, "evt_2": messages}
+    assert await queue.late(9) == []
 
 
 async def test_two_starters_at_once_apply_each_migration_once(store, folder):

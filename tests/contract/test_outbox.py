@@ -1,4 +1,4 @@
-"""The relay against a real MongoDB and Redis."""
+"""Events on their way to the shards and dashboards, against a real MongoDB and Redis."""
 
 import asyncio
 
@@ -6,14 +6,18 @@ import msgspec
 import pytest
 
 from engine.deliveries.commands import DeliveryCommands
+from engine.deliveries.lifecycle import Move
 from engine.deliveries.orders import Order
+from engine.feed.feed import Feed
 from engine.outbox.relay import OutboxRelay
 from engine.settings import LogSettings, Settings
 from models.documents.delivery import Delivery, Place
+from models.documents.document import now
 from models.documents.geofence import FenceShape
 from models.ids import new_id
-from models.messages.commands import DeliveryAssigned, FencesChanged, decode
+from models.messages.commands import DeliveryAssigned, DeliveryChanged, FencesChanged, decode
 from models.messages.log import EVENT_FIELD, stream_key
+from models.store.backlog import BacklogRepository
 from models.store.connections import connect_mongo
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.geofences import GeofenceRepository
@@ -40,11 +44,15 @@ def scope(tenant):
     return Scope(tenant, "usr_test")
 
 
+def a_relay(database, redis, prefix):
+    return OutboxRelay(database, redis, Settings(prefix=prefix, log=LogSettings(partitions=PARTITIONS)))
+
+
 @pytest.fixture
-async def relay(database, redis, prefix):
-    relay = OutboxRelay(database, redis, Settings(prefix=prefix, log=LogSettings(partitions=PARTITIONS)))
-    yield relay
-    await relay.stop()
+async def feed(database, redis, prefix):
+    feed = Feed(database, [], a_relay(database, redis, prefix))
+    yield feed
+    await feed.stop()
 
 
 async def an_assigned_delivery(database, scope):
@@ -60,8 +68,8 @@ async def messages_in(redis, prefix, partition):
     return [decode(fields[EVENT_FIELD]) for _, fields in entries]
 
 
-async def test_an_assignment_reaches_the_drivers_partition(database, redis, prefix, scope, relay):
-    await relay.start()
+async def test_an_assignment_reaches_the_drivers_partition(database, redis, prefix, scope, feed):
+    await feed.start()
     driver, delivery = await an_assigned_delivery(database, scope)
     found = await eventually(lambda: messages_in(redis, prefix, driver.partition))
     assert isinstance(found[0], DeliveryAssigned)
@@ -69,21 +77,18 @@ async def test_an_assignment_reaches_the_drivers_partition(database, redis, pref
     assert [stop.kind for stop in found[0].stops] == ["dropoff"]
 
 
-async def test_what_was_stored_while_no_relay_ran_is_caught_up(database, redis, prefix, scope, relay):
+async def test_what_was_stored_while_no_relay_ran_is_caught_up(database, redis, prefix, scope, feed):
     driver, _ = await an_assigned_delivery(database, scope)
-    await relay.start()
+    await feed.start()
     await eventually(lambda: messages_in(redis, prefix, driver.partition))
 
-    async def all_done():
-        return await database.outbox.count_documents({"waiting": True}) == 0
-
-    await eventually(all_done)
+    await eventually(lambda: _nothing_waits(database))
 
 
-async def test_dashboards_hear_of_it(database, redis, prefix, scope, relay):
+async def test_dashboards_hear_of_it(database, redis, prefix, scope, feed):
     pubsub = redis.pubsub(ignore_subscribe_messages=True)
     await pubsub.subscribe(f"{prefix}:live:{scope.tenant}")
-    await relay.start()
+    await feed.start()
     _, delivery = await an_assigned_delivery(database, scope)
     heard = []
 
@@ -99,8 +104,8 @@ async def test_dashboards_hear_of_it(database, redis, prefix, scope, relay):
     await pubsub.aclose()
 
 
-async def test_a_fence_reaches_all_partitions(database, redis, prefix, scope, relay):
-    await relay.start()
+async def test_a_fence_reaches_all_partitions(database, redis, prefix, scope, feed):
+    await feed.start()
     shape = FenceShape(name="depot", kind="circle", points=({"latitude": 41.1, "longitude": -8.6},), radius_m=100)
     await GeofenceRepository(database).create(scope, shape)
     for partition in range(PARTITIONS):
@@ -108,14 +113,56 @@ async def test_a_fence_reaches_all_partitions(database, redis, prefix, scope, re
         assert isinstance(found[0], FencesChanged)
 
 
-async def test_two_relays_tell_everything_once(database, redis, prefix, scope, relay):
-    second = OutboxRelay(database, redis, Settings(prefix=prefix, log=LogSettings(partitions=PARTITIONS)))
-    await asyncio.gather(relay.start(), second.start())
+async def test_two_hosts_tell_everything_once(database, redis, prefix, scope, feed):
+    second = Feed(database, [], a_relay(database, redis, prefix))
+    await asyncio.gather(feed.start(), second.start())
     driver, _ = await an_assigned_delivery(database, scope)
     found = await eventually(lambda: messages_in(redis, prefix, driver.partition))
-    await asyncio.gather(relay.stop(), second.stop())
+    await asyncio.gather(feed.stop(), second.stop())
     assert len(found) == 1
     assert len(await messages_in(redis, prefix, driver.partition)) == 1
+
+
+class Silent:
+    """A Redis that refuses everything for some time."""
+
+    def __init__(self, redis):
+        self._redis, self.away = redis, True
+
+    def pipeline(self, **options):
+        if self.away:
+            raise ConnectionRefusedError
+        return self._redis.pipeline(**options)
+
+
+async def test_what_could_not_be_told_is_numbered_and_told_later_before_what_came_after(database, redis, prefix, scope):
+    silent = Silent(redis)
+    feed = Feed(database, [], a_relay(database, silent, prefix))
+    await feed.start()
+    driver, delivery = await an_assigned_delivery(database, scope)
+    [last] = await database.events.find({"aggregate": delivery.id}).sort("sequence", -1).limit(1).to_list(1)
+
+    async def is_numbered():
+        return (await database.events.find_one({"_id": last["_id"]})).get("number")
+
+    await eventually(is_numbered)
+    assert await messages_in(redis, prefix, driver.partition) == []
+    assert (await BacklogRepository(database).events()).outbox > 0
+    silent.away = False
+    await DeliveryCommands(database, PARTITIONS).move(scope, delivery.id, Move("accepted", now(), "usr_test"), None)
+
+    async def both():
+        found = await messages_in(redis, prefix, driver.partition)
+        return found if len(found) == 2 else None
+
+    found = await eventually(both)
+    assert [type(message) for message in found] == [DeliveryAssigned, DeliveryChanged]
+    await eventually(lambda: _nothing_waits(database))
+    await feed.stop()
+
+
+async def _nothing_waits(database):
+    return (await BacklogRepository(database).events()).outbox == 0
 
 
 async def test_a_lease_has_one_holder_until_it_is_given_up(database):

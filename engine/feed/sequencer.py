@@ -1,0 +1,46 @@
+"""The sequencer: tells of events that were stored, and numbers them in the order of their storing.
+
+While events come, it looks for them every blink: one look finds what was stored meanwhile. When none has come for a
+while it sleeps on a change stream, which only rings: what there is to do is read from the index of events that wait,
+so no resume token can go stale.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from engine.telemetry.metrics import FEED_NUMBERED
+from models.store.connections import Database
+from models.store.event_queue import EventQueue, Numbered, QueuedEvent
+
+__all__ = ["Herald", "sequenced"]
+
+_AT_ONCE = 1000
+_BLINK_S = 0.025  # what is stored within it goes together: ten times fewer transactions when much happens
+_QUIET_S = 1.0
+_SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
+
+
+class Herald(Protocol):
+    """Tells the rest of the engine of events."""
+
+    async def tell(self, events: Sequence[QueuedEvent]) -> bool:
+        """Tell of events in their order, and of what could not be told before; return whether it could be done."""
+
+
+async def sequenced(database: Database, herald: Herald | None) -> AsyncGenerator[Numbered]:
+    """Yield events in batches as they get their numbers, for ever."""
+    queue = EventQueue(database)
+    last_seen = time.monotonic()
+    while True:
+        batch = await queue.waiting(_AT_ONCE)
+        told = herald is not None and await herald.tell(batch)
+        if batch:
+            yield await queue.number(batch, told=told)
+            FEED_NUMBERED.inc(len(batch))
+            last_seen = time.monotonic()
+        elif time.monotonic() - last_seen > _QUIET_S:
+            await queue.await_arrival(_SWEEP_S)
+            last_seen = time.monotonic()
+        await asyncio.sleep(_BLINK_S)
