@@ -1,33 +1,29 @@
 """From deliveries and vehicles to a routing problem, and from its solution to the stops of routes. Pure."""
 
 import datetime
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.routing.problem import Errand, Problem, Solution, Van
+from engine.routing import problem as model
+from engine.routing.explain import explain
+from engine.routing.objectives import FUEL, Criterion, Rates, rates_of
+from engine.routing.problem import Problem, Solution
 from engine.routing.schedule import ON_BOARD, Limits
+from engine.routing.travel import DenseTravel
 from models.documents.delivery import Delivery, Place, Position, Priority
 from models.documents.job import Unserved
 from models.documents.route import Visit
 from models.documents.vehicle import Vehicle
 from models.eta.base_time import PACES, base_matrices
 
-__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "reason_of", "shift_of"]
-
-Criterion = Literal["distance", "time", "fuel"]
+__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "shift_of"]
 
 NumberT = TypeVar("NumberT", int, float)
-Matrices = NDArray[np.int64]
 
-_DAY_S = 86_400
-_ML_PER_KM: Mapping[str, float] = {"car": 65.0, "van": 90.0, "truck": 250.0, "bike": 1.0}
-"""Fuel by profile, millilitres a kilometre: usual city figures; a bike's is a token, so that shorter is better."""
 _PENALTY: Mapping[Priority, int] = {"low": 1, "normal": 3, "high": 10, "urgent": 30}
 """How much worse it is to leave out what is more urgent."""
 
@@ -93,17 +89,19 @@ class Plan:
         self.deliveries, self.tours, self.start = deliveries, tours, start
         self._places: list[tuple[float, float]] = []
         self._profiles = sorted({tour.vehicle.profile for tour in tours})
-        vans = [self._van(tour, tour.limits(constraints)) for tour in tours]
+        ends = [(self._end(tour.origin), self._end(tour.destination)) for tour in tours]
         stops = [self._stops(delivery) for delivery in deliveries]
-        at = np.array(self._places)
-        matrices = [base_matrices(at[:, 0], at[:, 1], PACES[profile]) for profile in self._profiles]
-        distance_m = np.stack([np.rint(distance) for distance, _ in matrices]).astype(np.int64)
-        duration_s = np.stack([np.rint(duration) for _, duration in matrices]).astype(np.int64)
-        cost = self._cost(criteria, distance_m, duration_s)
-        # leaving one out costs more than any way there and back
-        unit = int(cost.max()) * 4 + 1000
-        errands = [self._errand(one, *stop, unit) for one, stop in zip(deliveries, stops, strict=True)]
-        self.problem = Problem(errands, vans, distance_m, duration_s, cost)
+        travel = self._travel()
+        rates = self._rates(dict.fromkeys(criteria, 1.0), travel)
+        loads = [_load(delivery) for delivery in deliveries]
+        whole = tuple(map(sum, zip(*loads, strict=True)))
+        vehicles = [
+            self._vehicle(tour, end, tour.limits(constraints), rates[tour.vehicle.profile], whole)
+            for tour, end in zip(tours, ends, strict=True)
+        ]
+        unit = _dearest(vehicles, travel, whole[0])
+        jobs = [self._job(*one, unit) for one in zip(deliveries, stops, loads, strict=True)]
+        self.problem = Problem(jobs, vehicles, travel)
 
     def visits(self, solution: Solution) -> list[tuple[Tour, list[Visit]]]:
         """Return the stops of each vehicle that is used."""
@@ -116,8 +114,8 @@ class Plan:
     def unserved(self, solution: Solution) -> list[Unserved]:
         """Return what no vehicle takes, each with the reason."""
         return [
-            Unserved(delivery_id=self.deliveries[number].id, reason=reason_of(self.problem, number))
-            for number in solution.unserved
+            Unserved(delivery_id=self.deliveries[number].id, reason=reason.detail)
+            for number, reason in explain(self.problem, solution).items()
         ]
 
     def _visit(self, number: int, is_pickup: bool) -> Visit:
@@ -130,18 +128,46 @@ class Plan:
     def _end(self, position: Position | None) -> int | None:
         return None if position is None else self._place(position.latitude, position.longitude)
 
-    def _van(self, tour: Tour, limits: Limits) -> Van:
-        return Van(
+    def _travel(self) -> list[DenseTravel]:
+        at = np.array(self._places)
+        matrices = [base_matrices(at[:, 0], at[:, 1], PACES[profile]) for profile in self._profiles]
+        return [
+            # up, so that what keeps a limit here keeps it in fractions of seconds and metres as well
+            DenseTravel(np.ceil(duration).astype(np.int32), np.ceil(distance).astype(np.int32))
+            for distance, duration in matrices
+        ]
+
+    def _rates(self, weights: Mapping[Criterion, float], travel: Sequence[DenseTravel]) -> dict[str, Rates]:
+        """Return what each kind of vehicle costs."""
+        metres = [float(one.distances.mean()) for one in travel]
+        typical: dict[Criterion, float] = {
+            "distance": sum(metres) / len(metres),
+            "time": float(np.mean([one.durations.mean() for one in travel])),
+            "fuel": float(
+                np.mean([m * FUEL[profile].empty_ml_per_km for m, profile in zip(metres, self._profiles, strict=True)])
+            )
+            / 1000,
+        }
+        return {profile: rates_of(weights, profile, typical) for profile in self._profiles}
+
+    def _vehicle(
+        self, tour: Tour, ends: tuple[int | None, int | None], limits: Limits, rates: Rates, whole: tuple[int, ...]
+    ) -> model.Vehicle:
+        room = (_scaled(limits.weight_kg, 1000), _scaled(limits.volume_m3, 1000), tour.vehicle.capacity.pieces)
+        return model.Vehicle(
+            id=tour.vehicle.id,
             profile=self._profiles.index(tour.vehicle.profile),
-            start=self._end(tour.origin),
-            end=self._end(tour.destination),
-            leaves_s=self._seconds(tour.leaves),
-            back_s=self._seconds(tour.back),
-            weight_g=_scaled(limits.weight_kg, 1000),
-            volume_l=_scaled(limits.volume_m3, 1000),
+            start=ends[0],
+            end=ends[1],
+            capacity=tuple(most if one is None else one for one, most in zip(room, whole, strict=True)),
+            shift=(self._seconds(tour.leaves), self._seconds(tour.back)),
+            skills=frozenset(tour.vehicle.skills),
             max_distance_m=_scaled(limits.distance_m, 1),
             max_duration_s=_scaled(limits.duration_s, 1),
             max_stops=limits.stops,
+            per_metre=rates.per_metre,
+            per_second=rates.per_second,
+            per_metre_load=rates.per_metre_gram,
         )
 
     def _stops(self, delivery: Delivery) -> tuple[int, int | None]:
@@ -152,27 +178,18 @@ class Plan:
         assert place.latitude is not None and place.longitude is not None  # noqa: S101, PT018 - the caller's promise
         return self._place(place.latitude, place.longitude)
 
-    def _errand(self, delivery: Delivery, dropoff: int, pickup: int | None, unit: int) -> Errand:
+    def _job(self, delivery: Delivery, stops: tuple[int, int | None], load: tuple[int, ...], unit: float) -> model.Job:
+        dropoff, pickup = stops
         window = delivery.time_window
-        return Errand(
-            dropoff=dropoff,
-            pickup=pickup,
-            opens_s=0 if window is None else max(0, self._seconds(window.start)),
-            closes_s=14 * _DAY_S if window is None else self._seconds(window.end),
-            service_s=delivery.service_time_s,
-            weight_g=_scaled(delivery.weight_kg, 1000) or 0,
-            volume_l=_scaled(delivery.volume_m3, 1000) or 0,
+        windows = () if window is None else ((self._seconds(window.start), self._seconds(window.end)),)
+        return model.Job(
+            id=delivery.id,
+            pickup=None if pickup is None else model.Stop(pickup),
+            delivery=model.Stop(dropoff, windows, delivery.service_time_s),
+            load=load,
             penalty=unit * _PENALTY[delivery.priority],
+            skills=frozenset(delivery.skills),
         )
-
-    def _cost(self, criteria: Sequence[Criterion], distance_m: Matrices, duration_s: Matrices) -> Matrices:
-        per_km = np.array([_ML_PER_KM[profile] for profile in self._profiles])
-        parts = {"distance": distance_m, "time": duration_s, "fuel": distance_m * per_km[:, None, None] / 1000}
-        chosen = [parts[criterion] for criterion in dict.fromkeys(criteria)]
-        scale = [chosen[0].mean() / max(part.mean(), 1e-9) for part in chosen]
-        total = sum(part * factor for part, factor in zip(chosen, scale, strict=True)) / len(chosen)
-        cost: Matrices = np.rint(total).astype(np.int64)
-        return cost
 
     def _seconds(self, moment: datetime.datetime) -> int:
         return int((moment - self.start).total_seconds())
@@ -192,30 +209,19 @@ def shift_of(vehicle: Vehicle, start: datetime.datetime, zone: ZoneInfo) -> tupl
     return max(start, begins), max(start, ends)
 
 
-def reason_of(problem: Problem, number: int) -> str:
-    """Return why no van takes an errand: what rules out every van, or that the fleet has no room left."""
-    errand = problem.errands[number]
-    if all(van.weight_g is not None and errand.weight_g > van.weight_g for van in problem.vans):
-        return "too heavy for every vehicle"
-    if all(van.volume_l is not None and errand.volume_l > van.volume_l for van in problem.vans):
-        return "too large for every vehicle"
-    if all(_soonest(problem, van, errand) > errand.closes_s for van in problem.vans):
-        return "no vehicle can be there before its time window closes"
-    if all(_soonest_back(problem, van, errand) > van.back_s for van in problem.vans):
-        return "no vehicle would be back before its shift ends"
-    return "the vehicles have no time or room left within their limits"
+def _dearest(vehicles: Sequence[model.Vehicle], travel: Sequence[DenseTravel], load: int) -> float:
+    """Return more than any way there and back can cost, waiting included: what leaving something out costs at least."""
+    return max(
+        4 * int(travel[one.profile].distances.max()) * (one.per_metre + one.per_metre_load * load)
+        + (4 * int(travel[one.profile].durations.max()) + one.shift[1] - one.shift[0]) * one.per_second
+        + 1000
+        for one in vehicles
+    )
 
 
-def _soonest(problem: Problem, van: Van, errand: Errand) -> int:
-    """Return when a van that does nothing else is at the drop-off, seconds after zero."""
-    way = problem.duration_s[van.profile]
-    stops = [stop for stop in (van.start, errand.pickup, errand.dropoff) if stop is not None]
-    return van.leaves_s + sum(int(way[one, other]) for one, other in itertools.pairwise(stops))
-
-
-def _soonest_back(problem: Problem, van: Van, errand: Errand) -> int:
-    home_s = 0 if van.end is None else int(problem.duration_s[van.profile][errand.dropoff, van.end])
-    return max(_soonest(problem, van, errand), errand.opens_s) + errand.service_s + home_s
+def _load(delivery: Delivery) -> tuple[int, int, int]:
+    """Return grams, litres and pieces."""
+    return (_scaled(delivery.weight_kg, 1000) or 0, _scaled(delivery.volume_m3, 1000) or 0, delivery.pieces or 0)
 
 
 def _scaled(amount: float | None, factor: int) -> int | None:

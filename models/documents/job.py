@@ -29,7 +29,7 @@ class JobProgress(Shape):
 
     elapsed_s: float
     cost: float
-    """What is made small, in the units of the criterion: metres, seconds or litres."""
+    """What is made small, in the units of the criterion: metres, seconds or millilitres."""
     unserved: int
     routes: int
     bound: float | None = None
