@@ -345,16 +345,17 @@ class RoutingModel:
             if job.skills or job.allowed is not None or job.forbidden or job.on_board is not None:
                 able = [vehicle for vehicle in everyone if self.problem.may_serve(vehicle, number)]
                 for index in indices:
-                    if able:
-                        self.routing.SetAllowedVehiclesForIndex(able, index)
-                    else:  # an empty list would allow all
-                        self._solver.Add(self.routing.ActiveVar(index) == 0)
+                    self._allow(index, able)
         for number, vehicle in enumerate(self._reloads):
             index = self.manager.NodeToIndex(len(self.visits) + number)
             self.routing.AddDisjunction([index], 0)
-            self.routing.SetAllowedVehiclesForIndex([vehicle], index)
+            self._allow(index, [vehicle])
         for relation in self.problem.relations:
             self._add_relation([self._numbers(job) for job in relation.jobs], isinstance(relation, InOrder))
+
+    def _allow(self, index: int, vehicles: Sequence[int]) -> None:
+        # SetAllowedVehiclesForIndex can't be called from Python in 9.15: no list becomes its absl::Span
+        self.routing.VehicleVar(index).SetValues([-1, *vehicles])
 
     def _numbers(self, job: int) -> list[int]:
         return [self._nodes[visit] for visit in (Visit(job, True), Visit(job)) if visit in self._nodes]
