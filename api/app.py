@@ -42,6 +42,7 @@ from api.routers import (
     passwords,
     privacy,
     proofs,
+    proposals,
     public_tracking,
     routes,
     tenant,
@@ -132,6 +133,7 @@ def _add_routes(app: FastAPI) -> None:
         driver_app,
         offers,
         jobs,
+        proposals,  # before the routes, whose paths would take `proposals` for an id
         routes,
         public_tracking,
         geocode,

@@ -58,6 +58,8 @@ EXAMPLES: Mapping[str, Any] = {
     },
     "RouteEdits": {"routes": [_ROUTE | {"id": "rte_01k6z3w0m2n4p6r8t0v2x4z6b8", "version": 2}]},
     "RoutePatch": {"locked": True, "lockedStops": 2, "driverId": "drv_01k6z3v9q4e8tb5m2x7c1n0r6d", "version": 2},
+    "ProposalRequest": {"insert": ["dlv_01k6z3w0m2n4p6r8t0v2x4z6b8"], "breakdowns": []},
+    "ProposalAnswer": {"version": 1},
     "Person": {"phone": "+351 912 345 678"},
     "ErasureOrder": {"phone": "+351 912 345 678"},
     "Upload": {

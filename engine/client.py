@@ -108,6 +108,14 @@ class Engine:
         absent = [ref for ref in refs if ref.number not in held]
         return join_records([*parts, *await self._absent(absent)], LIVE)
 
+    async def live_of(self, tenant: str, drivers: Sequence[str]) -> dict[str, LiveDriver]:
+        """Return those of a tenant's drivers that have a position, by id."""
+        refs = await self._registry.resolve(tenant, drivers)
+        numbered = {ref.number: ref for ref in refs.values()}
+        records = await self.live_records(list(numbered.values()))
+        found = [(record, numbered[int(record["driver"])]) for record in records]
+        return {ref.id: live_driver(record, ref.id, ref.name) for record, ref in found}
+
     async def nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> list[LiveDriver]:
         """Return a tenant's drivers, nearest first; those of a shard that is away are left out."""
         answers = await self.shards.ask_all("nearest", tenant, latitude, longitude, limit)

@@ -14,7 +14,7 @@ import numba
 __all__ = ["rule"]
 
 _ENGINE = Path(__file__).parent
-_ROOMS = ("shards", "motion", "geofences", "deliveries")
+_ROOMS = ("shards", "motion", "geofences", "deliveries", "routing")
 
 
 def _digest() -> str:

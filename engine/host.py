@@ -29,6 +29,7 @@ from engine.feed.followers import followers_of
 from engine.outbox.relay import OutboxRelay
 from engine.partitions.supervisor import ShardSupervisor
 from engine.registry import DriverRegistry
+from engine.routing.reoptimize import warm_up
 from engine.settings import Settings
 from engine.sinks.archive import ArchiveLoop
 from engine.supervisor import Supervisor
@@ -159,6 +160,7 @@ class Host:
         if self.settings.archive.enabled:
             self._supervisor.run("archive", ArchiveLoop(database, self.settings).run)
         self._supervisor.run("pids", self._note_pids)
+        self._supervisor.run("warm-up", lambda: asyncio.to_thread(warm_up))
         self._stack.push_async_callback(self._supervisor.stop)
         await self._supervisor.start()
         engine = Engine(self.settings, database, redis, DriverRegistry(database, self.settings.log.partitions))

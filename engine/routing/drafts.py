@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from engine.deliveries.lifecycle import FINAL
-from engine.routing.planning import PlanConstraints, Tour, shift_of
+from engine.routing.planning import PlanConstraints, Tour, constraints_of, shift_of
 from engine.routing.schedule import Limits, check_order, schedule
-from models.documents.delivery import Delivery, Position
+from models.documents.delivery import CLOSED, Delivery, Position
 from models.documents.document import now
 from models.documents.route import PlanLimits, Route, Visit
 from models.documents.vehicle import Vehicle
@@ -20,7 +20,7 @@ from models.store.drivers import DriverRepository
 from models.store.fleet import DepotRepository, VehicleRepository
 from models.store.scope import Scope
 
-__all__ = ["RouteDraft", "RouteDrawer", "constraints_of", "draft_of"]
+__all__ = ["RouteDraft", "RouteDrawer", "draft_of", "unplannable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,12 @@ class RouteDrawer:
 
     async def tours(self, scope: Scope, vehicles: Sequence[Vehicle], start: datetime.datetime) -> list[Tour]:
         """Return vehicles with where and when they can be used in a plan that begins at `start`."""
+        return await self.tours_at(scope, [(vehicle, start) for vehicle in vehicles])
+
+    async def tours_at(self, scope: Scope, days: Sequence[tuple[Vehicle, datetime.datetime]]) -> list[Tour]:
+        """Return vehicles with where and when they can be used, each on a day of its own."""
         zone = ZoneInfo((await self._accounts.tenant(scope)).settings.time_zone)
-        named = {depot for one in vehicles for depot in (one.start_depot_id, one.end_depot_id) if depot is not None}
+        named = {depot for one, _ in days for depot in (one.start_depot_id, one.end_depot_id) if depot is not None}
         depots = await self._depots.get_many(scope, sorted(named))
         places = {
             identifier: Position.model_validate({"latitude": depot.place.latitude, "longitude": depot.place.longitude})
@@ -114,7 +118,7 @@ class RouteDrawer:
                 places.get(vehicle.end_depot_id or ""),
                 *shift_of(vehicle, start, zone),
             )
-            for vehicle in vehicles
+            for vehicle, start in days
         ]
 
 
@@ -134,9 +138,17 @@ def draft_of(route: Route) -> RouteDraft:
     )
 
 
-def constraints_of(limits: PlanLimits) -> PlanConstraints:
-    """Return limits as plans are checked against."""
-    return PlanConstraints(limits.max_route_time, limits.max_distance, limits.max_stops, limits.vehicle_capacity)
+def unplannable(delivery: Delivery | None, identifier: str) -> str | None:
+    """Return why a delivery can't be put on a route; None if it can."""
+    if delivery is None:
+        return f"there is no delivery {identifier}"
+    if not delivery.is_located:
+        return f"{identifier} has an address without coordinates"
+    if delivery.route is not None:
+        return f"{identifier} is on route {delivery.route} already"
+    if delivery.status in CLOSED:
+        return f"{identifier} is {delivery.status}"
+    return None
 
 
 def _route(

@@ -10,12 +10,11 @@ import structlog
 from pydantic import Field
 
 from engine.routing.commands import RouteCommands
-from engine.routing.drafts import RouteDraft, RouteDrawer, constraints_of
-from engine.routing.planning import Criterion, Plan, Tour
+from engine.routing.drafts import RouteDraft, RouteDrawer, unplannable
+from engine.routing.planning import Criterion, Plan, Tour, constraints_of
 from engine.routing.problem import Problem, Solution
 from engine.routing.progress import Bell, Curve
 from engine.routing.schedule import schedule, spare_s
-from models.documents.delivery import CLOSED, Delivery
 from models.documents.document import Instant, Shape
 from models.documents.job import Job, JobState
 from models.documents.route import PlanLimits, Route, Visit
@@ -107,7 +106,7 @@ class RouteRequests:
         faults = [
             (f"deliveries.{place}", fault)
             for place, identifier in enumerate(request.deliveries)
-            if (fault := _fault(known.get(identifier), identifier))
+            if (fault := unplannable(known.get(identifier), identifier))
         ]
         vehicles = await self._vehicles_of(scope, request, faults)
         if faults:
@@ -219,15 +218,3 @@ def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: S
         job=job.id,
         limits=request.constraints,
     )
-
-
-def _fault(delivery: Delivery | None, identifier: str) -> str | None:
-    if delivery is None:
-        return f"there is no delivery {identifier}"
-    if not delivery.is_located:
-        return f"{identifier} has an address without coordinates"
-    if delivery.route is not None:
-        return f"{identifier} is on route {delivery.route} already"
-    if delivery.status in CLOSED:
-        return f"{identifier} is {delivery.status}"
-    return None

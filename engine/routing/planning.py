@@ -16,11 +16,11 @@ from engine.routing.schedule import ON_BOARD, Limits
 from engine.routing.travel import DenseTravel
 from models.documents.delivery import Delivery, Place, Position, Priority
 from models.documents.job import Unserved
-from models.documents.route import Visit
+from models.documents.route import PlanLimits, Visit
 from models.documents.vehicle import Vehicle
 from models.eta.base_time import PACES, base_matrices
 
-__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "shift_of"]
+__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "constraints_of", "shift_of"]
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -193,6 +193,11 @@ class Plan:
 
     def _seconds(self, moment: datetime.datetime) -> int:
         return int((moment - self.start).total_seconds())
+
+
+def constraints_of(limits: PlanLimits) -> PlanConstraints:
+    """Return limits as plans are checked against."""
+    return PlanConstraints(limits.max_route_time, limits.max_distance, limits.max_stops, limits.vehicle_capacity)
 
 
 def shift_of(vehicle: Vehicle, start: datetime.datetime, zone: ZoneInfo) -> tuple[datetime.datetime, datetime.datetime]:

@@ -114,6 +114,11 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("driver", ASCENDING), ("status", ASCENDING), ("start", ASCENDING)]),
         IndexModel([("tenant", ASCENDING), ("stops.deliveryId", ASCENDING)]),
     ],
+    # Answers to what happened an hour ago help nobody: a month is for whoever asks why a route is as it is.
+    "proposals": [
+        IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("createdAt", ASCENDING)], expireAfterSeconds=30 * _DAY_S),
+    ],
     "jobs": [IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)])],
     "tracking_links": [
         IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING)]),

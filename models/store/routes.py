@@ -1,5 +1,6 @@
 """Routes in MongoDB. A route is stored with the deliveries that it takes, in one transaction."""
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,16 @@ class RouteRepository:
         query = {"tenant": scope.tenant, "driver": driver, "status": RouteStatus.DISPATCHED.value}
         found = await self._routes.find_one(query, sort=[("start", 1)])
         return None if found is None else Route.restored(found)
+
+    async def under_way(self, scope: Scope, until: datetime.datetime, limit: int) -> list[Route]:
+        """Return dispatched routes, and planned ones that begin before `until`, by their start."""
+        query = {
+            "tenant": scope.tenant,
+            "status": {"$in": [RouteStatus.PLANNED.value, RouteStatus.DISPATCHED.value]},
+            "start": {"$lt": until},
+        }
+        found = await self._routes.find(query).sort([("start", 1), ("_id", 1)]).limit(limit).to_list(None)
+        return [Route.restored(fields) for fields in found]
 
     async def finished_by(self, scope: Scope, delivery: str, session: Session) -> Route | None:
         """Return the dispatched route of a delivery if none of its deliveries is under way any more."""

@@ -50,6 +50,7 @@ FOREIGN = {
     "import_id": "imports",
     "depot_id": "depots",
     "route_id": "routes",
+    "proposal_id": "routes/proposals",
     "job_id": "jobs",
     "task_id": "tasks",
     "webhook_id": "webhooks",
@@ -164,6 +165,7 @@ async def foreign(nobody, database):
     made["route_id"] = await other.make("routes", {"stops": [{"deliveryId": planned["id"]}]})
     asked = await other.ask("POST", "routes/optimize", json={"deliveries": [made["delivery_id"]["id"]]})
     made["job_id"] = asked.json()
+    made["proposal_id"] = await other.make("routes/proposals", {})
     [user] = (await other.ask("GET", "users")).json()["items"]
     letter = Task(id=new_id("tsk"), tenant=user["id"], kind="test", state="dead")
     await TaskRepository(database).put([letter])
