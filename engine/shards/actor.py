@@ -112,4 +112,4 @@ def _ports(database: Database, settings: Settings) -> ShardPorts:
         )
         await deliveries.follow(edge)
 
-    return ShardPorts(fences.everywhere, on_stop)
+    return ShardPorts(fences.everywhere, fences.of, on_stop)

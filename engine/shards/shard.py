@@ -69,8 +69,10 @@ _EXPECTED = (RedisError, PyMongoError, OSError, TimeoutError, OutriderError)
 class ShardPorts:
     """What a shard asks of the business side."""
 
-    load_fences: Callable[[], Awaitable[Iterable[Geofence]]]
+    all_fences: Callable[[], Awaitable[Iterable[Geofence]]]
     """Geofences of all tenants."""
+    fences_of: Callable[[str], Awaitable[Iterable[Geofence]]]
+    """Geofences of a tenant."""
     on_stop: Callable[[StopMoment], Awaitable[None]]
     """Moves a delivery's status when its driver comes to or leaves a planned stop. Idempotent by event id."""
 
@@ -113,7 +115,8 @@ class Shard:
         self._next_report = self._next_sweep = self._next_publish = self._next_settle = 0.0
         self._lag_ms = 0
         self._fixes_an_entry = 100.0
-        self._fences_stale = True
+        self._fences: dict[str, list[Geofence]] | None = None
+        self._stale_fences: set[str] = set()
 
     async def start(self) -> None:
         """Start the loops. Nothing is owned before the first `hold`."""
@@ -287,7 +290,7 @@ class Shard:
             case commands.RoutePlanned():
                 self.memory.take_route(message)
             case commands.FencesChanged():
-                self._fences_stale = True
+                self._stale_fences.add(message.tenant)
             case commands.TenantChanged():
                 self._roster.note_tenant_changed(message.tenant, partition)
             case commands.DriverChanged():
@@ -300,9 +303,18 @@ class Shard:
         self.publisher.note(rows[rows != ABSENT])
 
     async def _refresh_fences(self) -> None:
-        if self._fences_stale:
-            self.memory.compile_fences(await self._ports.load_fences())
-            self._fences_stale = False
+        """Read the fences of tenants that have changed theirs; those of all when this begins."""
+        if self._fences is None:
+            found = await self._ports.all_fences()
+            self._fences = {fence.tenant: [] for fence in found}
+            for fence in found:
+                self._fences[fence.tenant].append(fence)
+        elif self._stale_fences:
+            self._fences |= {tenant: list(await self._ports.fences_of(tenant)) for tenant in self._stale_fences}
+        else:
+            return
+        self._stale_fences.clear()
+        self.memory.compile_fences(fence for fences in self._fences.values() for fence in fences)
 
     async def _settle_ownership(self) -> None:
         """Give up and take what `hold` said; while a store is away for that, what is owned goes on."""

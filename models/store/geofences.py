@@ -102,9 +102,16 @@ class GeofenceRepository:
         key = page_key("geofences", page, {})
         return await self._database.read("geofences", scope.tenant, key, read, page_restored(Geofence))
 
+    async def of(self, tenant: str) -> list[Geofence]:
+        """Return all fences of a tenant, for the shards."""
+        return [Geofence.restored(fields) async for fields in self._database.geofences.find({"tenant": tenant})]
+
     async def everywhere(self) -> list[Geofence]:
-        """Return the fences of all tenants, for the shards, which serve them all."""
-        return [Geofence.restored(fields) async for fields in self._database.geofences.find({})]
+        """Return the fences of all tenants, for a shard that begins: it serves them all."""
+        if not self._database.apart:
+            return [Geofence.restored(fields) async for fields in self._database.shared.geofences.find({})]
+        tenants = await self._database.tenants.distinct("_id")
+        return [fence for tenant in tenants for fence in await self.of(tenant)]
 
     async def _seen(self, scope: Scope, fence: str, version: int | None) -> Geofence:
         found = await self.get(scope, fence)

@@ -20,9 +20,10 @@ T = TypeVar("T")
 
 OWNED = frozenset(
     {
-        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots"),
+        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots", "geofences", "routes", "jobs"),
         *("imports", "import_parts", "geocodes", "audit"),
-        *("notifications", "notification_rules"),
+        *("notifications", "notification_rules", "webhooks", "webhook_attempts"),
+        *("quarantine", "privacy_requests"),
         *("analytics_books", "analytics_facts", "analytics_buckets"),
     }
 )

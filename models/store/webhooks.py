@@ -84,9 +84,12 @@ class WebhookRepository:
 
     async def listening(self, tenants: Iterable[str], session: Session | None = None) -> list[Webhook]:
         """Return the webhooks of some tenants that are to be told of events, without their secrets."""
-        query = {"tenant": {"$in": sorted(tenants)}, "enabled": True}
-        found = self._database.webhooks.find(query, {"secrets": 0}, session=session)
-        return [Webhook.restored(fields) async for fields in found]
+        listening = []
+        for tenant in sorted(tenants):
+            query = {"tenant": tenant, "enabled": True}
+            found = self._database.webhooks.find(query, {"secrets": 0}, session=session)
+            listening += [Webhook.restored(fields) async for fields in found]
+        return listening
 
     async def replace(self, webhook: Webhook, expected: int, announcement: Announcement) -> None:
         """Store a changed webhook and its event, if it still is at version `expected`.
@@ -132,11 +135,14 @@ class WebhookAttemptRepository:
 
     def __init__(self, database: Database) -> None:
         self._attempts: Any = database["webhook_attempts"]
-        self._soon: Any = self._attempts.with_options(write_concern=WriteConcern(w=1, j=False))
 
     async def note(self, attempt: WebhookAttempt) -> None:
         """Store one; a success need not be on disk before we go on, for nothing follows from it."""
-        await (self._soon if attempt.ok else self._attempts).insert_one(attempt.stored())
+        document = attempt.stored()
+        place = self._attempts.place_of(document)
+        if attempt.ok:
+            place = place.with_options(write_concern=WriteConcern(w=1, j=False))
+        await place.insert_one(document)
 
     async def page(self, scope: Scope, webhook: str, page: PageRequest, ok: bool | None = None) -> Page[WebhookAttempt]:
         """Return one page of the tries of a webhook, newest first; where asked, only those that went well or failed."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,11 @@ from engine.partitions.epochs import read_epochs
 from engine.settings import Settings
 from engine.shards.effects import StopMoment
 from engine.shards.shard import Shard, ShardPorts
-from models.documents.geofence import Geofence
 from models.messages.fixes import FIX
 from models.messages.log import FIXES_FIELD, entry_position, stream_key
 from models.store.connections import Database, connect_mongo, connect_redis
 from models.store.drivers import DriverRepository, NewDriver
+from models.store.geofences import GeofenceRepository
 from models.store.indexes import ensure_indexes
 from models.store.scope import Scope
 from tests.builders import a_fix
@@ -79,15 +79,13 @@ class Fleet:
         mongo, redis = self.settings.mongo_url, self.settings.redis_url
         assert mongo is not None
         assert redis is not None
-        database = connect_mongo(mongo.get_secret_value(), self.settings.database, self.settings.master_keys)
-
-        async def no_fences() -> Sequence[Geofence]:
-            return []
+        database = _connected(self.settings, mongo)
+        fences = GeofenceRepository(database)
 
         async def on_stop(moment: StopMoment) -> None:
             self.moments.append(moment)
 
-        ports = ShardPorts(no_fences, on_stop)
+        ports = ShardPorts(fences.everywhere, fences.of, on_stop)
         return Shard(index, self.settings, database, connect_redis(redis.get_secret_value()), ports)
 
     @contextlib.asynccontextmanager
@@ -124,7 +122,13 @@ class Fleet:
 
 @contextlib.asynccontextmanager
 async def a_fleet(
-    stores: Stores, tenant: str, prefix: str, drivers: int, motion: dict[str, float] | None = None, **shards: Any
+    stores: Stores,
+    tenant: str,
+    prefix: str,
+    drivers: int,
+    motion: dict[str, float] | None = None,
+    tenancy: Literal["shared", "database"] = "shared",
+    **shards: Any,
 ) -> AsyncIterator[Fleet]:
     """Return a fleet with a database and a key prefix of its own; both go at the end."""
     tree = Settings(
@@ -137,8 +141,9 @@ async def a_fleet(
         history={"slot_s": 0.3},
         shards={"snapshot_interval_s": 0.5, **shards},
         motion=motion or {},
+        tenancy=tenancy,
     )
-    database = connect_mongo(stores.mongo_url, tree.database, MASTER_KEYS)
+    database = _connected(tree, SecretStr(stores.mongo_url))
     redis = connect_redis(stores.redis_url)
     await ensure_indexes(database)
     fleet = Fleet(tree, database, redis, tenant)
@@ -146,12 +151,20 @@ async def a_fleet(
     try:
         yield fleet
     finally:
-        await database.client.drop_database(tree.database)
+        for name in await database.client.list_database_names():
+            if name.startswith(tree.database):
+                await database.client.drop_database(name)
         database.client.close()
         keys = [key async for key in redis.scan_iter(f"{prefix}:*")]
         if keys:
             await redis.delete(*keys)
         await redis.aclose()
+
+
+def _connected(settings: Settings, mongo: SecretStr) -> Database:
+    return connect_mongo(
+        mongo.get_secret_value(), settings.database, settings.master_keys, apart=settings.tenants_apart
+    )
 
 
 async def kill(shard: Shard) -> None:

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from engine.sinks.history import read_track
-from models.messages.commands import TenantChanged, encode
+from models.documents.delivery import Position
+from models.documents.geofence import FenceShape
+from models.messages.commands import FencesChanged, TenantChanged, encode
+from models.messages.fixes import DEGREE
 from models.messages.log import EVENT_FIELD, stream_key
+from models.store.geofences import GeofenceRepository
+from models.store.scope import Scope
 from tests.builders import a_fix
 from tests.cluster.fleet import PARTITIONS, Fleet, a_fleet, kill
 from tests.stack import Stores, eventually
@@ -121,6 +126,39 @@ async def test_late_fixes_are_told_as_a_repair_of_trips(stores: Stores, tenant: 
         assert (event["tenant"], event["aggregate"]) == (tenant, fleet.ids[0])
         assert event["data"]["since"] <= int(a_fix(100.0)["time"]) <= event["time"].timestamp() * 1000
         assert "queued" in event
+
+
+@pytest.mark.parametrize("tenancy", ["shared", "database"])
+async def test_fences_that_change_while_a_shard_runs_are_met(stores: Stores, tenant: str, prefix: str, tenancy) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=1, tenancy=tenancy) as fleet:
+        fences = GeofenceRepository(fleet.database)
+        for company in (tenant, f"{tenant}b"):
+            await fleet.database.tenants.insert_one({"_id": company})
+        theirs = await fences.create(Scope(f"{tenant}b", "usr_b"), a_circle(50.0))
+        first = await fences.create(Scope(tenant, "usr_a"), a_circle(150.0))
+        async with fleet.running():
+            await fleet.reached(await fleet.drive(0, 8))
+            second = await fences.create(Scope(tenant, "usr_a"), a_circle(550.0))
+            for partition in range(PARTITIONS):
+                message = encode(FencesChanged(event="evt_1", tenant=tenant))
+                await fleet.redis.xadd(stream_key(prefix, partition), {EVENT_FIELD: message})
+            await fleet.reached(await fleet.drive(8, 8))
+
+            async def entered():
+                query = {"type": "geofence.entered", "data.geofence": second.id}
+                return await fleet.database.events.find_one(query)
+
+            assert (await eventually(entered, 20))["tenant"] == tenant
+            met = await fleet.database.events.distinct("data.geofence", {"type": "geofence.entered"})
+            assert set(met) == {first.id, second.id}
+            assert theirs.id not in met
+
+
+def a_circle(north_m: float) -> FenceShape:
+    """Return a circle around where a driver is after so many metres."""
+    fix = a_fix(0.0, north_m)
+    point = Position(latitude=fix["lat"] / DEGREE, longitude=fix["lon"] / DEGREE)
+    return FenceShape(name="yard", kind="circle", points=(point,), radius_m=60.0)
 
 
 async def test_settings_of_noise_and_the_tenants_profile_reach_the_shard(

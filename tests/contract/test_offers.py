@@ -250,11 +250,13 @@ async def test_a_timer_survives_the_worker_that_waited_for_it(admin, phones, run
 async def let_time_pass(running, identifier, seconds):
     """Move an open round and its timers into the past, as if so much time had passed."""
     database = running[1].database
-    [asked] = await database.shared.offer_rounds.find({"_id": identifier}).to_list(1)
+    told = await database.events.find_one({"aggregate": identifier})
+    mine = {"_id": identifier, "tenant": told["tenant"]}
+    asked = await database.offer_rounds.find_one(mine)
     past = datetime.timedelta(seconds=seconds)
     for offer in asked["offers"]:
         offer["until"] -= past
-    await database.shared.offer_rounds.update_one({"_id": identifier}, {"$set": {"offers": asked["offers"]}})
+    await database.offer_rounds.update_one(mine, {"$set": {"offers": asked["offers"]}})
     await database.tasks.update_many({"tenant": asked["tenant"], "kind": TIMEOUT}, {"$set": {"due": now()}})
 
 

@@ -48,11 +48,15 @@ async def admin(running):
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
-async def nothing_left(database):
+async def nothing_left(admin, database):
     """Let no test's webhooks be told of another's events: the receiver is one for all."""
     yield
-    await database.webhooks.delete_many({})
+    await database.webhooks.delete_many({"tenant": await tenant_of(admin)})
     await database.tasks.delete_many({"state": "waiting"})
+
+
+async def tenant_of(caller):
+    return (await caller.ask("GET", "auth/profile")).json()["tenantId"]
 
 
 @contextlib.asynccontextmanager
@@ -110,7 +114,7 @@ async def test_a_secret_is_shown_once_and_kept_out_of_the_audit_log(admin, https
         assert webhook["id"] in answer
         assert webhook["secret"] not in answer
         assert rotated["secret"] not in answer
-    stored = str(await database.webhooks.find_one({"_id": webhook["id"]}))
+    stored = str(await database.webhooks.find_one({"_id": webhook["id"], "tenant": await tenant_of(admin)}))
     assert webhook["secret"] not in stored
     assert rotated["secret"] not in stored
 
@@ -126,7 +130,8 @@ async def test_both_secrets_sign_for_a_day_after_a_rotation(admin, httpserver, d
     for secret in (webhook["secret"], rotated["secret"]):
         assert Verifier(secret).verify(request.get_data(), dict(request.headers))["type"] == "webhook.ping"
     past = now() - datetime.timedelta(seconds=1)
-    await database.webhooks.update_one({"_id": webhook["id"]}, {"$set": {"secrets.1.until": past}})
+    mine = {"_id": webhook["id"], "tenant": await tenant_of(admin)}
+    await database.webhooks.update_one(mine, {"$set": {"secrets.1.until": past}})
     await admin.ask("POST", f"webhooks/{webhook['id']}/test")
     request = told(httpserver)[-1]
     assert Verifier(rotated["secret"]).verify(request.get_data(), dict(request.headers))
@@ -195,7 +200,8 @@ async def test_nothing_but_failures_for_days_disables(admin, httpserver, databas
         await a_delivery(admin)
         await eventually(lambda: _count(admin, f"webhooks/{webhook['id']}/deliveries", 4))
         assert (await state())["enabled"], "it was made just now, so it has not failed for days"
-        await database.webhooks.update_one({"_id": webhook["id"]}, {"$set": {"enabledAt": long_ago}})
+        mine = {"_id": webhook["id"], "tenant": await tenant_of(admin)}
+        await database.webhooks.update_one(mine, {"$set": {"enabledAt": long_ago}})
         await a_delivery(admin)
         assert await eventually(lambda: _is(state, lambda seen: seen["whyDisabled"] == "failing"))
 
