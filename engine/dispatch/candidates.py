@@ -12,6 +12,7 @@ from models.geo import distance_m
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository, Load
 from models.store.fleet import VehicleRepository
+from models.store.offers import OfferRepository
 from models.store.scope import Scope
 
 __all__ = ["LiveDrivers", "candidates_for", "has_room"]
@@ -50,6 +51,7 @@ async def candidates_for(database: Database, live: LiveDrivers, scope: Scope, de
     online = {one.id: one for one in nearby if one.online and not one.stale}
     loads = await DeliveryRepository(database).loads_of(scope, list(online))
     vehicles = await VehicleRepository(database).of_drivers(scope, list(online))
+    asked = await OfferRepository(database).asked_among(scope, list(online))
     found = []
     for driver, seen in online.items():
         load, vehicle = loads.get(driver, Load()), vehicles.get(driver)
@@ -60,6 +62,7 @@ async def candidates_for(database: Database, live: LiveDrivers, scope: Scope, de
                 pace_mps=_pace_mps(vehicle),
                 open_deliveries=load.count,
                 has_room=vehicle is None or has_room(vehicle.capacity, load, delivery),
+                is_asked=driver in asked,
             )
         )
     return found

@@ -42,6 +42,8 @@ class Candidate:
     """How many it has to do already."""
     has_room: bool
     """Whether the parcel fits beside what it has."""
+    is_asked: bool = False
+    """Whether it is thinking about another delivery just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def needs_candidates(before: OfferRound) -> bool:
 def ask(before: OfferRound, candidates: Sequence[Candidate], ids: Sequence[str], at: datetime.datetime) -> Step:
     """Ask the best of those who were not asked yet; the round is exhausted if there is nobody.
 
+    Whoever is being asked about another delivery is left in peace as long as somebody else could take this one.
+
     Parameters
     ----------
     candidates
@@ -86,6 +90,7 @@ def ask(before: OfferRound, candidates: Sequence[Candidate], ids: Sequence[str],
     asked = {offer.driver for offer in before.offers}
     left = before.terms.max_drivers - len(asked)
     fit = [one for one in ranked(candidates) if one.driver not in asked and _may_be_asked(before, one)]
+    fit = [one for one in fit if not one.is_asked] or fit
     chosen = fit[: min(left, 1 if before.terms.strategy == "in_turn" else left)]
     if not chosen:
         return _stepped(before, before.offers, [OfferEvent("offer.exhausted", None)], "exhausted")

@@ -101,6 +101,13 @@ class OfferRepository:
         found = await self._rounds.find(query, {"delivery": 1}).to_list(None)
         return {fields["delivery"] for fields in found}
 
+    async def asked_among(self, scope: Scope, drivers: Sequence[str]) -> set[str]:
+        """Return those of some drivers who are being asked about a delivery now."""
+        asked = {"$elemMatch": {"driver": {"$in": list(drivers)}, "state": "open"}}
+        query = {"tenant": scope.tenant, "state": "asking", "offers": asked}
+        rounds = self._rounds.find(query, {"offers.driver": 1, "offers.state": 1})
+        return {one["driver"] async for found in rounds for one in found["offers"] if one["state"] == "open"}
+
     async def open_to(self, scope: Scope, driver: str, page: PageRequest) -> Page[OfferRound]:
         """Return one page of the rounds in which a driver is being asked, oldest first."""
         asked = {"$elemMatch": {"driver": driver, "state": "open"}}

@@ -161,6 +161,14 @@ async def test_those_who_can_not_are_not_asked(admin, phones, roads):
     assert [one["driverId"] for one in begun["offers"]] == [busy]
 
 
+async def test_who_thinks_about_another_delivery_is_asked_last(admin, phones):
+    drivers = [driver for driver, _ in phones]
+    begun = [await offered(admin, await a_delivery(admin)) for _ in range(4)]
+    assert [one["offers"][0]["driverId"] for one in begun] == [*drivers, drivers[0]]
+    assert (await answer(phones[1][1], begun[1]["offers"][0]["id"], "decline")).status_code == 204
+    assert (await offered(admin, await a_delivery(admin)))["offers"][0]["driverId"] == drivers[1]
+
+
 async def test_what_can_not_be_offered(admin, phones, roads):
     delivery = await a_delivery(admin)
     await offered(admin, delivery)

@@ -51,6 +51,13 @@ def test_only_those_near_with_room_and_named_are_asked():
     assert asked(ask(a_round(), drivers, IDS, AT)) == ["drv_4"]
 
 
+def test_whoever_is_asked_elsewhere_is_left_in_peace_while_somebody_else_could_do_it():
+    thinking, free, far = a_driver(1, 100, is_asked=True), a_driver(2, 900), a_driver(3, 9000)
+    for strategy in ("in_turn", "at_once"):
+        assert asked(ask(a_round(strategy=strategy), [thinking, free, far], IDS, AT)) == ["drv_2"]
+        assert asked(ask(a_round(strategy=strategy), [thinking, far], IDS, AT)) == ["drv_1"]
+
+
 def test_the_next_is_asked_where_the_drivers_are_then():
     first = ask(a_round(), [a_driver(1, 100), a_driver(2, 200), a_driver(3, 300)], IDS, AT)
     said_no = decline(first.round, "ofr_0", later(5))
