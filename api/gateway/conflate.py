@@ -23,6 +23,7 @@ class FleetState:
     """A tenant's drivers in rows that never move; row order is the order in which drivers were first seen."""
 
     __slots__ = (
+        "_erased",
         "_numbers",
         "_owner",
         "_rows",
@@ -50,6 +51,7 @@ class FleetState:
         self.ids: list[str] = []
         self.names: list[str] = []
         self._owner = np.full(_START_ROWS, -1, np.int32)
+        self._erased: set[int] = set()
         self._numbers: NDArray[np.uint32] = np.zeros(0, np.uint32)  # sorted, with the row of each in `_rows`
         self._rows: NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -77,6 +79,9 @@ class FleetState:
             taken = rows[keep]
             put_records(self.records, taken, take_records(records, keep))
             self.versions[taken] = self.version
+            if self._erased and (back := self._erased.intersection(taken.tolist())):
+                self.shown[list(back)] = True
+                self._erased -= back
         return fresh
 
     def name(self, entries: Sequence[tuple[int, str, str]]) -> None:
@@ -95,6 +100,17 @@ class FleetState:
             self.version += 1
             self.shown[row] = False
             self.versions[row] = self.version
+
+    def erase(self, number: int) -> None:
+        """Forget where a driver has been, and show it again when it says where it is."""
+        row = self.row_of(number)
+        if row >= 0:
+            if self.shown[row]:
+                self._erased.add(row)
+            self.hide(number)
+            blank = np.zeros((), LIVE)
+            blank["driver"] = number
+            self.records[row] = blank
 
     def row_of(self, number: int) -> int:
         """Return the row of a driver's number, or -1."""

@@ -300,6 +300,9 @@ class Hub:
             feed.to_follow.set()
         elif kind.startswith("job."):
             self._take_job_news(feed, subject)
+        elif kind == "driver.positions_erased":
+            feed.state.erase(int(event["data"]["number"]))
+            feed.wake()
         elif kind in ("driver.changed", "driver.deleted"):
             self._services.registry.forget(feed.tenant, subject)
             self._take_driver_change(feed, kind, int(event["data"]["number"]))

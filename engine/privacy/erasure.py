@@ -10,9 +10,12 @@ import hashlib
 from functools import partial
 from typing import Any
 
+from redis.asyncio import Redis
+
 from engine.deliveries.proofs import proofs_of
 from engine.drivers.commands import DriverCommands
 from engine.privacy.erased import ERASED, erased, redacted
+from engine.privacy.positions import RunningPositions
 from engine.settings import Settings
 from engine.sinks.archive import archive_root
 from engine.sinks.archive_files import drop_driver
@@ -111,7 +114,8 @@ class PrivacyCommands:
 class _Erasure:
     """One erasure."""
 
-    def __init__(self, database: Database, settings: Settings, task: Task) -> None:
+    def __init__(self, database: Database, redis: "Redis", settings: Settings, task: Task) -> None:
+        self._running = RunningPositions(database, redis, settings)
         self._stored, self._deliveries = PrivacyRepository(database), DeliveryRepository(database)
         self._proofs, partitions = proofs_of(database, settings.proofs), settings.log.partitions
         self._users, self._drivers = UserCommands(database, partitions), DriverCommands(database, partitions)
@@ -175,19 +179,22 @@ class _Erasure:
             await self._drivers.change(scope, driver, blank | {"name": ERASED}, None)
         await self._forget_trail(scope, driver, positions=positions)
         if positions and number is not None:
+            # first, or a shard that replays its log would store them again
+            await self._running.forget(self._tenant, driver, number)
             await self._stored.forget_positions(scope, driver, number)
             await asyncio.to_thread(drop_driver, self._archive, self._tenant, number)
+            await self._stored.tell(_forgotten(scope, driver, number))
 
     async def _forget_trail(self, scope: Scope, entity: str, *, whole: bool = True, positions: bool = True) -> None:
         await self._stored.redact(scope, entity, partial(redacted, whole=whole))
         await self._stored.strip_events(scope, entity, (*_WORDS, *(_PLACES if positions else ())))
 
 
-def erasure_kind(database: Database, settings: Settings) -> TaskKind:
+def erasure_kind(database: Database, redis: "Redis", settings: Settings) -> TaskKind:
     """Return how the tasks are done that erase people's data."""
 
     async def erase(task: Task) -> None:
-        await _Erasure(database, settings, task).run()
+        await _Erasure(database, redis, settings, task).run()
 
     async def give_up(task: Task, _: str) -> None:
         await PrivacyRepository(database).end(Scope(task.tenant, ERASURE), task.payload["request"], "failed")
@@ -214,6 +221,20 @@ def _announcement(scope: Scope, request: PrivacyRequest, at: datetime.datetime) 
         data={"requestId": request.id, "person": request.person},
     )
     return Announcement(event, after=request)
+
+
+def _forgotten(scope: Scope, driver: str, number: int) -> Announcement:
+    event = Event(
+        id=new_id("evt"),
+        tenant=scope.tenant,
+        time=now(),
+        type="driver.positions_erased",
+        aggregate=driver,
+        sequence=0,  # nothing of the driver's document has changed
+        actor=scope.actor,
+        data={"driverId": driver, "number": number},
+    )
+    return Announcement(event)
 
 
 def _erased(scope: Scope, delivery: Delivery) -> Announcement:

@@ -32,6 +32,7 @@ __all__ = ["DeliveryState", "PartitionImage", "ShardMemory"]
 
 _PROFILE_NAMES = tuple(PROFILES)
 _PICKED_UP = frozenset({"picked_up", "in_transit", "arrived"})
+_KEPT_WHEN_ERASED = ("number", "tenant", "partition", "profile", "stop_head", "open_stops", "version")
 _LEVEL = 3
 
 
@@ -233,6 +234,15 @@ class ShardMemory:
         row = self._row(number)
         if row != ABSENT:
             self._forget_drivers(np.array([row], np.int32), [number])
+
+    def erase(self, number: int) -> None:
+        """Forget where a driver has been, if the driver is in memory: what is left is who it is and its open stops."""
+        row = self._row(number)
+        if row != ABSENT:
+            record = fresh_records(1)
+            for name in _KEPT_WHEN_ERASED:
+                record[name] = self.state.drivers.records[name][row]
+            self.state.drivers.records[row : row + 1] = record
 
     def image(self, partition: int) -> PartitionImage:
         """Return the state of a partition, with its fixes that history does not hold yet."""

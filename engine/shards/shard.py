@@ -293,6 +293,8 @@ class Shard:
                 self._stale_fences.add(message.tenant)
             case commands.TenantChanged():
                 self._roster.note_tenant_changed(message.tenant, partition)
+            case commands.PositionsErased():
+                self.memory.erase(message.driver)
             case commands.DriverChanged():
                 self._roster.note_changed(message.driver)
             case None:

@@ -32,7 +32,7 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: 
         GEOCODE_TASK: geocode_kind(database, settings),
         MESSAGE: message_kind(database, settings),
         IMPORT_TASK: import_kind(database, settings.log.partitions),
-        ERASURE: erasure_kind(database, settings),
+        ERASURE: erasure_kind(database, redis, settings),
         WEBHOOK: webhook_kind(database, settings.webhooks),
         REBUILD_KIND: rebuild_kind(database),
         CLEARING: proof_clearing(database, settings.proofs),

@@ -13,6 +13,7 @@ __all__ = [
     "DriverChanged",
     "FencesChanged",
     "LogMessage",
+    "PositionsErased",
     "RoutePlanned",
     "StopPlan",
     "TenantChanged",
@@ -96,6 +97,13 @@ class FencesChanged(msgspec.Struct, frozen=True, tag="fences_changed", rename="c
     tenant: str
 
 
+class PositionsErased(msgspec.Struct, frozen=True, tag="positions_erased", rename="camel"):
+    """Where a driver has been is to be forgotten: its state begins anew, its open stops stay."""
+
+    tenant: str
+    driver: int
+
+
 class TenantChanged(msgspec.Struct, frozen=True, tag="tenant_changed", rename="camel"):
     """A tenant's settings changed: every shard reads them again. Sent to all partitions."""
 
@@ -103,7 +111,15 @@ class TenantChanged(msgspec.Struct, frozen=True, tag="tenant_changed", rename="c
     tenant: str
 
 
-LogMessage = DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged | RoutePlanned | TenantChanged
+LogMessage = (
+    DeliveryAssigned
+    | DeliveryChanged
+    | DriverChanged
+    | FencesChanged
+    | PositionsErased
+    | RoutePlanned
+    | TenantChanged
+)
 
 _decoder: msgspec.msgpack.Decoder[LogMessage] = msgspec.msgpack.Decoder(LogMessage)
 

@@ -210,6 +210,14 @@ class PrivacyRepository:
             "visits": await self._database.visits.count_documents(of_driver),
         }
 
+    async def tell(self, announcement: Announcement) -> None:
+        """Store an event that nothing else is stored with."""
+
+        async def put(session: Session) -> None:
+            await self._outbox.put(session, [announcement])
+
+        await in_transaction(self._database, put)
+
     async def forget_positions(self, scope: Scope, driver: str, number: int) -> None:
         """Delete where a driver was: history, trips, visits, and the state of an idle one."""
         await self._database.history.delete_many({"d": number})

@@ -80,6 +80,11 @@ class SnapshotRepository:
         heads = await self._heads.find({"_id": {"$in": list(partitions)}}, {"epoch": 1}).to_list(None)
         return {int(head["_id"]): int(head["epoch"]) for head in heads}
 
+    async def offsets(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Return the log positions of the snapshots of those partitions that have one."""
+        heads = await self._heads.find({"_id": {"$in": list(partitions)}}, {"offset": 1}).to_list(None)
+        return {int(head["_id"]): int(head["offset"]) for head in heads}
+
     async def load(self, partitions: Sequence[int]) -> dict[int, StoredSnapshot]:
         """Return the snapshots of those partitions that have one; `data` is empty where one was only claimed."""
         heads = await self._heads.find({"_id": {"$in": list(partitions)}}).to_list(None)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.privacy.positions import RunningPositions
 from engine.sinks.history import read_track
 from models.documents.delivery import Position
 from models.documents.geofence import FenceShape
@@ -232,3 +233,25 @@ async def test_a_fault_in_a_step_starts_anew_from_the_stores(
         assert faults
         assert shard.memory.counts() == {"received": 50, "live": 50, "late": 0, "filtered": 0, "duplicate": 0}
         assert await count_stored(fleet) == 50
+
+
+async def test_erased_positions_are_in_no_memory_snapshot_or_log(stores: Stores, tenant: str, prefix: str) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=4) as fleet:
+        first = fleet.shard()
+        await first.start()
+        await fleet.give(first, range(PARTITIONS))
+        await fleet.reached(await fleet.drive(0, 20))
+        [erased, *others] = fleet.numbers
+        await RunningPositions(fleet.database, fleet.redis, fleet.settings).forget(tenant, fleet.ids[0], erased)
+        assert first.live(np.array([erased], np.uint32)).size == 0
+        entries = await fleet.redis.xrange(stream_key(prefix, fleet.partitions[erased]), count=1)
+        assert all(EVENT_FIELD in fields for _, fields in entries), "what came before the order is cut off"
+        await fleet.database.history.delete_many({"d": erased})
+        await kill(first)
+        async with fleet.running(index=1) as second:
+            assert second.live(np.array([erased], np.uint32)).size == 0
+            assert sorted(second.live(np.array(others, np.uint32))["driver"].tolist()) == sorted(others)
+            await fleet.reached(await fleet.drive(20, 5), "durable")
+            again = await read_track(fleet.database, erased, 0, FAR_MS)
+            assert int(again["time"].min()) == int(a_fix(200.0)["time"]), "its next position begins anew"
+            assert second.live(np.array([erased], np.uint32)).size == 1

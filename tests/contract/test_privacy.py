@@ -63,8 +63,16 @@ class Customer:
 
 async def everything(database):
     """Return all documents of all collections as bytes."""
-    names = await database.shared.list_collection_names()
-    return [(name, bson.encode(fields)) for name in names async for fields in database.shared[name].find({})]
+    return [(name, bson.encode(fields)) async for name, fields in documents(database)]
+
+
+async def documents(database):
+    """Yield all documents with the names of their collections, of the shared database and of companies' own."""
+    own = [database.of(tenant) for tenant in await database.tenants.distinct("_id")] if database.apart else []
+    for place in (database.shared, *own):
+        for name in await place.list_collection_names():
+            async for fields in place[name].find({}):
+                yield name, fields
 
 
 async def traces_in_clear(database, customer):
@@ -74,12 +82,11 @@ async def traces_in_clear(database, customer):
 async def traces_behind_the_seal(database, customer):
     """Return where a customer is still found when everything is opened."""
     found = set()
-    for name in await database.shared.list_collection_names():
-        async for fields in database.shared[name].find({}):
-            if "dataKey" in fields and name != "data_keys":
-                fields = await opened(database.vault, name, fields["tenant"], fields)
-            raw = bson.encode({name: value for name, value in fields.items() if name != "dataKey"})
-            found |= {(name, trace) for trace in customer.traces if trace in raw}
+    async for name, fields in documents(database):
+        if "dataKey" in fields and name != "data_keys":
+            fields = await opened(database.vault, name, fields["tenant"], fields)
+        raw = bson.encode({name: value for name, value in fields.items() if name != "dataKey"})
+        found |= {(name, trace) for trace in customer.traces if trace in raw}
     return found
 
 
@@ -98,7 +105,7 @@ async def erase(running, admin, person):
     services = running[1]
     ordered = await admin.ask("POST", "privacy/erasures", json=person)
     assert ordered.status_code == 201, ordered.text
-    kind = erasure_kind(services.database, services.settings)
+    kind = erasure_kind(services.database, services.redis, services.settings)
     for task in await TaskRepository(services.database).claim(ERASURE, 10, 60):
         await kind.handle(task)
         await TaskRepository(services.database).done([task])
@@ -275,7 +282,7 @@ async def test_an_erasure_that_is_given_up_says_so(running, admin):
     customer = Customer()
     await closed_delivery(admin, customer)
     ordered = (await admin.ask("POST", "privacy/erasures", json={"phone": customer.phone})).json()
-    kind = erasure_kind(services.database, services.settings)
+    kind = erasure_kind(services.database, services.redis, services.settings)
     [task] = await TaskRepository(services.database).claim(ERASURE, 10, 60)
     await kind.on_death(task, "the disk is full")
     assert (await admin.ask("GET", f"privacy/erasures/{ordered['id']}")).json()["state"] == "failed"

@@ -76,6 +76,21 @@ def test_a_deleted_driver_leaves_the_view():
     assert [state.ids[row] for row in delta.gone] == ["drv_7"]
 
 
+def test_a_driver_whose_positions_are_erased_is_shown_again_where_it_says_it_is():
+    state = FleetState()
+    state.apply(records((7, 1000, 41, -8), (9, 1000, 41, -8)), shard=0)
+    named(state, 7, 9)
+    seen, visible = state.version, np.ones(64, np.bool_)
+    state.erase(7)
+    delta = look(state, Selection(), seen, visible)
+    assert [state.ids[row] for row in delta.gone] == ["drv_7"]
+    assert state.records["lat"][state.row_of(7)] == state.records["time"][state.row_of(7)] == 0
+    seen = state.version
+    assert state.apply(records((7, 2000, 42, -8)), shard=0) == []
+    delta = look(state, Selection(), seen, np.zeros(64, np.bool_))
+    assert state.records["driver"][delta.rows].tolist() == [7]
+
+
 def test_a_driver_that_drives_out_of_the_box_is_gone_once():
     state, box = FleetState(), Selection(Bbox(41, -9, 42, -8))
     state.apply(records((7, 1, 41.5, -8.5)), shard=0)
