@@ -11,6 +11,7 @@ from api.auth.tokens import Authenticator
 from api.gateway.hub import Hub
 from api.services import Services
 from engine.client import Engine
+from engine.keys.lists import wrapping_keys
 from engine.log.append import LogAppender
 from engine.registry import DriverRegistry
 from engine.settings import Settings
@@ -37,7 +38,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     database = connect_mongo(
         _url("MONGO", settings.mongo_url),
         settings.database,
-        settings.master_keys,
+        wrapping_keys(settings),
         apart=settings.tenants_apart,
         patient=False,
     )

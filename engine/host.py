@@ -22,10 +22,11 @@ from engine.client import Engine
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
-from engine.embedded.secrets import read_secrets
+from engine.embedded.secrets import read_secrets, secrets_file
 from engine.environment import environment_of
 from engine.feed.feed import Feed
 from engine.feed.followers import followers_of
+from engine.keys.lists import wrapping_keys
 from engine.outbox.relay import OutboxRelay
 from engine.partitions.supervisor import ShardSupervisor
 from engine.registry import DriverRegistry
@@ -172,10 +173,13 @@ class Host:
 
     async def _start_stores(self) -> None:
         resolved: dict[str, Any] = {}
-        if not self.settings.signing_secrets:
-            resolved["jwt_secrets"] = tuple(map(SecretStr, read_secrets(self._var, "jwt")))
-        if not self.settings.master_keys:
+        if not (self.settings.signing_secrets or self.settings.jwt_secrets_file):
+            read_secrets(self._var, "jwt")
+            resolved["jwt_secrets_file"] = secrets_file(self._var, "jwt")
+        if not (self.settings.master_keys or self.settings.master_keys_file):
+            # beside the file, for shards on machines that don't have it
             resolved["master_keys"] = tuple(map(SecretStr, read_secrets(self._var, "master")))
+            resolved["master_keys_file"] = secrets_file(self._var, "master")
         if self.settings.redis_url is None:
             self._redis_server = EmbeddedRedis(self._var / "redis", appendfsync=self.settings.log.appendfsync)
             await self._redis_server.start()
@@ -194,7 +198,7 @@ class Host:
             raise BadSettings("the addresses of the stores are missing")
         settings = self.settings
         database = connect_mongo(
-            mongo.get_secret_value(), settings.database, settings.master_keys, apart=settings.tenants_apart
+            mongo.get_secret_value(), settings.database, wrapping_keys(settings), apart=settings.tenants_apart
         )
         redis = connect_redis(address.get_secret_value())
         database.kept = DocumentCache(Generations(redis, settings.prefix), redis, settings.prefix)

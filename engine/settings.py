@@ -333,8 +333,14 @@ class Settings(BaseSettings):
     """Key that signs access tokens; none makes one in `var` at first start."""
     jwt_secrets: tuple[SecretStr, ...] = ()
     """Keys of access tokens as a JSON list: the first signs, all verify, as does `OUTRIDER_JWT_SECRET` beside them."""
+    jwt_secrets_file: Path | None = None
+    """File with keys of access tokens, one a line, in place of the two above. It is looked at every second: who changes
+    it changes the keys of what runs."""
     master_keys: tuple[SecretStr, ...] = ()
     """Keys that wrap each tenant's key of personal data, as a JSON list, newest first; none makes one in `var`."""
+    master_keys_file: Path | None = None
+    """File with those keys, one a line, in place of `OUTRIDER_MASTER_KEYS`. Who changes it changes the keys of what
+    runs."""
     migrate_at_start: bool = True
     """Whether `outrider up` migrates MongoDB to this release; else `outrider migrate up` has to come first."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -356,7 +362,7 @@ class Settings(BaseSettings):
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
-        """The keys of access tokens, the one that signs first."""
+        """The keys of access tokens that stand in the settings themselves, the one that signs first."""
         single = () if self.jwt_secret is None else (self.jwt_secret,)
         return tuple(secret.get_secret_value() for secret in (*self.jwt_secrets, *single))
 

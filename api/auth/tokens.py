@@ -24,12 +24,13 @@ from redis.asyncio import Redis
 from api.auth.principal import Principal
 from api.auth.signing import SigningKeys
 from engine.caching import IDENTITIES, Generations
+from engine.keys.lists import signing_keys
 from engine.settings import Settings
 from engine.telemetry.metrics import IDENTITY_READS
 from models.documents.document import now
 from models.documents.key import ApiKey, KeyKind, KeyScope
 from models.documents.user import User
-from models.errors import NotAuthenticated, NotFound, StoreUnavailable
+from models.errors import BadSettings, NotAuthenticated, NotFound, StoreUnavailable
 from models.ids import new_id
 from models.store.accounts import AccountRepository
 from models.store.connections import Database
@@ -121,7 +122,9 @@ class Authenticator:
     """Turns tokens into principals, and users into tokens."""
 
     def __init__(self, settings: Settings, database: Database, redis: "Redis") -> None:
-        self._signing = SigningKeys(settings.signing_secrets)
+        self._source = signing_keys(settings)
+        self._secrets = self._source()
+        self._known_keys = SigningKeys(self._secrets)
         self._ttl_s = settings.api.token_ttl_s
         self._keys = KeyRepository(database)
         self._accounts = AccountRepository(database)
@@ -163,17 +166,30 @@ class Authenticator:
         }
         if user.driver is not None:
             claims["driver"] = user.driver
-        signing = self._signing
+        signing = self._signing()
         return jwt.encode(claims, signing.secret, _ALGORITHMS[0], headers={"kid": signing.kid}), self._ttl_s
 
     def fingerprints(self, data: bytes) -> list[str]:
         """Return keyed digests of `data`, by today's key first: they tell what is alike and let nobody guess it."""
-        return self._signing.fingerprints(data)
+        return self._signing().fingerprints(data)
+
+    def _signing(self) -> SigningKeys:
+        """Return the keys as they are now; a list that can't be right changes nothing."""
+        if (secrets_now := self._source()) is not self._secrets:
+            self._secrets = secrets_now
+            try:
+                self._known_keys = SigningKeys(secrets_now)
+            except BadSettings as fault:
+                log.error("keys.refused", error=str(fault))  # noqa: TRY400 - the trace says nothing more
+            else:
+                self._verified.clear()  # a key that was dropped is good for nothing any more
+        return self._known_keys
 
     async def _by_jwt(self, token: str) -> Principal:
+        signing = self._signing()
         claims = self._verified.get(token)
         if claims is None or claims["exp"] <= time.time():
-            claims = self._verify(token)
+            claims = self._verify(token, signing)
             if len(self._verified) >= _CACHE_ENTRIES:
                 self._verified.clear()
             self._verified[token] = claims
@@ -183,10 +199,10 @@ class Authenticator:
             raise NotAuthenticated("the password was changed since; sign in again")
         return Principal(user.tenant, user.id, user.role, user.driver)
 
-    def _verify(self, token: str) -> dict[str, Any]:
+    def _verify(self, token: str, signing: SigningKeys) -> dict[str, Any]:
         """Return what a token says. Its signature is looked at once: the same bytes stay as good until they expire."""
         try:
-            secret = self._signing.named(jwt.get_unverified_header(token).get("kid"))
+            secret = signing.named(jwt.get_unverified_header(token).get("kid"))
             if secret is None:
                 raise NotAuthenticated(_REFUSED)
             claims: dict[str, Any] = jwt.decode(

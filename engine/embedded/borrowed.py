@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from engine.embedded.folders import FolderLock
 from engine.embedded.mongod import EmbeddedMongo
 from engine.embedded.secrets import read_secrets
+from engine.keys.lists import KeyList, wrapping_keys
 from engine.settings import Settings
 from models.errors import BadSettings
 from models.store.connections import Database, connect_mongo
@@ -36,7 +35,9 @@ async def borrowed_database(settings: Settings) -> AsyncIterator[Database]:
             await mongo.start()
             stack.push_async_callback(mongo.stop)
             url = mongo.url
-        masters = settings.master_keys or tuple(map(SecretStr, read_secrets(settings.var, "master")))
+        masters = wrapping_keys(settings)
+        if not masters():
+            masters = KeyList(read_secrets(settings.var, "master"))
         database = connect_mongo(url, settings.database, masters, apart=settings.tenants_apart)
         stack.callback(database.client.close)
         await ensure_indexes(database, keep_days=settings.history.keep_days)

@@ -4,14 +4,19 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["add_secret", "keep_newest", "read_secrets"]
+__all__ = ["add_secret", "keep_newest", "read_secrets", "secrets_file"]
 
 _KEEP = 4  # three more than sign: tokens of a key live for hours, and nobody rotates more often than that
 
 
+def secrets_file(var: Path, name: str) -> Path:
+    """Return the file of the secrets of a name."""
+    return var / "secrets" / name
+
+
 def read_secrets(var: Path, name: str) -> tuple[str, ...]:
     """Return the secrets of a name, newest first; the first time, one is made."""
-    path = _path(var, name)
+    path = secrets_file(var, name)
     if not path.exists():
         _write(path, [_fresh()])
     return tuple(path.read_text().split())
@@ -20,19 +25,15 @@ def read_secrets(var: Path, name: str) -> tuple[str, ...]:
 def add_secret(var: Path, name: str, *, keep: int = _KEEP) -> int:
     """Put a new secret before those that are there, of which the newest few stay; return how many there are now."""
     found = [_fresh(), *read_secrets(var, name)][:keep]
-    _write(_path(var, name), found)
+    _write(secrets_file(var, name), found)
     return len(found)
 
 
 def keep_newest(var: Path, name: str) -> int:
     """Drop all secrets but the newest; return how many are gone."""
     newest, *gone = read_secrets(var, name)
-    _write(_path(var, name), [newest])
+    _write(secrets_file(var, name), [newest])
     return len(gone)
-
-
-def _path(var: Path, name: str) -> Path:
-    return var / "secrets" / name
 
 
 def _fresh() -> str:

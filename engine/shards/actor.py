@@ -13,6 +13,7 @@ import ray
 import ray.util
 
 from engine.deliveries.commands import DeliveryCommands, StopEdge
+from engine.keys.lists import wrapping_keys
 from engine.settings import Settings
 from engine.shards.answers import ShardAnswers
 from engine.shards.effects import StopMoment
@@ -79,7 +80,7 @@ class ShardActor:
         database = connect_mongo(
             settings.mongo_url.get_secret_value(),
             settings.database,
-            settings.master_keys,
+            wrapping_keys(settings),
             apart=settings.tenants_apart,
         )
         self._redis = connect_redis(settings.redis_url.get_secret_value())

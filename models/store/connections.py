@@ -3,24 +3,22 @@
 Motor is imported in this room alone, so that moving to PyMongo's own async API touches little.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
-from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from models.store.placement import Database
-from models.store.vault import Vault
+from models.store.vault import MasterKeys, Vault
 
 __all__ = ["Database", "connect_mongo", "connect_redis"]
 
 
 def connect_mongo(
-    url: str, database: str, master_keys: Sequence[SecretStr] = (), *, apart: bool = False, patient: bool = True
+    url: str, database: str, master_keys: MasterKeys = (), *, apart: bool = False, patient: bool = True
 ) -> Database:
     """Return a database handle with majority writes that are in the journal; it connects at first use.
 

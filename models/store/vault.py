@@ -9,11 +9,12 @@ new keys live side by side while one takes over from the other.
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import bson
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -24,7 +25,12 @@ from pymongo.errors import DuplicateKeyError
 from models.documents.document import now
 from models.errors import BadSettings, Unreadable
 
-__all__ = ["INSTALLATION", "KEPT_S", "TenantKeys", "Vault"]
+__all__ = ["INSTALLATION", "KEPT_S", "MasterKeys", "TenantKeys", "Vault"]
+
+log = structlog.get_logger(__name__)
+
+MasterKeys = Sequence[SecretStr] | Callable[[], Sequence[str]]
+"""Secrets of master keys, newest first, or what returns them as they are now."""
 
 MIN_SECRET_BYTES = 32
 """Least length of a master key's secret, bytes."""
@@ -160,11 +166,15 @@ class Vault:
         The collection of wrapped data keys.
     masters
         Secrets of master keys, the newest first: it wraps, all unwrap. None: nothing can be sealed or opened.
+        Where they may change, they are asked for again with every data key that is made or unwrapped.
     """
 
-    def __init__(self, data_keys: Any, masters: Sequence[SecretStr]) -> None:
+    def __init__(self, data_keys: Any, masters: MasterKeys) -> None:
         self._collection = data_keys
-        self._masters = {key.id: key for key in (_MasterKey(secret.get_secret_value()) for secret in masters)}
+        given = masters if callable(masters) else tuple(secret.get_secret_value() for secret in masters)
+        self._source = given if callable(given) else lambda: given
+        self._secrets = self._source()
+        self._known = _by_id(self._secrets)
         self._kept: OrderedDict[str, tuple[float, TenantKeys]] = OrderedDict()
 
     async def check(self) -> None:
@@ -175,13 +185,14 @@ class Vault:
         BadSettings
             If a master key is missing or another one.
         """
-        if not self._masters:
+        masters = self._masters()
+        if not masters:
             raise BadSettings("OUTRIDER_MASTER_KEYS is not set: `outrider up` sets it for its processes")
         for master in await self._collection.distinct("master"):
-            if master not in self._masters:
+            if master not in masters:
                 raise BadSettings(
                     f"personal data in this database is sealed under master key {master}, which is not among the keys "
-                    f"given ({', '.join(self._masters)}); add it to OUTRIDER_MASTER_KEYS or to var/secrets/master"
+                    f"given ({', '.join(masters)}); add it to OUTRIDER_MASTER_KEYS or to var/secrets/master"
                 )
         await self.keys(INSTALLATION)
 
@@ -242,16 +253,30 @@ class Vault:
         except DuplicateKeyError:
             return  # somebody else was faster, and theirs is as good
 
+    def _masters(self) -> Mapping[str, _MasterKey]:
+        """Return the master keys as they are now; a list that can't be right changes nothing."""
+        if (secrets_now := self._source()) is not self._secrets:
+            self._secrets = secrets_now
+            try:
+                self._known = _by_id(secrets_now)
+            except BadSettings as fault:
+                log.error("keys.refused", error=str(fault))  # noqa: TRY400 - the trace says nothing more
+        return self._known
+
     def _newest(self) -> _MasterKey:
-        if not self._masters:
+        if not (masters := self._masters()):
             raise Unreadable("no master key was given to this process")
-        return next(iter(self._masters.values()))
+        return next(iter(masters.values()))
 
     def _unwrapped(self, fields: Mapping[str, Any]) -> bytes:
-        master = self._masters.get(fields["master"])
+        master = self._masters().get(fields["master"])
         if master is None:
             raise Unreadable(f"the data key {fields['_id']} is wrapped by master key {fields['master']}, not here")
         return master.unwrap(fields["_id"], bytes(fields["wrapped"]))
+
+
+def _by_id(secrets_given: Sequence[str]) -> dict[str, _MasterKey]:
+    return {key.id: key for key in map(_MasterKey, secrets_given)}
 
 
 _OPENED: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)

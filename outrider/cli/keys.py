@@ -23,26 +23,26 @@ keys = typer.Typer(
 
 @keys.command()
 def rotate() -> None:
-    """Sign with a new key from the next start on; tokens of before stay good."""
+    """Sign with a new key from now on; tokens of before stay good."""
     count = add_secret(_own_folder().var, "jwt")
-    typer.echo(f"a new key signs from the next start of `outrider up` on; {count - 1} older verify")
+    typer.echo(f"a new key signs from now on; {count - 1} older verify")
 
 
 @keys.command()
 def retire() -> None:
-    """Drop the older keys; tokens that they signed end at the next start."""
+    """Drop the older keys; tokens that they signed are good no more."""
     gone = keep_newest(_own_folder().var, "jwt")
-    typer.echo(f"{gone} older keys are gone; tokens signed with them end at the next start of `outrider up`")
+    typer.echo(f"{gone} older keys are gone, and tokens signed with them are good no more")
 
 
 @keys.command("renew-master")
 def renew_master() -> None:
-    """Wrap the keys of personal data with a new master key from the next start on; the older ones stay."""
+    """Wrap the keys of personal data with a new master key from now on; the older ones stay."""
     settings = Settings()
-    if settings.master_keys:
-        raise BadSettings("the master keys come from OUTRIDER_MASTER_KEYS: put a new one in front of them there")
+    if settings.master_keys or settings.master_keys_file:
+        raise BadSettings("the master keys come from OUTRIDER_MASTER_KEYS or its file: put a new one in front there")
     count = add_secret(settings.var, "master", keep=_ALL)
-    typer.echo(f"a new master key and {count - 1} older; restart `outrider up`, then `outrider keys rotate-data`")
+    typer.echo(f"a new master key and {count - 1} older; now run `outrider keys rotate-data`")
 
 
 @keys.command("rotate-data")
@@ -66,6 +66,6 @@ async def _rotate_data(settings: Settings) -> int:
 
 def _own_folder() -> Settings:
     settings = Settings()
-    if settings.signing_secrets:
-        raise BadSettings("the keys come from OUTRIDER_JWT_SECRET or OUTRIDER_JWT_SECRETS: change them there")
+    if settings.signing_secrets or settings.jwt_secrets_file:
+        raise BadSettings("the keys come from OUTRIDER_JWT_SECRET(S) or a file: change them there")
     return settings

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.rest import PASSWORD, Caller, client_of, running_api
+from tests.stack import eventually
 
 SECRET = "0123456789abcdef" * 4
 
@@ -109,6 +110,37 @@ async def test_a_new_key_signs_and_the_old_one_verifies(rotated, nobody):
     assert (await nobody.with_token(new).ask("GET", "auth/profile")).status_code == 401
     forged = a_forged_token(secret="f" * 64, kid=jwt.get_unverified_header(old)["kid"])
     assert (await rotated.with_token(forged).ask("GET", "auth/profile")).status_code == 401
+
+
+async def test_a_running_process_follows_the_file_of_its_keys(stores, tmp_path):
+    file, old, new = tmp_path / "jwt", "o" * 64, "n" * 64
+    file.write_text(old)
+    settings = {"jwt_secret": None, "jwt_secrets_file": file}
+    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}", **settings) as (app, _), client_of(app) as http:
+        nobody = Caller(http)
+        before = await nobody.registered()
+
+        async def signs_anew():
+            return jwt.get_unverified_header((await nobody.registered()).token)["kid"] != kid_of(before)
+
+        async def is_let_in():
+            return (await before.ask("GET", "auth/profile")).status_code == 200
+
+        async def is_void():
+            return not await is_let_in()
+
+        for broken in ("", "short", f"{new} short"):
+            file.write_text(broken)
+            assert await is_let_in()
+        file.write_text(f"{new}\n{old}")
+        await eventually(signs_anew)
+        assert await is_let_in()
+        file.write_text(new)
+        await eventually(is_void)
+
+
+def kid_of(caller):
+    return jwt.get_unverified_header(caller.token)["kid"]
 
 
 async def test_a_repeat_is_known_over_a_rotation(rotated, admin):

@@ -145,6 +145,23 @@ async def test_another_master_key_is_refused_at_start(own):
     await own(*OTHER_KEYS, *MASTER_KEYS).vault.check()
 
 
+async def test_a_master_key_that_was_renewed_reaches_who_runs(stores, own, tenant):
+    keys = [MASTER_KEYS[0].get_secret_value()]
+    found = tuple(keys)
+    running = connect_mongo(stores.mongo_url, own(*MASTER_KEYS).name, lambda: found)
+    before = await running.vault.keys(tenant)
+    renewed = own(*OTHER_KEYS, *MASTER_KEYS)
+    await renewed.vault.rewrap(tenant)
+    with pytest.raises(Unreadable):
+        await running.vault.reread(tenant)
+    found = (OTHER_KEYS[0].get_secret_value(), *keys)
+    sealed_before = before.seal("notes", "the blue door")
+    assert (await running.vault.reread(tenant)).open("notes", sealed_before) == "the blue door"
+    found = ("short",)
+    assert (await running.vault.reread(tenant)).open("notes", sealed_before) == "the blue door"
+    running.client.close()
+
+
 async def test_nothing_is_read_or_written_with_another_master_key(own, tenant):
     delivery = a_delivery(tenant)
     await DeliveryRepository(own(*MASTER_KEYS)).create([delivery], [])
