@@ -11,6 +11,7 @@ from api.limits import RateLimits
 from api.outages import OutageWatch
 from engine.caching import DocumentCache
 from engine.geocoding.chain import Geocoding
+from engine.providers.circuits import SharedCircuits
 from engine.settings import Settings
 from models.store.connections import Database
 
@@ -58,5 +59,5 @@ class Services:
         self.outages = OutageWatch(self.database.ping)
         limits, prefix = self.settings.limits, self.settings.prefix
         self.limits = RateLimits(limits, self.redis, prefix, self.database)
-        self.geocoding = Geocoding(self.settings.geocoding, self.database)
+        self.geocoding = Geocoding(self.settings.geocoding, self.database, SharedCircuits(self.redis, prefix))
         self.throttle = Throttle(limits, self.redis, prefix)

@@ -13,6 +13,7 @@ from typing import Literal
 from engine.gazetteer import PORTO
 from engine.gazetteer.look_up import Gazetteer
 from engine.gazetteer.words import fold
+from engine.providers.circuits import SharedCircuits
 from engine.providers.geocoding import Geocoder, Located, NominatimGeocoder
 from engine.settings import GeocodingSettings
 from models.documents.document import now
@@ -54,8 +55,10 @@ class Geocoding:
         If there is no such gazetteer.
     """
 
-    def __init__(self, settings: GeocodingSettings, database: Database) -> None:
-        self._provider: Geocoder | None = NominatimGeocoder(settings.url, settings) if settings.url else None
+    def __init__(self, settings: GeocodingSettings, database: Database, circuits: SharedCircuits | None = None) -> None:
+        self._provider: Geocoder | None = None
+        if settings.url:
+            self._provider = NominatimGeocoder(settings.url, settings, circuits)
         self._kept = GeocodeRepository(database)
         path = settings.gazetteer or PORTO
         if not path.is_file():

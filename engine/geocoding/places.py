@@ -11,6 +11,7 @@ from typing import Any, Literal
 from engine.deliveries.commands import ENGINE, DeliveryCommands
 from engine.deliveries.lifecycle import FINAL, Edit
 from engine.geocoding.chain import Geocoding
+from engine.providers.circuits import SharedCircuits
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
 from models.documents.delivery import Delivery, GeocodeFault, Place
@@ -111,9 +112,9 @@ class PlaceFinder:
         return place.model_copy(update={name: found[name] for name in ("latitude", "longitude")}), None
 
 
-def geocode_kind(database: Database, settings: Settings) -> TaskKind:
+def geocode_kind(database: Database, settings: Settings, circuits: SharedCircuits | None = None) -> TaskKind:
     """Return how addresses of deliveries are looked for; one at a time where a provider sets the pace."""
-    finder = PlaceFinder(database, settings, Geocoding(settings.geocoding, database))
+    finder = PlaceFinder(database, settings, Geocoding(settings.geocoding, database, circuits))
     at_once = _AT_ONCE if settings.geocoding.url is None else 1
     return TaskKind(finder.handle, delays_s=_DELAYS_S, at_once=at_once, timeout_s=_TIMEOUT_S)
 

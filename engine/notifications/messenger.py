@@ -15,6 +15,7 @@ import structlog
 from engine.notifications.choice import choose, stuck_channel
 from engine.notifications.letters import Letter, Letters, language_named
 from engine.notifications.quiet import quiet_until
+from engine.providers.circuits import SharedCircuits
 from engine.providers.outgoing import Outgoing, Sender
 from engine.providers.senders import senders_of
 from engine.settings import Settings
@@ -51,9 +52,14 @@ _LOOKING_UP_S = 10.0  # beside what the providers take: reading, and noting how 
 _ENDED = frozenset({"sent", "unsent"})
 
 
-def message_kind(database: Database, settings: Settings, delays_s: Sequence[float] = DELAYS_S) -> TaskKind:
+def message_kind(
+    database: Database,
+    settings: Settings,
+    delays_s: Sequence[float] = DELAYS_S,
+    circuits: SharedCircuits | None = None,
+) -> TaskKind:
     """Return how tasks of the kind `message` are done."""
-    messenger = Messenger(database, settings, senders_of(settings.notifications), len(delays_s) + 1)
+    messenger = Messenger(database, settings, senders_of(settings.notifications, circuits), len(delays_s) + 1)
     providers = settings.notifications.sms, settings.notifications.email, settings.notifications.push
     timeout_s = sum(provider.timeout_s for provider in providers) + _LOOKING_UP_S
     return TaskKind(messenger.handle, delays_s=delays_s, timeout_s=timeout_s, close=messenger.close)

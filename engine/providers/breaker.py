@@ -17,6 +17,7 @@ from purgatory import AsyncCircuitBreakerFactory, ContextChanged, Event
 from purgatory.domain.model import OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
+from engine.providers.circuits import SharedCircuits
 from engine.telemetry.metrics import PROVIDER_CALLS, PROVIDER_CIRCUIT
 from models.errors import CircuitOpen, OutcomeUnknown
 
@@ -41,7 +42,7 @@ class _Call:
 
 
 class Breaker:
-    """Guards the calls of one provider, in one process.
+    """Guards the calls of one provider.
 
     Parameters
     ----------
@@ -55,14 +56,23 @@ class Breaker:
         Time limit of one call, seconds.
     answers
         Errors that are answers: the provider works and says no. They count as a success.
+    circuits
+        Through which other processes hear that the circuit has opened, and this one of theirs; None for this alone.
     """
 
     def __init__(
-        self, name: str, failures: int, recovery_s: float, timeout_s: float, answers: tuple[type[Exception], ...] = ()
+        self,
+        name: str,
+        failures: int,
+        recovery_s: float,
+        timeout_s: float,
+        answers: tuple[type[Exception], ...] = (),
+        circuits: SharedCircuits | None = None,
     ) -> None:
         self.name = name
         self._recovery_s, self._timeout_s, self._answers = recovery_s, timeout_s, answers
-        self._factory = AsyncCircuitBreakerFactory(default_threshold=failures, default_ttl=recovery_s)
+        unit = None if circuits is None else circuits.unit_of_work()
+        self._factory = AsyncCircuitBreakerFactory(default_threshold=failures, default_ttl=recovery_s, uow=unit)
         self._factory.add_listener(self._on_event)
         self._probing = asyncio.Lock()
         self._calls: dict[asyncio.Task[Any] | None, _Call] = {}
@@ -84,6 +94,7 @@ class Breaker:
     async def __aenter__(self) -> Self:
         """Begin a call; raises as `call` does. A task makes one call at a time."""
         circuit = await self._factory.get_breaker(self.name)
+        PROVIDER_CIRCUIT.labels(self.name).set(_STATES[circuit.context.state])
         probes = await self._let_through(circuit)
         limit = asyncio.timeout(self._timeout_s)
         await limit.__aenter__()

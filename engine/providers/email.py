@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
 
 from engine.providers.breaker import Breaker
+from engine.providers.circuits import SharedCircuits
 from engine.providers.outgoing import Outgoing
 from engine.settings import EmailSettings
 from models.documents.document import now
@@ -25,14 +26,16 @@ _PORTS = {"smtp": 25, "smtps": 465}
 class EmailSender:
     """Sends e-mail over SMTP, a connection a mail, in a thread."""
 
-    def __init__(self, url: str, settings: EmailSettings) -> None:
+    def __init__(self, url: str, settings: EmailSettings, circuits: SharedCircuits | None = None) -> None:
         self.idempotent = settings.idempotent
         self._sender, self._timeout_s = settings.sender, settings.timeout_s
         parts = urlsplit(url)
         self._tls = parts.scheme == "smtps"
         self._host, self._port = parts.hostname or "localhost", parts.port or _PORTS[parts.scheme]
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
-        self._breaker = Breaker("email", settings.failures, settings.recovery_s, settings.timeout_s, (MessageRefused,))
+        self._breaker = Breaker(
+            "email", settings.failures, settings.recovery_s, settings.timeout_s, (MessageRefused,), circuits
+        )
 
     async def send(self, message: Outgoing) -> None:
         """Send a mail; raises as `Sender.send` does."""

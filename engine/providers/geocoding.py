@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Protocol
 import httpx2
 
 from engine.providers.breaker import Breaker
+from engine.providers.circuits import SharedCircuits
 from engine.settings import GeocodingSettings
 from models.errors import ProviderDown
 
@@ -63,8 +64,10 @@ class NominatimGeocoder:
         Where it is, who we are, and how often it may be asked by this process.
     """
 
-    def __init__(self, url: str, settings: GeocodingSettings) -> None:
-        self._breaker = Breaker("geocoding", settings.failures, settings.recovery_s, settings.timeout_s)
+    def __init__(self, url: str, settings: GeocodingSettings, circuits: SharedCircuits | None = None) -> None:
+        self._breaker = Breaker(
+            "geocoding", settings.failures, settings.recovery_s, settings.timeout_s, circuits=circuits
+        )
         self._interval_s = 1.0 / settings.rate_per_s
         self._next_turn = 0.0
         timeout = httpx2.Timeout(settings.timeout_s, connect=settings.timeout_s / 2)

@@ -1,6 +1,7 @@
 """Push messages over a JSON gateway."""
 
 from engine.providers.breaker import Breaker
+from engine.providers.circuits import SharedCircuits
 from engine.providers.gateway import JsonGateway
 from engine.providers.outgoing import Outgoing
 from engine.settings import PushSettings
@@ -12,10 +13,12 @@ __all__ = ["PushSender"]
 class PushSender:
     """Sends push messages to the app of whoever runs the gateway."""
 
-    def __init__(self, url: str, settings: PushSettings) -> None:
+    def __init__(self, url: str, settings: PushSettings, circuits: SharedCircuits | None = None) -> None:
         self.idempotent = settings.idempotent
         token = None if settings.token is None else settings.token.get_secret_value()
-        breaker = Breaker("push", settings.failures, settings.recovery_s, settings.timeout_s, (MessageRefused,))
+        breaker = Breaker(
+            "push", settings.failures, settings.recovery_s, settings.timeout_s, (MessageRefused,), circuits
+        )
         self._gateway = JsonGateway(url, token, settings.timeout_s, breaker)
 
     async def send(self, message: Outgoing) -> None:

@@ -1,6 +1,7 @@
 """SMS over a JSON gateway."""
 
 from engine.providers.breaker import Breaker
+from engine.providers.circuits import SharedCircuits
 from engine.providers.gateway import JsonGateway
 from engine.providers.outgoing import Outgoing
 from engine.settings import SmsSettings
@@ -12,10 +13,12 @@ __all__ = ["SmsSender"]
 class SmsSender:
     """Sends SMS; whether a repeat is harmless is the gateway's to promise (`sms.idempotent`)."""
 
-    def __init__(self, url: str, settings: SmsSettings) -> None:
+    def __init__(self, url: str, settings: SmsSettings, circuits: SharedCircuits | None = None) -> None:
         self.idempotent = settings.idempotent
         token = None if settings.token is None else settings.token.get_secret_value()
-        breaker = Breaker("sms", settings.failures, settings.recovery_s, settings.timeout_s, (MessageRefused,))
+        breaker = Breaker(
+            "sms", settings.failures, settings.recovery_s, settings.timeout_s, (MessageRefused,), circuits
+        )
         self._gateway = JsonGateway(url, token, settings.timeout_s, breaker)
         self._from = {"from": settings.sender} if settings.sender else {}
 

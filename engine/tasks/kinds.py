@@ -11,6 +11,7 @@ from engine.imports.tasks import IMPORT_TASK, import_kind
 from engine.notifications.follower import MESSAGE
 from engine.notifications.messenger import message_kind
 from engine.privacy.erasure import ERASURE, erasure_kind
+from engine.providers.circuits import SharedCircuits
 from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
 from engine.routing.progress import bell_of
 from engine.routing.solving import RaySolver
@@ -25,12 +26,13 @@ __all__ = ["task_kinds_of"]
 
 def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: LiveDrivers) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind; `live` knows where drivers are."""
+    circuits = SharedCircuits(redis, settings.prefix)
     optimizer = RouteOptimizer(
         database, settings.log.partitions, RaySolver(settings, redis), bell_of(redis, settings.prefix)
     )
     return {
-        GEOCODE_TASK: geocode_kind(database, settings),
-        MESSAGE: message_kind(database, settings),
+        GEOCODE_TASK: geocode_kind(database, settings, circuits),
+        MESSAGE: message_kind(database, settings, circuits=circuits),
         IMPORT_TASK: import_kind(database, settings.log.partitions),
         ERASURE: erasure_kind(database, redis, settings),
         WEBHOOK: webhook_kind(database, settings.webhooks),

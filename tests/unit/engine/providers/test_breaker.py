@@ -13,8 +13,8 @@ from tests.stack import eventually
 LONG_S, SHORT_S = 60.0, 0.03
 
 
-def a_breaker(name, *, failures=2, recovery_s=LONG_S, timeout_s=5.0, answers=()):
-    return Breaker(name, failures, recovery_s, timeout_s, answers)
+def a_breaker(name, *, failures=2, recovery_s=LONG_S, timeout_s=5.0, answers=(), circuits=None):
+    return Breaker(name, failures, recovery_s, timeout_s, answers, circuits)
 
 
 async def fails():
