@@ -112,13 +112,7 @@ class TenantChanged(msgspec.Struct, frozen=True, tag="tenant_changed", rename="c
 
 
 LogMessage = (
-    DeliveryAssigned
-    | DeliveryChanged
-    | DriverChanged
-    | FencesChanged
-    | PositionsErased
-    | RoutePlanned
-    | TenantChanged
+    DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged | PositionsErased | RoutePlanned | TenantChanged
 )
 
 _decoder: msgspec.msgpack.Decoder[LogMessage] = msgspec.msgpack.Decoder(LogMessage)
