@@ -57,6 +57,7 @@ _MAX_ERRORS = 50  # a bulk body may be wrong in a thousand places
 STATUSES: Mapping[type[OutriderError], int] = {
     errors.OutriderError: 500,
     errors.InvalidInput: 422,
+    errors.BundleRefused: 422,
     errors.Malformed: 400,
     errors.TooLarge: 413,
     errors.UnsupportedContent: 415,

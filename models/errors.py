@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "BadSettings",
+    "BundleRefused",
     "CircuitOpen",
     "Conflict",
     "EngineSaturated",
@@ -53,6 +54,12 @@ class BadSettings(OutriderError):
     """Raised at start when a setting or the machine can't work; the message is one line that says what to do."""
 
     code = "bad-settings"
+
+
+class BundleRefused(OutriderError):
+    """Raised when a model of travel times is damaged, edited, or of a version that this release can't read."""
+
+    code = "bundle-refused"
 
 
 class InvalidInput(OutriderError):

@@ -7,6 +7,10 @@ import pytest
 
 PURE = [
     "models.errors",
+    "models.eta.bundle",
+    "models.eta.features",
+    "models.eta.online_calibration",
+    "models.eta.residuals",
     "models.geo",
     "models.ids",
     "models.messages.fixes",
