@@ -9,6 +9,7 @@ from models.eta.bundle import LEVELS, Bundle
 from models.eta.calibration import fit_calibration, segments_of, tail_scores
 from models.eta.features import FeatureSpec, base_times_s, leg_features
 from models.eta.grid_pace import GridPace
+from models.eta.smooth import fit_smooth
 from models.eta.time_table import fit_time_table
 
 JUNE = 1_780_272_000_000  # 1 June 2026, a Monday, 00:00 UTC
@@ -44,26 +45,32 @@ def a_bundle(rounds=40, seed=1):
     matrix, base_s = leg_features(legs, SPEC), base_times_s(legs, SPEC)
     log_ratio = np.log(legs["duration_s"] / base_s)
     cut = int(len(log_ratio) * 0.75)
-    texts = {
-        level: (_quantile(matrix[:cut], log_ratio[:cut], alpha, rounds),)
-        for level, alpha in zip(LEVELS, (0.1, 0.5, 0.9), strict=True)
-    }
-    boosters = [lightgbm.Booster(model_str=texts[level][0]) for level in LEVELS]
-    quantiles = np.sort(np.stack([b.predict(matrix[cut:], num_threads=1) for b in boosters], axis=1), axis=1)
-    scores = tail_scores(quantiles, log_ratio[cut:])
+    smooth = fit_smooth(matrix[:cut], log_ratio[:cut], SPEC)
+    middle_text = _quantile(matrix[:cut], log_ratio[:cut], 0.5, rounds)
+    left = log_ratio[:cut] - (_answer(middle_text, matrix[:cut]) + smooth(matrix[:cut])) / 2
+    low_text, high_text = (_quantile(matrix[:cut], left, alpha, rounds) for alpha in (0.1, 0.9))
+    middle = (_answer(middle_text, matrix[cut:]) + smooth(matrix[cut:])) / 2
+    tails = [_answer(text, matrix[cut:]) for text in (low_text, high_text)]
+    scores = tail_scores(np.stack([middle + tails[0], middle, middle + tails[1]], axis=1), log_ratio[cut:])
     names = SPEC.names
     segments = segments_of(matrix[cut:, names.index("hour")], matrix[cut:, names.index("great_circle_m")])
     calibration = fit_calibration(scores, segments)
     return Bundle(
         spec=SPEC,
-        texts=texts,
+        texts=dict(zip(LEVELS, ((low_text,), (middle_text,), (high_text,)), strict=True)),
         calibration=calibration,
         running=calibration,
         scores=scores - calibration.of(segments),
+        smooth=smooth,
+        smooth_share=0.5,
         table=fit_time_table(matrix[:cut], log_ratio[:cut], SPEC),
         probe=matrix[:200],
         metadata={"base": "great circle"},
     )
+
+
+def _answer(text, matrix):
+    return lightgbm.Booster(model_str=text).predict(matrix, num_threads=1)
 
 
 def _quantile(matrix, log_ratio, alpha, rounds):

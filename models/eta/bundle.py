@@ -21,11 +21,12 @@ from models.errors import BundleRefused
 from models.eta.calibration import Calibration, segments_of
 from models.eta.features import FeatureSpec, Legs, base_times_s, leg_features
 from models.eta.schema import SCHEMA
+from models.eta.smooth import SmoothModel
 from models.eta.time_table import TimeTable
 
 __all__ = ["FORMAT", "LEVELS", "Bundle", "Predictor", "load_bundle", "load_time_table", "save_bundle"]
 
-FORMAT = "outrider-eta-bundle/1"
+FORMAT = "outrider-eta-bundle/2"
 LEVELS = ("p10", "p50", "p90")
 _LEAST_S = 1.0
 
@@ -44,13 +45,17 @@ class Bundle:
 
     spec: FeatureSpec
     texts: Mapping[str, tuple[str, ...]]
-    """Level (`p10`, `p50`, `p90`) → LightGBM models as text; those of one level are averaged."""
+    """Level → LightGBM models as text, averaged: `p50` the log ratio, `p10` and `p90` how far the tails lie from it."""
     calibration: Calibration
     """Of predictions as they are."""
     running: Calibration
     """Of predictions that the running residual has corrected: the tighter one, which online calibration starts from."""
     scores: NDArray[np.float64]
     """What calibration left of each tail under `running`, N × 2, the newest last: the seed of online calibration."""
+    smooth: SmoothModel
+    """A surface that is averaged with the trees of `p50`."""
+    smooth_share: float
+    """How much it counts, 0 to 1."""
     table: TimeTable
     probe: NDArray[np.float64]
     """Feature rows on which a compiled form is compared with LightGBM."""
@@ -104,8 +109,10 @@ class Bundle:
 
     def log_quantiles(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return uncalibrated quantiles of the log ratio, N × 3, sorted: never worse than crossed (arXiv 0704.3649)."""
-        levels = [_mean([predict(matrix) for predict in self.predictors[level]]) for level in LEVELS]
-        return np.sort(np.stack(levels, axis=1), axis=1)
+        low, middle, high = (_mean([predict(matrix) for predict in self.predictors[level]]) for level in LEVELS)
+        if self.smooth_share:
+            middle = (1 - self.smooth_share) * middle + self.smooth_share * self.smooth(matrix)
+        return np.sort(np.stack([middle + low, middle, middle + high], axis=1), axis=1)
 
     def times_s(
         self,
@@ -137,12 +144,14 @@ class Bundle:
         """
         matrix, base_s = leg_features(legs, self.spec), base_times_s(legs, self.spec)
         logs = _mean([booster.predict(matrix, pred_contrib=True, num_threads=1) for booster in self.boosters["p50"]])
-        total = logs.sum(axis=1) + np.broadcast_to(shift, len(matrix))
-        minutes = base_s * _log_mean(total) / 60
-        found = {"usual": logs[:, -1] * minutes, "today": np.broadcast_to(shift, len(matrix)) * minutes}
+        parts = {"usual": logs[:, -1] * (1 - self.smooth_share), "today": np.broadcast_to(shift, len(matrix))}
         for place, factor in enumerate(self.spec.factors):
-            found[factor] = found.get(factor, 0.0) + logs[:, place] * minutes
-        return found
+            parts[factor] = parts.get(factor, 0.0) + logs[:, place] * (1 - self.smooth_share)
+        if self.smooth_share:
+            for factor, part in self.smooth.by_factor(matrix, self.spec.factors).items():
+                parts[factor] = parts.get(factor, 0.0) + part * self.smooth_share
+        minutes = base_s * _log_mean(sum(parts.values(), np.zeros(len(matrix)))) / 60
+        return {factor: part * minutes for factor, part in parts.items()}
 
     def with_predictors(self, predictors: Mapping[str, tuple[Predictor, ...]]) -> "Bundle":
         """Return the same bundle, computed by others."""
@@ -165,11 +174,13 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     calibrations = {"frozen": bundle.calibration.to_json(), "running": bundle.running.to_json()}
     _write_json(folder / "calibration.json", calibrations)
     bundle.table.save(folder / "table.npz")
+    bundle.smooth.save(folder / "smooth.npz")
     np.savez_compressed(folder / "probe.npz", probe=bundle.probe, scores=bundle.scores)
     manifest = {
         "format": FORMAT,
         "schema": SCHEMA,
         "levels": {level: len(texts) for level, texts in bundle.texts.items()},
+        "smoothShare": bundle.smooth_share,
         "metadata": dict(bundle.metadata),
         "files": {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())},
     }
@@ -201,6 +212,8 @@ def load_bundle(folder: Path) -> Bundle:
             calibration=Calibration.from_json(plain["calibration.json"]["frozen"]),
             running=Calibration.from_json(plain["calibration.json"]["running"]),
             scores=scores,
+            smooth=SmoothModel.load(folder / "smooth.npz"),
+            smooth_share=float(manifest["smoothShare"]),
             table=TimeTable.load(folder / "table.npz"),
             probe=probe,
             metadata=manifest["metadata"],

@@ -76,7 +76,17 @@ def test_the_rush_hour_is_named_as_the_reason():
 
 
 @pytest.mark.parametrize(
-    "name", ["p50-0.txt", "p10-0.txt", "spec.json", "calibration.json", "table.npz", "probe.npz", "manifest.json"]
+    "name",
+    [
+        "p50-0.txt",
+        "p10-0.txt",
+        "spec.json",
+        "calibration.json",
+        "table.npz",
+        "smooth.npz",
+        "probe.npz",
+        "manifest.json",
+    ],
 )
 def test_a_file_cut_short_is_refused(folder, name):
     path = folder / name
