@@ -1,0 +1,108 @@
+"""Play finished trips again in the order of time: what is predicted at a moment may use what had finished by then.
+
+The same classes correct predictions here and in the engine (`models.eta.residuals`, `models.eta.online_calibration`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.eta.bundle import Bundle
+from models.eta.calibration import tail_scores
+from models.eta.features import base_times_s, leg_features
+from models.eta.online_calibration import OnlineCalibration, OnlineProfile
+from models.eta.residuals import ResidualProfile, RunningResidual
+from pipelines.trips import Trips
+
+__all__ = ["Replayed", "finishes_ms", "replay", "running_shifts"]
+
+_ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a bundle said of trips it had not seen: frozen, and corrected by what had finished."""
+
+    frozen_s: NDArray[np.float64]
+    """P10, P50, P90 by the bundle alone, N × 3 seconds."""
+    running_s: NDArray[np.float64]
+    """The same in time order, with the running residual and online calibration."""
+    shifts: NDArray[np.float64]
+    """Log ratio that finished trips added."""
+
+
+def finishes_ms(trips: Trips) -> NDArray[np.int64]:
+    """Return when each trip ended, epoch milliseconds."""
+    return np.asarray(trips.legs["moment_ms"] + (trips.legs["duration_s"] * 1000).astype(np.int64))
+
+
+def replay(
+    bundle: Bundle,
+    trips: Trips,
+    residual: ResidualProfile | None = None,
+    online: OnlineProfile | None = None,
+) -> Replayed:
+    """Return what a bundle answers for trips in the order of time, each with what had finished before its moment."""
+    matrix, base_s = leg_features(trips.legs, bundle.spec), base_times_s(trips.legs, bundle.spec)
+    quantiles = bundle.log_quantiles(matrix)
+    actual = np.log(trips.legs["duration_s"] / base_s)
+    shifts = running_shifts(trips, actual - quantiles[:, 1], residual)
+    offsets = bundle.running.of(bundle.segments(matrix))
+    margins = _margins(trips, quantiles + shifts[:, None], actual, offsets, bundle.scores, online)
+    return Replayed(
+        bundle.times_s(base_s, matrix, quantiles),
+        bundle.times_s(base_s, matrix, quantiles, shifts, offsets + margins),
+        shifts,
+    )
+
+
+def running_shifts(
+    trips: Trips, residuals: NDArray[np.float64], profile: ResidualProfile | None = None
+) -> NDArray[np.float64]:
+    """Return the running residual at the moment of each trip.
+
+    Parameters
+    ----------
+    trips
+        In the order of their moments.
+    residuals
+        log(actual ÷ P50) of each trip, which count once it has ended.
+    """
+    running, moments = RunningResidual(profile or ResidualProfile()), trips.legs["moment_ms"]
+    ends = finishes_ms(trips)
+    shifts = np.zeros(len(trips))
+    for arrived, place in _in_order(moments, ends):
+        if arrived:
+            running.observe((_ALL,), int(ends[place]), float(residuals[place]))
+        else:
+            shifts[place] = running.shift((_ALL,), int(moments[place]))
+    return shifts
+
+
+def _margins(
+    trips: Trips,
+    quantiles: NDArray[np.float64],
+    actual: NDArray[np.float64],
+    offsets: NDArray[np.float64],
+    seed: NDArray[np.float64],
+    profile: OnlineProfile | None,
+) -> NDArray[np.float64]:
+    online = OnlineCalibration(profile or OnlineProfile())
+    online.seed(seed)
+    scores = tail_scores(quantiles, actual) - offsets
+    margins = np.zeros((len(trips), 2))
+    for arrived, place in _in_order(trips.legs["moment_ms"], finishes_ms(trips)):
+        if arrived:
+            online.observe(float(scores[place, 0]), float(scores[place, 1]))
+        else:
+            margins[place] = online.margins()
+    return margins
+
+
+def _in_order(moments_ms: NDArray[np.int64], ends_ms: NDArray[np.int64]) -> list[tuple[bool, int]]:
+    """Return (arrived, place) of departures and arrivals in the order of time; at one instant departures go first."""
+    times = np.concatenate([moments_ms, ends_ms])
+    order = np.argsort(times, kind="stable").tolist()
+    count = len(moments_ms)
+    return [(place >= count, place % count) for place in order]
