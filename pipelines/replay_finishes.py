@@ -15,7 +15,7 @@ from models.eta.online_calibration import OnlineCalibration, OnlineProfile
 from models.eta.residuals import ResidualProfile, RunningResidual
 from pipelines.trips import Trips
 
-__all__ = ["Replayed", "finishes_ms", "replay", "running_shifts"]
+__all__ = ["Replayed", "finishes_ms", "replay", "replay_quantiles", "running_shifts"]
 
 _ALL = "all"
 
@@ -44,8 +44,19 @@ def replay(
     online: OnlineProfile | None = None,
 ) -> Replayed:
     """Return what a bundle answers for trips in the order of time, each with what had finished before its moment."""
+    quantiles = bundle.log_quantiles(leg_features(trips.legs, bundle.spec))
+    return replay_quantiles(bundle, trips, quantiles, residual, online)
+
+
+def replay_quantiles(
+    bundle: Bundle,
+    trips: Trips,
+    quantiles: NDArray[np.float64],
+    residual: ResidualProfile | None = None,
+    online: OnlineProfile | None = None,
+) -> Replayed:
+    """Return the same where the log ratios are known (N × 3, not calibrated), and only calibration is the bundle's."""
     matrix, base_s = leg_features(trips.legs, bundle.spec), base_times_s(trips.legs, bundle.spec)
-    quantiles = bundle.log_quantiles(matrix)
     actual = np.log(trips.legs["duration_s"] / base_s)
     shifts = running_shifts(trips, actual - quantiles[:, 1], residual)
     offsets = bundle.running.of(bundle.segments(matrix))
