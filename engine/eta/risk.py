@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr  # type: ignore[import-untyped]  # scipy brings no types
+from scipy.special import ndtr
 
 from engine.eta.plan import AheadFlag
 
