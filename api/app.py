@@ -10,6 +10,7 @@ from starlette.routing import WebSocketRoute
 
 import api.devices
 import api.ingest
+from api.fast_path import FastPathMiddleware
 from api.gateway import endpoint as gateway
 from api.guard import GuardMiddleware
 from api.ingest.stream import IngestStream
@@ -96,6 +97,7 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # the last one added stands first: answers of the guard carry CORS headers, and all answers the common ones
+    app.add_middleware(FastPathMiddleware)
     app.add_middleware(OutageMiddleware)
     app.add_middleware(
         GuardMiddleware,
