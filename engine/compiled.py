@@ -2,39 +2,50 @@
 
 numba keeps a compiled function until its own file changes, though the code of what it calls is inside: after an update
 that touched `motion/stops.py` alone, `shards/advance.py` would go on with the old stops. So the code is kept in a
-folder named after the contents of all rules together; another content is another folder.
+folder named after the contents of all rules together; another content is another folder. The rules of roads call
+none of the shards' and have a folder of their own, so that a change of one does not compile the other anew.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 
-__all__ = ["rule"]
+__all__ = ["road_rule", "rule"]
 
 _ENGINE = Path(__file__).parent
 _ROOMS = ("shards", "motion", "geofences", "deliveries", "routing")
+_ROAD_ROOMS = ("roads",)
 
 
-def _digest() -> str:
-    """Return a digest of the source of every module that holds a rule."""
-    files = sorted(file for room in _ROOMS for file in (_ENGINE / room).glob("*.py"))
-    sources = [source for source in (file.read_bytes() for file in files) if b"@rule" in source]
+def _digest(rooms: tuple[str, ...] = _ROOMS) -> str:
+    """Return a digest of the source of every module that holds a rule of these rooms."""
+    files = sorted(file for room in rooms for file in (_ENGINE / room).glob("*.py"))
+    sources = [source for source in (file.read_bytes() for file in files) if b"rule" in source]
     sources.append((_ENGINE.parent / "models" / "geo.py").read_bytes())
     return hashlib.blake2b(b"".join(sources), digest_size=8).hexdigest()
 
 
-def _keep_code_by_content() -> None:
-    folder = _ENGINE / "__pycache__" / f"rules-{_digest()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return  # installed read-only: numba falls back to the user's cache, where each release has its own path
-    numba.config.CACHE_DIR = str(folder)
+def _kept_by_content(rooms: tuple[str, ...], name: str) -> Callable[[Any], Any]:
+    """Return a decorator that compiles, and keeps the code in the folder of these rooms' content."""
+    folder = _ENGINE / "__pycache__" / f"{name}-{_digest(rooms)}"
+
+    def compiled(function: Any) -> Any:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            pass  # installed read-only: numba falls back to the user's cache, where each release has its own path
+        else:
+            numba.config.CACHE_DIR = str(folder)  # looked at when a function is decorated
+        return numba.njit(cache=True, nogil=True)(function)
+
+    return compiled
 
 
-_keep_code_by_content()
+road_rule: Any = _kept_by_content(_ROAD_ROOMS, "roads")
+"""As `rule`, in the rooms of roads."""
 
-rule: Any = numba.njit(cache=True, nogil=True)
+rule: Any = _kept_by_content(_ROOMS, "rules")
 """Compile a rule: kept on disk, and run without the interpreter's lock."""

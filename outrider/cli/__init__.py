@@ -22,6 +22,7 @@ COMMANDS = {
     "import": ("outrider.cli.import_file:import_file", "Bring deliveries in from a spreadsheet."),
     "gazetteer": ("outrider.cli.gazetteer:gazetteer", "Look addresses up offline: make a gazetteer, and try it."),
     "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
+    "roads": ("outrider.cli.roads:roads", "Make road networks from OpenStreetMap extracts, and ask them."),
     "analytics": ("outrider.cli.analytics:analytics", "Look after the figures."),
     "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
     "train": ("outrider.cli.train:train", "Train a model of travel times on a file of trips."),

@@ -26,6 +26,7 @@ PURE = [
     "engine.deliveries.pictures",
     "engine.deliveries.round",
     "engine.dispatch.rules",
+    "engine.roads.network",
     "engine.shards.advance",
     "engine.shards.drivers",
     "engine.partitions.assignment",

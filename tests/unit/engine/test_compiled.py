@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
-import numba
+import pytest
 
 import engine.compiled
-from engine.compiled import rule
+from engine.compiled import road_rule, rule
 
 
-def test_code_is_kept_under_the_content_of_the_rules():
-    assert Path(numba.config.CACHE_DIR).name == f"rules-{engine.compiled._digest()}"
+@pytest.mark.parametrize(
+    ("decorator", "name", "rooms"),
+    [(rule, "rules", engine.compiled._ROOMS), (road_rule, "roads", engine.compiled._ROAD_ROOMS)],
+)
+def test_code_is_kept_under_the_content_of_its_rooms(decorator, name, rooms):
+    @decorator
+    def same(value):
+        return value
+
+    assert f"{name}-{engine.compiled._digest(rooms)}" in Path(same.stats.cache_path).parts
 
 
 def test_a_rule_runs_as_machine_code():

@@ -1,0 +1,277 @@
+"""A customizable contraction hierarchy over directed weights that hold time and length at once.
+
+Nodes are contracted in an order that depends on the map alone; what is left of each is its *up* edges (to nodes
+contracted later) and its *down* edges (from them). Weights are put on afterwards, in one pass over triangles
+(`customize`). Method: Dibbelt, Strasser and Wagner (2016), Customizable contraction hierarchies; up and down edges are
+kept apart because turns are one-way, which leaves a quarter of the work: Buchhold, Wagner, Zeitz and Zündorf (2020),
+Customizable contraction hierarchies with turn costs.
+
+A weight is one int64: milliseconds in the upper half, decimetres in the lower. Sums keep both, the smaller one is the
+faster way and, of two equally fast, the shorter. So a matrix holds times and lengths of the same ways, for the price of
+one.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import road_rule
+
+__all__ = ["CLOSED", "Hierarchy", "Metric", "contract", "customize", "pack"]
+
+CLOSED = np.int64(1) << np.int64(61)
+"""Weight of what can't be driven; twice of it still fits."""
+
+Ints = NDArray[np.int32]
+Weights = NDArray[np.int64]
+
+
+class Hierarchy(NamedTuple):
+    """N nodes by rank, U up edges, D down edges, T original edges. A tuple, because compiled code takes it as it is."""
+
+    rank: Ints
+    """Of each node of the graph."""
+    parent: Ints
+    """N: the next above in the elimination tree, -1 at the top; all that a node's edges lead to is above it."""
+    up_start: Ints
+    up_head: Ints
+    """Where up edges lead to, ascending for each node."""
+    down_start: Ints
+    down_tail: Ints
+    """Where down edges come from, ascending for each node."""
+    below_up_start: Ints
+    below_up: Ints
+    """For each node, the up edges that lead to it, by tail ascending."""
+    below_down_start: Ints
+    below_down: Ints
+    """For each node, the down edges that come from it, by head ascending."""
+    edge_slot: Ints
+    """T: the up edge that holds an original edge, or ~ of the down edge (negative)."""
+    up_tail: Ints
+    down_head: Ints
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name, as the file of a road network holds them."""
+        return {f"hierarchy_{name}": array for name, array in self._asdict().items()}
+
+
+class Metric(NamedTuple):
+    """A hierarchy's weights for one state of the roads."""
+
+    up: Weights
+    down: Weights
+    edges: Weights
+    """T: of the original edges."""
+
+
+def pack(milliseconds: NDArray[np.int64], decimetres: NDArray[np.int64]) -> Weights:
+    """Return weights of times and lengths."""
+    return (milliseconds << np.int64(32)) + decimetres
+
+
+def contract(order: NDArray[np.int64], tail: Ints, head: Ints) -> Hierarchy:
+    """Return the hierarchy of a graph.
+
+    Parameters
+    ----------
+    order
+        Nodes in the order in which they are contracted.
+    tail, head
+        Edges.
+    """
+    n = order.size
+    rank = np.empty(n, np.int32)
+    rank[order] = np.arange(n, dtype=np.int32)
+    low, high, is_up = _split(rank[tail], rank[head])
+    up_start, up_head = _rows(n, low[is_up], high[is_up])
+    down_start, down_tail = _rows(n, low[~is_up], high[~is_up])
+    up_start, up_head, down_start, down_tail = _contract(n, up_start, up_head, down_start, down_tail)
+    by_high = np.argsort(high, kind="stable")
+    up_tail = np.repeat(np.arange(n, dtype=np.int32), np.diff(up_start))
+    down_head = np.repeat(np.arange(n, dtype=np.int32), np.diff(down_start))
+    slots = np.where(is_up, _find(up_start, up_head, low, high), ~_find(down_start, down_tail, low, high))
+    return Hierarchy(
+        rank=rank,
+        parent=_parents(n, low[by_high], high[by_high]),
+        up_start=up_start,
+        up_head=up_head,
+        down_start=down_start,
+        down_tail=down_tail,
+        below_up_start=_starts(n, up_head),
+        below_up=np.argsort(up_head, kind="stable").astype(np.int32),
+        below_down_start=_starts(n, down_tail),
+        below_down=np.argsort(down_tail, kind="stable").astype(np.int32),
+        edge_slot=slots.astype(np.int32),
+        up_tail=up_tail,
+        down_head=down_head,
+    )
+
+
+def customize(hierarchy: Hierarchy, edges: Weights) -> Metric:
+    """Return the metric that weights of the original edges make."""
+    h = hierarchy
+    up, down = _initial(edges, h.edge_slot, h.up_head.size, h.down_tail.size)
+    metric = Metric(up, down, edges)
+    _customize(h, metric)
+    return metric
+
+
+def _split(tail: Ints, head: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    return np.minimum(tail, head), np.maximum(tail, head), tail < head
+
+
+def _starts(n: int, rows: Ints) -> Ints:
+    return np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int32)
+
+
+def _rows(n: int, rows: Ints, columns: Ints) -> tuple[Ints, Ints]:
+    keys = np.unique(rows.astype(np.int64) * n + columns)
+    return _starts(n, (keys // n).astype(np.int32)), (keys % n).astype(np.int32)
+
+
+def _find(start: Ints, column: Ints, row: Ints, wanted: Ints) -> NDArray[np.int64]:
+    """Return the places of (row, column) pairs in sorted rows; where there is none, anything."""
+    n = start.size - 1
+    keys = np.repeat(np.arange(n, dtype=np.int64), np.diff(start)) * n + column
+    return np.searchsorted(keys, row.astype(np.int64) * n + wanted)
+
+
+@road_rule
+def _contract(
+    n: int, up_start: Ints, up_head: Ints, down_start: Ints, down_tail: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return all up and down edges: what is given, and what contracting nodes in order adds."""
+    size = 8 * (up_head.size + down_tail.size) + 64
+    ups, downs = np.empty(size, np.int32), np.empty(size, np.int32)
+    up_from, down_from = np.zeros(n + 1, np.int32), np.zeros(n + 1, np.int32)
+    # for each node, a list of the edges from below that meet it: the last one, and for each edge the one before
+    up_last, down_last = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    up_before, down_before = np.empty(size, np.int32), np.empty(size, np.int32)
+    up_owner, down_owner = np.empty(size, np.int32), np.empty(size, np.int32)
+    seen = np.full(n, -1, np.int32)
+    up_count = down_count = 0
+    for node in range(n):
+        if up_count + n > ups.size or down_count + n > downs.size:
+            ups, up_before, up_owner = _grown(ups), _grown(up_before), _grown(up_owner)
+            downs, down_before, down_owner = _grown(downs), _grown(down_before), _grown(down_owner)
+        begin = up_count
+        for edge in range(up_start[node], up_start[node + 1]):
+            seen[up_head[edge]] = node
+            ups[up_count] = up_head[edge]
+            up_count += 1
+        below = down_last[node]
+        while below >= 0:
+            lower = down_owner[below]
+            for edge in range(up_from[lower], up_from[lower + 1]):
+                head = ups[edge]
+                if head > node and seen[head] != node:
+                    seen[head] = node
+                    ups[up_count] = head
+                    up_count += 1
+            below = down_before[below]
+        ups[begin:up_count].sort()
+        up_from[node + 1] = up_count
+        for edge in range(begin, up_count):
+            head = ups[edge]
+            seen[head] = -1
+            up_owner[edge], up_before[edge] = node, up_last[head]
+            # hung in below, when the down edges are known too
+        begin_down = down_count
+        for edge in range(down_start[node], down_start[node + 1]):
+            seen[down_tail[edge]] = node
+            downs[down_count] = down_tail[edge]
+            down_count += 1
+        below = up_last[node]
+        while below >= 0:
+            lower = up_owner[below]
+            for edge in range(down_from[lower], down_from[lower + 1]):
+                tail = downs[edge]
+                if tail > node and seen[tail] != node:
+                    seen[tail] = node
+                    downs[down_count] = tail
+                    down_count += 1
+            below = up_before[below]
+        downs[begin_down:down_count].sort()
+        down_from[node + 1] = down_count
+        for edge in range(begin_down, down_count):
+            tail = downs[edge]
+            seen[tail] = -1
+            down_owner[edge], down_before[edge] = node, down_last[tail]
+            down_last[tail] = edge
+        for edge in range(begin, up_count):
+            up_last[ups[edge]] = edge
+    return up_from, ups[:up_count].copy(), down_from, downs[:down_count].copy()
+
+
+@road_rule
+def _grown(values: Ints) -> Ints:
+    larger = np.empty(values.size * 2, values.dtype)
+    larger[: values.size] = values
+    return larger
+
+
+@road_rule
+def _parents(n: int, low: Ints, high: Ints) -> Ints:
+    """Return the elimination tree of the graph without directions (Liu, 1990), given edges by upper end ascending."""
+    parent, above = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    for edge in range(low.size):
+        node, top = low[edge], high[edge]
+        while above[node] >= 0 and above[node] != top:
+            above[node], node = top, above[node]
+        if above[node] < 0:
+            above[node] = parent[node] = top
+    return parent
+
+
+@road_rule
+def _initial(edges: Weights, edge_slot: Ints, up_size: int, down_size: int) -> tuple[Weights, Weights]:
+    up, down = np.full(up_size, CLOSED, np.int64), np.full(down_size, CLOSED, np.int64)
+    for edge in range(edges.size):
+        slot = edge_slot[edge]
+        if slot >= 0:
+            up[slot] = min(up[slot], edges[edge])
+        else:
+            down[~slot] = min(down[~slot], edges[edge])
+    return up, down
+
+
+@road_rule
+def _settle(h: Hierarchy, metric: Metric, node: int, scratch: Weights) -> None:
+    """Lower the weights of a node's edges to those of the ways over what lies below it."""
+    up, down = metric.up, metric.down
+    for edge in range(h.up_start[node], h.up_start[node + 1]):
+        scratch[h.up_head[edge]] = up[edge]
+    for place in range(h.below_down_start[node], h.below_down_start[node + 1]):
+        first = h.below_down[place]  # node → lower
+        lower = h.down_head[first]
+        if down[first] >= CLOSED:
+            continue
+        for second in range(h.up_start[lower + 1] - 1, h.up_start[lower] - 1, -1):
+            head = h.up_head[second]
+            if head <= node:
+                break
+            scratch[head] = min(scratch[head], down[first] + up[second])
+    for edge in range(h.up_start[node], h.up_start[node + 1]):
+        up[edge] = min(scratch[h.up_head[edge]], CLOSED)
+    for edge in range(h.down_start[node], h.down_start[node + 1]):
+        scratch[h.down_tail[edge]] = down[edge]
+    for place in range(h.below_up_start[node], h.below_up_start[node + 1]):
+        second = h.below_up[place]  # lower → node
+        lower = h.up_tail[second]
+        if up[second] >= CLOSED:
+            continue
+        for first in range(h.down_start[lower + 1] - 1, h.down_start[lower] - 1, -1):
+            tail = h.down_tail[first]
+            if tail <= node:
+                break
+            scratch[tail] = min(scratch[tail], down[first] + up[second])
+    for edge in range(h.down_start[node], h.down_start[node + 1]):
+        down[edge] = min(scratch[h.down_tail[edge]], CLOSED)
+
+
+@road_rule
+def _customize(h: Hierarchy, metric: Metric) -> None:
+    scratch = np.empty(h.parent.size, np.int64)
+    for node in range(scratch.size):
+        _settle(h, metric, node, scratch)

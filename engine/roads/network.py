@@ -1,0 +1,219 @@
+"""A road network in memory: snapping, matrices, legs. Synchronous and safe to share between threads.
+
+Load it once a process; the arrays are mapped from the file, so processes of a node share them.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.roads.ends import Ends
+from engine.roads.file import read_network
+from engine.roads.hierarchy import CLOSED, Hierarchy
+from engine.roads.legs import RoadLeg, trace_leg
+from engine.roads.queries import matrix_weights
+from engine.roads.snapping import Grid, Snaps, snap_points
+from engine.roads.weights import RoadWeights, weigh
+from models.errors import InvalidInput
+
+__all__ = ["SNAP_LIMIT_M", "UNREACHABLE", "RoadLeg", "RoadMatrix", "RoadNetwork"]
+
+UNREACHABLE = np.int64(2**31 - 1)
+"""Seconds and metres of a way that does not exist; no real way comes near it."""
+
+SNAP_LIMIT_M = 500.0
+"""Farther from every road a point counts as unreachable, metres."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoadMatrix:
+    """Times and lengths of the fastest ways, origins × destinations; `UNREACHABLE` where there is none."""
+
+    duration_s: NDArray[np.int64]
+    distance_m: NDArray[np.int64]
+    origins: Snaps
+    destinations: Snaps
+
+
+class RoadNetwork:
+    """The roads of a region.
+
+    Parameters
+    ----------
+    about
+        What the file says about itself: `region`, `date`, `attribution`, `profiles`.
+    arrays
+        Of the graph, its hierarchy and its grid.
+    """
+
+    def __init__(self, about: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        self.about, self.arrays = about, arrays
+        self.profiles: tuple[str, ...] = tuple(about["profiles"])
+        self.hierarchy = Hierarchy(*(arrays[f"hierarchy_{name}"] for name in Hierarchy._fields))
+        self.grid = Grid(*(arrays[f"grid_{name}"] for name in Grid._fields))
+        self._free: dict[str, RoadWeights] = {}
+        self._open: dict[str, NDArray[np.bool_]] = {}
+        self._making = threading.Lock()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Open the file of a road network; raises BadSettings as `read_network`."""
+        return cls(*read_network(path))
+
+    @property
+    def date(self) -> str | None:
+        """State of the map, `YYYY-MM-DD`."""
+        found: str | None = self.about["date"]
+        return found
+
+    @property
+    def arc_count(self) -> int:
+        """Number of directed pieces of road."""
+        return int(self.arrays["arc_segment"].size)
+
+    def free_flow(self, profile: str = "car") -> RoadWeights:
+        """Return the roads as nothing but the map has them, made at the first call."""
+        with self._making:
+            if profile not in self._free:
+                number = self._number(profile)
+                arc_ms = self.arrays["arc_ms"][number]
+                self._free[profile] = weigh(self.hierarchy, self.arrays, profile, number, arc_ms)
+            return self._free[profile]
+
+    def weights(self, profile: str, factor: ArrayLike | None = None, closed: ArrayLike | None = None) -> RoadWeights:
+        """Return a state of the roads.
+
+        Parameters
+        ----------
+        profile
+            Kind of vehicle.
+        factor
+            What free-flow times are multiplied by: a number, or one for each arc.
+        closed
+            Arcs that can't be driven: their numbers, or a mask over all.
+        """
+        number = self._number(profile)
+        free_ms = self.arrays["arc_ms"][number]
+        arc_ms = free_ms.copy()
+        if factor is not None:
+            slowed = np.rint(free_ms * np.asarray(factor, np.float64))
+            arc_ms = np.where(free_ms > 0, np.clip(slowed, 1, 2**30), 0).astype(np.int32)
+        if closed is not None:
+            arc_ms[np.asarray(closed)] = 0
+        return weigh(self.hierarchy, self.arrays, profile, number, arc_ms)
+
+    def snap(
+        self, latitudes: ArrayLike, longitudes: ArrayLike, profile: str = "car", limit_m: float = SNAP_LIMIT_M
+    ) -> Snaps:
+        """Return where points meet a road from which the vehicle can come and go; N degrees WGS 84 each."""
+        lat, lon = np.atleast_1d(np.asarray(latitudes, np.float64)), np.atleast_1d(np.asarray(longitudes, np.float64))
+        return snap_points(self.grid, self.arrays, lat, lon, self._is_open(profile), limit_m)
+
+    def matrix(
+        self,
+        origins: ArrayLike,
+        destinations: ArrayLike | None = None,
+        profile: str = "car",
+        weights: RoadWeights | None = None,
+    ) -> RoadMatrix:
+        """Return times and lengths between places.
+
+        Parameters
+        ----------
+        origins, destinations
+            N × 2 and M × 2 (latitude, longitude); the same places if `destinations` is left out.
+        profile, weights
+            Kind of vehicle, and the state of the roads, free flow if left out. `weights` goes before `profile`.
+        """
+        weights = weights or self.free_flow(profile)
+        start = self._snapped(origins, weights.profile)
+        end = start if destinations is None else self._snapped(destinations, weights.profile)
+        packed = self.snapped_matrix(start, end, weights)
+        reached = packed < CLOSED
+        return RoadMatrix(
+            np.where(reached, ((packed >> 32) + 500) // 1000, UNREACHABLE),
+            np.where(reached, ((packed & 0xFFFFFFFF) + 5) // 10, UNREACHABLE),
+            start,
+            end,
+        )
+
+    def snapped_matrix(self, start: Snaps, end: Snaps, weights: RoadWeights) -> NDArray[np.int64]:
+        """Return packed weights (`engine.roads.hierarchy.pack`) between snapped places, N × M."""
+        ends = self.ends(weights)
+        begin_at, finish_at = ends.leaving(start), ends.arriving(end)
+        packed = matrix_weights(self.hierarchy, weights.metric, begin_at, finish_at, self._pool)
+        rows, columns = np.nonzero(start.segment[:, None] == end.segment[None, :])
+        if rows.size:
+            self._correct(packed, rows, columns, start, end, ends, weights)
+        return packed
+
+    def leg(
+        self,
+        origin: tuple[float, float],
+        destination: tuple[float, float],
+        profile: str = "car",
+        weights: RoadWeights | None = None,
+    ) -> RoadLeg | None:
+        """Return the fastest way between two places (latitude, longitude), or None if there is none."""
+        weights = weights or self.free_flow(profile)
+        places = self._snapped([origin, destination], weights.profile)
+        if not places.found.all():
+            return None
+        return trace_leg(self.hierarchy, self.arrays, self.ends(weights), places, weights)
+
+    def ends(self, weights: RoadWeights) -> Ends:
+        """Return how ways begin and end in the middle of arcs."""
+        return Ends(self.hierarchy.rank, self.arrays, weights, self._number(weights.profile))
+
+    def _snapped(self, places: ArrayLike, profile: str) -> Snaps:
+        at = np.asarray(places, np.float64).reshape(-1, 2)
+        return self.snap(at[:, 0], at[:, 1], profile)
+
+    def _correct(
+        self,
+        packed: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        start: Snaps,
+        end: Snaps,
+        ends: Ends,
+        weights: RoadWeights,
+    ) -> None:
+        """Put right what begins and ends on one segment: along it, or once around from behind."""
+        on_road = start.segment[rows] >= 0
+        rows, columns = rows[on_road], columns[on_road]
+        direct = ends.along(start.part(rows), end.part(columns))
+        packed[rows, columns] = direct
+        around = direct > 0
+        if not around.any():
+            return
+        sources, row_of = np.unique(rows[around], return_inverse=True)
+        targets, column_of = np.unique(columns[around], return_inverse=True)
+        beyond = ends.leaving_behind(start.part(sources))
+        loops = matrix_weights(self.hierarchy, weights.metric, beyond, ends.arriving(end.part(targets)), self._pool)
+        packed[rows[around], columns[around]] = np.minimum(direct[around], loops[row_of, column_of])
+
+    def _number(self, profile: str) -> int:
+        if profile not in self.profiles:
+            raise InvalidInput(f"there is no road profile {profile}", [("profile", "unknown")])
+        return self.profiles.index(profile)
+
+    def _is_open(self, profile: str) -> NDArray[np.bool_]:
+        if profile not in self._open:
+            is_open = np.zeros(self.arrays["segment_m"].size, np.bool_)
+            usable = (self.arrays["arc_profiles"] >> self._number(profile)) & 1 == 1
+            is_open[self.arrays["arc_segment"][usable]] = True
+            self._open[profile] = is_open
+        return self._open[profile]
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="roads")

@@ -1,0 +1,55 @@
+"""States of the roads: what each arc takes for a vehicle at a time, and the hierarchy's metric of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import road_rule
+from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Weights, customize
+from engine.roads.turns import FORBIDDEN
+
+__all__ = ["RoadWeights", "weigh"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoadWeights:
+    """One state of the roads for one kind of vehicle."""
+
+    profile: str
+    arc_ms: NDArray[np.int32]
+    """A: how long each arc takes; 0 is closed."""
+    metric: Metric
+
+
+def weigh(
+    hierarchy: Hierarchy, arrays: dict[str, NDArray[Any]], profile: str, number: int, arc_ms: NDArray[np.int32]
+) -> RoadWeights:
+    """Return the state of the roads in which arcs take `arc_ms` (0 is closed).
+
+    Parameters
+    ----------
+    hierarchy, arrays
+        Of the network.
+    profile, number
+        Name and place of the kind of vehicle.
+    arc_ms
+        A; replaces the free-flow times of the profile.
+    """
+    arc_ms = np.ascontiguousarray(arc_ms, np.int32)
+    edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
+    return RoadWeights(profile, arc_ms, customize(hierarchy, edges))
+
+
+@road_rule
+def _edge_weights(turn_from: Ints, turn_to: Ints, turn_cs: NDArray[np.uint16], arc_ms: Ints, arc_dm: Ints) -> Weights:
+    """Return what each turn with the arc behind it costs."""
+    edges = np.empty(turn_from.size, np.int64)
+    for turn in range(turn_from.size):
+        to = turn_to[turn]
+        if turn_cs[turn] == FORBIDDEN or arc_ms[to] == 0 or arc_ms[turn_from[turn]] == 0:
+            edges[turn] = CLOSED
+        else:
+            edges[turn] = ((np.int64(arc_ms[to]) + np.int64(turn_cs[turn]) * 10) << 32) + arc_dm[to]
+    return edges
