@@ -28,6 +28,10 @@ class RoadLeg:
     longitudes: NDArray[np.float64]
     arcs: NDArray[np.int32]
     """Directed pieces of road, the first and the last of them in part."""
+    metres: NDArray[np.float64]
+    """Way from the start to each point of the line."""
+    seconds: NDArray[np.float64]
+    """Time from the start to each point of the line."""
 
     @property
     def polyline6(self) -> str:
@@ -59,17 +63,21 @@ def trace_leg(
         return None
     arc_of = arrays["arc_of_rank"]
     if direct <= weight:
-        forward = end.along_m[0] >= start.along_m[0]
-        weight, arcs = direct, arrays["segment_arcs"][start.segment, 0 if forward else 1]
+        both = arrays["segment_arcs"][start.segment[0]]
+        forward = end.along_m[0] > start.along_m[0] or (end.along_m[0] == start.along_m[0] and both[0] >= 0)
+        weight, arcs = direct, both[:1] if forward else both[1:]
     elif start.segment[0] == end.segment[0]:
         arcs = np.concatenate([[_arc_before(arrays, weights, start, int(arc_of[ranks[0]]))], arc_of[ranks]])
     else:
         arcs = arc_of[ranks]
     arcs = arcs.astype(np.int32)
     lines = _Lines(*(arrays[name] for name in _Lines._fields))
-    from_place = (start.along_m[0], start.latitude[0], start.longitude[0])
-    lat, lon = _line(arcs, lines, from_place, (end.along_m[0], end.latitude[0], end.longitude[0]))
-    return RoadLeg((weight >> 32) / 1000, (weight & 0xFFFFFFFF) / 10, lat, lon, arcs)
+    entered = _entered(arcs, arrays["turn_from"], arrays["turn_to"], weights.metric.edges, arrays["arc_dm"])
+    line = _line(arcs, weights.arc_ms, lines, entered, start.along_m[0], end.along_m[0])
+    lat, lon, seconds, metres = line
+    lat[[0, -1]], lon[[0, -1]] = (places.latitude, places.longitude)
+    seconds[-1], metres[-1] = (weight >> 32) / 1000, (weight & 0xFFFFFFFF) / 10
+    return RoadLeg(float(seconds[-1]), float(metres[-1]), lat, lon, arcs, metres, seconds)
 
 
 def _arc_before(arrays: dict[str, NDArray[Any]], weights: RoadWeights, start: Snaps, arc: int) -> int:
@@ -89,22 +97,52 @@ class _Lines(NamedTuple):
 
 
 @road_rule
+def _entered(
+    arcs: NDArray[np.int32],
+    turn_from: NDArray[np.int32],
+    turn_to: NDArray[np.int32],
+    edges: NDArray[np.int64],
+    arc_dm: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Return for each arc of a way the milliseconds and decimetres from the start of the first arc to its end.
+
+    The first arc counts as nothing: its own time and length are up to where the way begins.
+    """
+    passed = np.zeros((arcs.size, 2))
+    for number in range(1, arcs.size):
+        turn = np.searchsorted(turn_from, arcs[number - 1])
+        while turn_to[turn] != arcs[number]:
+            turn += 1
+        passed[number, 0] = passed[number - 1, 0] + (edges[turn] >> 32)
+        passed[number, 1] = passed[number - 1, 1] + arc_dm[arcs[number]]
+    return passed
+
+
+@road_rule
 def _line(
-    arcs: NDArray[np.int32], lines: _Lines, start: tuple[float, float, float], end: tuple[float, float, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the line of a way: its first place, the points of the arcs between, its last place."""
-    from_m, to_m = start[0], end[0]
+    arcs: NDArray[np.int32],
+    arc_ms: NDArray[np.int32],
+    lines: _Lines,
+    passed: NDArray[np.float64],
+    from_m: float,
+    to_m: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the line of a way with seconds and metres to each point; both ends are left for the caller to fill in."""
     size = 2
     for arc in arcs:
         segment = lines.arc_segment[arc]
         size += lines.segment_points[segment + 1] - lines.segment_points[segment]
-    lat, lon = np.empty(size), np.empty(size)
-    lat[0], lon[0] = start[1], start[2]
+    lat, lon, seconds, metres = np.empty(size), np.empty(size), np.zeros(size), np.zeros(size)
+    rest_ms = rest_m = 0.0
     count = 1
     for number in range(arcs.size):
         segment = lines.arc_segment[arcs[number]]
         first, last = lines.segment_points[segment], lines.segment_points[segment + 1] - 1
         forward = lines.arc_is_forward[arcs[number]]
+        length_m = max(lines.point_m[last], 1e-3)
+        if number == 0:
+            rest_m = length_m - from_m if forward else from_m
+            rest_ms = arc_ms[arcs[number]] * rest_m / length_m
         for step in range(last - first + 1):
             point = first + step if forward else last - step
             at_m = lines.point_m[point]
@@ -114,7 +152,10 @@ def _line(
                 continue
             if number > 0 and step == 0:
                 continue  # the last point of the arc before
+            left_m = length_m - at_m if forward else at_m
             lat[count], lon[count] = lines.point_lat[point] / 1e7, lines.point_lon[point] / 1e7
+            seconds[count] = (rest_ms + passed[number, 0] - arc_ms[arcs[number]] * left_m / length_m) / 1000
+            metres[count] = rest_m + passed[number, 1] / 10 - left_m
             count += 1
-    lat[count], lon[count] = end[1], end[2]
-    return lat[: count + 1].copy(), lon[: count + 1].copy()
+    count += 1
+    return lat[:count].copy(), lon[:count].copy(), seconds[:count].copy(), metres[:count].copy()

@@ -37,6 +37,11 @@ def test_a_leg_runs_from_place_to_place_over_the_roads(grid):
     assert leg.distance_m == pytest.approx(500, abs=1)
     line_m = distances_m(leg.latitudes[:-1], leg.longitudes[:-1], leg.latitudes[1:], leg.longitudes[1:]).sum()
     assert line_m == pytest.approx(leg.distance_m, abs=1)
+    assert leg.metres.tolist() == sorted(leg.metres)
+    assert leg.seconds.tolist() == sorted(leg.seconds)
+    assert (leg.metres[0], leg.seconds[-1]) == (0.0, leg.duration_s)
+    assert leg.metres[1] == pytest.approx(50, abs=0.5)
+    assert leg.seconds[1] == pytest.approx(50 / RESIDENTIAL_MPS, abs=0.1)
     assert json.dumps(leg.geojson).startswith('{"type": "LineString", "coordinates": [[')
     assert leg.geojson["coordinates"][0] == pytest.approx(town.at(1, east=50)[::-1], abs=2e-6)
 
