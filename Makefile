@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: $(STAMP) $(BUILT)  ## Install everything into .venv, build the dashboard, compile the rules
+setup: $(STAMP) $(BUILT)  ## Install everything into .venv, build the dashboard, compile the rules, make the roads
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Outrider needs Python 3.11: no '$(PYTHON)' on PATH (set PYTHON=/path/to/python3.11)"; exit 1; }
@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
 	@$(BIN)/python -m engine.shards.warm_up
+	@$(BIN)/python -m engine.roads.warm_up
 	@touch $@
 
 DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)

@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "ShardSettings",
     "SmsSettings",
+    "TravelSettings",
     "WebhookSettings",
 ]
 
@@ -283,6 +284,25 @@ class GeocodingSettings(_Branch):
     """How sure an answer has to be for a delivery to take it; what is less sure waits for a person."""
 
 
+class TravelSettings(_Branch):
+    """Who says how long it takes from place to place. The great circle with a usual pace always comes last."""
+
+    order: tuple[Literal["roads", "osrm", "valhalla"], ...] = ("roads", "osrm", "valhalla")
+    """Who is asked first, as a JSON list; those without a file or URL are left out."""
+    network: Path | None = None
+    """Road network of `outrider roads build`; none takes that of Porto, which set-up has made."""
+    osrm_url: str | None = Field(None, pattern=r"^https?://\S+$")
+    """Root of an OSRM server."""
+    valhalla_url: str | None = Field(None, pattern=r"^https?://\S+$")
+    """Root of a Valhalla server; its limits on matrices have to be raised for plans."""
+    failures: int = Field(3, ge=1)
+    """Failures in a row after which a provider is left alone."""
+    recovery_s: float = Field(30.0, gt=0)
+    """For how long, seconds; then one question tries it out."""
+    timeout_s: float = Field(20.0, gt=0, le=120)
+    """Time limit of one question, seconds."""
+
+
 class LimitSettings(_Branch):
     """How often somebody may ask before the answer is 429. What sends positions is not counted here."""
 
@@ -359,6 +379,7 @@ class Settings(BaseSettings):
     notifications: NotificationSettings = NotificationSettings()
     limits: LimitSettings = LimitSettings()
     geocoding: GeocodingSettings = GeocodingSettings()
+    travel: TravelSettings = TravelSettings()
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

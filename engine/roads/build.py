@@ -1,6 +1,7 @@
 """`outrider roads build`: from an OpenStreetMap extract to the file of a road network."""
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,14 @@ class BuiltNetwork:
     date: str | None
 
 
-def build_network(extract: Path, target: Path, *, date: str | None = None, drives_left: bool = False) -> BuiltNetwork:
+def build_network(
+    extract: Path,
+    target: Path,
+    *,
+    date: str | None = None,
+    drives_left: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> BuiltNetwork:
     """Write the road network of an extract.
 
     Parameters
@@ -46,6 +54,8 @@ def build_network(extract: Path, target: Path, *, date: str | None = None, drive
         State of the map, `YYYY-MM-DD`, where the extract does not say it itself.
     drives_left
         Whether traffic keeps to the left.
+    about
+        What else the file shall say about itself.
 
     Raises
     ------
@@ -60,14 +70,15 @@ def build_network(extract: Path, target: Path, *, date: str | None = None, drive
     arc_of_rank[hierarchy.rank] = np.arange(hierarchy.rank.size, dtype=np.int32)
     grid = lay_grid(arrays["point_lat"], arrays["point_lon"], arrays["segment_points"])
     arrays |= {"arc_of_rank": arc_of_rank} | hierarchy.arrays() | grid.arrays()
-    about = {
+    header = {
+        **(about or {}),
         "region": extract.name.partition(".")[0],
         "date": date or found.date,
         "built": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "attribution": ATTRIBUTION,
         "profiles": list(PROFILES),
     }
-    write_network(target, about, arrays)
+    write_network(target, header, arrays)
     length_m = arrays["segment_m"].sum(dtype=np.float64)
     return BuiltNetwork(
         target, float(length_m) / 1000, arrays["arc_segment"].size, arrays["turn_from"].size, date or found.date

@@ -74,6 +74,12 @@ class RoadNetwork:
         found: str | None = self.about["date"]
         return found
 
+    @cached_property
+    def box(self) -> tuple[float, float, float, float]:
+        """South, west, north and east end of the roads, degrees."""
+        lat, lon = self.arrays["point_lat"], self.arrays["point_lon"]
+        return tuple(float(end) / 1e7 for end in (lat.min(), lon.min(), lat.max(), lon.max()))  # type: ignore[return-value]  # four
+
     @property
     def arc_count(self) -> int:
         """Number of directed pieces of road."""

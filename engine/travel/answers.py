@@ -1,0 +1,80 @@
+"""What is asked about travel, and what is answered."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.roads.network import UNREACHABLE
+from models.documents.vehicle import VehicleProfile
+
+__all__ = ["UNREACHABLE", "OutOfRegion", "Place", "Source", "TravelLeg", "TravelMatrix", "TravelProvider"]
+
+Place = tuple[float, float]
+"""Latitude and longitude, degrees WGS 84."""
+
+Source = Literal["provider", "cache"]
+"""Whether an answer was made now, or kept from before because its provider is away."""
+
+
+class OutOfRegion(Exception):
+    """Raised inside when places lie outside a provider's map: the next provider is asked, and this one is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class TravelMatrix:
+    """Times and lengths between N places, row to column; `UNREACHABLE` where there is no way."""
+
+    duration_s: NDArray[np.int64]
+    distance_m: NDArray[np.int64]
+    provider: str
+    """Who says so: `roads`, `osrm`, `valhalla`, `great_circle`."""
+    date: str | None
+    """State of its map, `YYYY-MM-DD`, where it is known."""
+    source: Source = "provider"
+    off_road: tuple[int, ...] = ()
+    """Places that are too far from every road."""
+
+    def kept(self) -> "TravelMatrix":
+        """Return it as one that comes from the cache."""
+        return replace(self, source="cache")
+
+
+@dataclass(frozen=True, slots=True)
+class TravelLeg:
+    """The way between two places, with its line on the map."""
+
+    duration_s: float
+    distance_m: float
+    line: Sequence[Place]
+    """Both ends included."""
+    provider: str
+    date: str | None
+
+
+class TravelProvider(Protocol):
+    """Knows the way."""
+
+    name: str
+
+    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+        """Return times and lengths between N × 2 places (latitude, longitude) for one who drives at an instant.
+
+        Raises
+        ------
+        OutOfRegion
+            If places are outside its map.
+        ProviderDown
+            If it can't tell at the moment.
+        """
+
+    async def leg(
+        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+    ) -> TravelLeg | None:
+        """Return the way between two places, None if there is none; raises as `matrix`."""
+
+    async def close(self) -> None:
+        """Let go of connections and threads. May be called twice."""

@@ -1,0 +1,129 @@
+"""Who is asked for times and lengths: the providers in order, each behind a breaker, then what one said before.
+
+An answer names who gave it. The great circle comes last and always answers, so a plan is never held up by a map.
+"""
+
+import datetime
+import hashlib
+import itertools
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+from numpy.typing import ArrayLike, NDArray
+
+from engine.providers.breaker import Breaker
+from engine.providers.osrm import OsrmTravel
+from engine.providers.valhalla import ValhallaTravel
+from engine.roads.warm_up import BUILT
+from engine.settings import TravelSettings
+from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
+from engine.travel.embedded import EmbeddedRoads, Weigher, free_flow
+from engine.travel.great_circle import GreatCircle
+from models.documents.vehicle import VehicleProfile
+from models.errors import ProviderDown
+
+__all__ = ["Travel", "providers_of"]
+
+log = structlog.get_logger(__name__)
+
+_KEPT_CELLS = 4_000_000  # of all matrices that are kept: 64 MB
+_LONGEST_KEPT_S = 24 * 3600.0
+_SLOT_S = 900  # instants that count as the same to the cache
+
+
+def providers_of(settings: TravelSettings, weigher: Weigher = free_flow) -> list[TravelProvider]:
+    """Return the providers that settings ask for, in their order; the great circle is not among them."""
+    made: dict[str, TravelProvider] = {}
+    made["roads"] = EmbeddedRoads(settings.network or BUILT, weigher)
+    if settings.osrm_url is not None:
+        made["osrm"] = OsrmTravel(settings.osrm_url, settings.timeout_s)
+    if settings.valhalla_url is not None:
+        made["valhalla"] = ValhallaTravel(settings.valhalla_url, settings.timeout_s)
+    return [made[name] for name in settings.order if name in made]
+
+
+class Travel:
+    """Asks providers.
+
+    Parameters
+    ----------
+    providers
+        In the order in which they are asked; the great circle is added.
+    settings
+        When a provider is left alone.
+    """
+
+    def __init__(self, providers: Sequence[TravelProvider], settings: TravelSettings) -> None:
+        self._providers = [(one, _breaker(one.name, settings)) for one in providers]
+        self._last = GreatCircle()
+        self._kept: OrderedDict[tuple[str, bytes], tuple[float, TravelMatrix]] = OrderedDict()
+
+    async def matrix(self, profile: VehicleProfile, places: ArrayLike, at: datetime.datetime) -> TravelMatrix:
+        """Return times and lengths between N × 2 places (latitude, longitude); somebody always answers."""
+        points = np.ascontiguousarray(places, np.float64).reshape(-1, 2)
+        for provider, breaker in self._providers:
+            key = (provider.name, _key(profile, points, at))
+            try:
+                async with breaker:
+                    found = await provider.matrix(profile, points, at)
+            except OutOfRegion:
+                continue
+            except ProviderDown as fault:
+                log.warning("travel.provider_failed", provider=provider.name, error=str(fault))
+                if (kept := self._recalled(key)) is not None:
+                    return kept
+                continue
+            self._keep(key, found)
+            return found
+        return await self._last.matrix(profile, points, at)
+
+    async def leg(self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime) -> TravelLeg:
+        """Return the way between two places; where no provider has one, the straight line."""
+        for provider, breaker in self._providers:
+            try:
+                async with breaker:
+                    found = await provider.leg(profile, origin, destination, at)
+            except OutOfRegion:
+                continue
+            except ProviderDown as fault:
+                log.warning("travel.provider_failed", provider=provider.name, error=str(fault))
+                continue
+            if found is not None:
+                return found
+            break
+        return await self._last.leg(profile, origin, destination, at)
+
+    async def path(self, profile: VehicleProfile, places: Sequence[Place], at: datetime.datetime) -> list[TravelLeg]:
+        """Return the legs of a route from place to place."""
+        return [await self.leg(profile, one, other, at) for one, other in itertools.pairwise(places)]
+
+    async def close(self) -> None:
+        """Let go of what the providers hold."""
+        for provider, _ in self._providers:
+            await provider.close()
+
+    def _keep(self, key: tuple[str, bytes], found: TravelMatrix) -> None:
+        self._kept[key] = (time.monotonic(), found)
+        self._kept.move_to_end(key)
+        while sum(matrix.duration_s.size for _, matrix in self._kept.values()) > _KEPT_CELLS:
+            self._kept.popitem(last=False)
+
+    def _recalled(self, key: tuple[str, bytes]) -> TravelMatrix | None:
+        made_at, found = self._kept.get(key, (0.0, None))
+        if found is None or time.monotonic() - made_at > _LONGEST_KEPT_S:
+            return None
+        return found.kept()
+
+
+def _breaker(name: str, settings: TravelSettings) -> Breaker:
+    return Breaker(
+        f"travel:{name}", settings.failures, settings.recovery_s, settings.timeout_s + 1.0, answers=(OutOfRegion,)
+    )
+
+
+def _key(profile: str, places: NDArray[np.float64], at: datetime.datetime) -> bytes:
+    slot = int(at.timestamp()) // _SLOT_S % (7 * 86_400 // _SLOT_S)
+    return hashlib.blake2b(np.round(places, 5).tobytes() + f"{profile} {slot}".encode(), digest_size=16).digest()

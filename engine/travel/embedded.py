@@ -1,0 +1,102 @@
+"""The embedded road network as a provider: loaded once a process, asked in threads so that the loop goes on."""
+
+import asyncio
+import datetime
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from engine.roads.network import RoadNetwork
+from engine.roads.weights import RoadWeights
+from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
+from models.documents.vehicle import VehicleProfile
+from models.errors import BadSettings, ProviderDown
+
+__all__ = ["EmbeddedRoads", "Weigher"]
+
+log = structlog.get_logger(__name__)
+
+Weigher = Callable[[RoadNetwork, VehicleProfile, datetime.datetime], RoadWeights]
+"""Says what state the roads are in for a vehicle at an instant."""
+
+_THREADS = 2  # a matrix takes threads of its own; these hold what waits for it
+_RETRY_S = 5.0  # of a network that is still being made
+
+
+def free_flow(network: RoadNetwork, profile: VehicleProfile, at: datetime.datetime) -> RoadWeights:
+    """Return the roads as the map has them, at any time the same."""
+    return network.free_flow(profile)
+
+
+class EmbeddedRoads:
+    """Roads of one region.
+
+    Parameters
+    ----------
+    path
+        File of `outrider roads build`.
+    weigher
+        Says what state the roads are in.
+    """
+
+    name = "roads"
+
+    def __init__(self, path: Path, weigher: Weigher = free_flow) -> None:
+        self._path, self._weigher = path, weigher
+        self._network: RoadNetwork | None = None
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="travel")
+
+    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+        """Return times and lengths on the roads; places in the region that no road is near are `off_road`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._matrix, profile, places, at)
+
+    async def leg(
+        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+    ) -> TravelLeg | None:
+        """Return the way on the roads."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._leg, profile, origin, destination, at
+        )
+
+    async def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+        network = self._in_region(places)
+        found = network.matrix(places, weights=self._weigher(network, profile, at))
+        off_road = tuple(np.flatnonzero(~found.origins.found).tolist())
+        return TravelMatrix(found.duration_s, found.distance_m, self.name, network.date, off_road=off_road)
+
+    def _leg(
+        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+    ) -> TravelLeg | None:
+        network = self._in_region(np.array([origin, destination]))
+        found = network.leg(origin, destination, weights=self._weigher(network, profile, at))
+        if found is None:
+            return None
+        line = list(zip(found.latitudes.tolist(), found.longitudes.tolist(), strict=True))
+        return TravelLeg(found.duration_s, found.distance_m, line, self.name, network.date)
+
+    def _in_region(self, places: NDArray[np.float64]) -> RoadNetwork:
+        network = self._network or self._loaded()
+        south, west, north, east = network.box
+        lat, lon = places[:, 0], places[:, 1]
+        if not ((lat >= south) & (lat <= north) & (lon >= west) & (lon <= east)).all():
+            raise OutOfRegion
+        return network
+
+    def _loaded(self) -> RoadNetwork:
+        if not self._path.is_file():
+            raise ProviderDown(f"the road network {self._path} is not there yet", _RETRY_S)
+        try:
+            network = RoadNetwork.load(self._path)
+        except BadSettings as fault:
+            raise ProviderDown(str(fault), _RETRY_S) from fault
+        log.info("roads.loaded", path=str(self._path), date=network.date, arcs=network.arc_count)
+        self._network = network
+        return network

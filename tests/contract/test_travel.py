@@ -1,0 +1,183 @@
+"""Travel: every provider that can fail does, on a real socket; the answer says who gave it."""
+
+import datetime
+import json
+import time
+
+import numpy as np
+import polyline
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from engine.providers.osrm import OsrmTravel
+from engine.providers.valhalla import ValhallaTravel
+from engine.settings import TravelSettings
+from engine.travel.answers import UNREACHABLE
+from engine.travel.chain import Travel, providers_of
+from tests.roads import grid_town
+
+AT = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
+PLACES = [(41.15, -8.61), (41.16, -8.60)]
+LINE = [(41.15, -8.61), (41.155, -8.6), (41.16, -8.60)]
+TABLE = "/table/v1/driving/-8.610000,41.150000;-8.600000,41.160000"
+ROUTE = TABLE.replace("table", "route")
+NEAR = [{"distance": 3.0}, {"distance": 5.0}]
+GOOD_TABLE = {
+    "code": "Ok",
+    "durations": [[0, 300.4], [None, 0]],
+    "distances": [[0, 2000.6], [None, 0]],
+    "sources": NEAR,
+}
+
+
+@pytest.fixture(scope="module")
+def http_server():
+    with HTTPServer("127.0.0.1", threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def server(http_server):
+    yield http_server
+    http_server.clear()
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("town")
+    grid_town().network(folder)
+    return folder / "town.roads"
+
+
+@pytest.fixture
+async def osrm(server):
+    provider = OsrmTravel(server.url_for("/"), 0.5)
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture
+async def asking(server):
+    made = []
+
+    def ask(**fields):
+        settings = TravelSettings(**{"order": ("osrm",), "osrm_url": server.url_for("/"), "timeout_s": 0.5} | fields)
+        made.append(Travel(providers_of(settings), settings))
+        return made[-1]
+
+    yield ask
+    for travel in made:
+        await travel.close()
+
+
+async def test_osrm_is_asked_for_a_table(server, asking):
+    server.expect_request(TABLE, query_string={"annotations": "duration,distance"}).respond_with_json(GOOD_TABLE)
+    found = await asking().matrix("van", PLACES, AT)
+    assert (found.provider, found.source) == ("osrm", "provider")
+    assert found.duration_s.tolist() == [[0, 300], [UNREACHABLE, 0]]
+    assert found.distance_m.tolist() == [[0, 2001], [UNREACHABLE, 0]]
+    assert found.duration_s.dtype == np.int64
+
+
+async def test_osrm_draws_a_way(server, asking):
+    route = {"duration": 300.5, "distance": 2000.5, "geometry": polyline.encode(LINE, 6)}
+    answer = {"code": "Ok", "routes": [route], "waypoints": NEAR, "data_version": "2026-01-02T00:00:00Z"}
+    server.expect_request(ROUTE).respond_with_json(answer)
+    leg = await asking().leg("van", *PLACES, AT)
+    assert (leg.duration_s, leg.distance_m, leg.provider, leg.date) == (300.5, 2000.5, "osrm", "2026-01-02")
+    assert list(leg.line) == LINE
+
+
+async def test_valhalla_is_asked_for_a_matrix_and_a_way(server, asking):
+    seen = []
+
+    def matrix(request):
+        seen.append(request.get_json())
+        cells = {"durations": [[0, 301], [None, 0]], "distances": [[0, 2.0], [None, 0]]}
+        return Response(json.dumps({"sources_to_targets": cells}), 200, content_type="application/json")
+
+    leg = {"summary": {"time": 301.0, "length": 2.0}, "shape": polyline.encode(LINE, 6)}
+    server.expect_request("/sources_to_targets", method="POST").respond_with_handler(matrix)
+    server.expect_request("/route", method="POST").respond_with_json({"trip": {"legs": [leg]}})
+    travel = asking(order=("valhalla",), valhalla_url=server.url_for("/"))
+
+    found, way = await travel.matrix("truck", PLACES, AT), await travel.leg("truck", *PLACES, AT)
+
+    assert (seen[0]["costing"], seen[0]["sources"][0]["lat"]) == ("truck", 41.15)
+    assert found.duration_s.tolist() == [[0, 301], [UNREACHABLE, 0]]
+    assert found.distance_m[0, 1] == way.distance_m == 2000
+    assert (found.provider, way.provider, list(way.line)) == ("valhalla", "valhalla", LINE)
+
+
+MISBEHAVED = {
+    "an error": lambda: Response("boom", 500),
+    "a page": lambda: Response("<html>", 200),
+    "a list": lambda: Response("[]", 200),
+    "another shape": lambda: Response(json.dumps(GOOD_TABLE | {"durations": [[0]]}), 200),
+    "text for times": lambda: Response(json.dumps(GOOD_TABLE | {"durations": [["a", "b"], [1, 2]]}), 200),
+    "negative times": lambda: Response(json.dumps(GOOD_TABLE | {"durations": [[0, -5], [1, 0]]}), 200),
+    "endless times": lambda: Response(json.dumps(GOOD_TABLE).replace("300.4", "1e300"), 200),
+    "no word of where": lambda: Response(json.dumps(GOOD_TABLE | {"sources": None}), 200),
+    "too slow": lambda: (time.sleep(0.8), Response(json.dumps(GOOD_TABLE), 200))[1],
+}
+
+
+@pytest.mark.parametrize("how", MISBEHAVED)
+async def test_whatever_a_server_does_somebody_else_answers(server, asking, how):
+    server.expect_request(TABLE).respond_with_handler(lambda _: MISBEHAVED[how]())
+    found = await asking().matrix("van", PLACES, AT)
+    assert found.provider == "great_circle"
+    assert (found.duration_s[0, 1] > 200, found.date) == (True, None)
+
+
+async def test_a_server_that_is_away_is_left_alone_and_what_it_said_before_counts(server, asking):
+    server.expect_ordered_request(TABLE).respond_with_json(GOOD_TABLE)
+    for _ in range(2):
+        server.expect_ordered_request(TABLE).respond_with_data("boom", 500)
+    travel = asking(failures=2)
+    answers = [await travel.matrix("van", PLACES, AT) for _ in range(4)]
+    assert [one.source for one in answers] == ["provider", "cache", "cache", "cache"]
+    assert {one.provider for one in answers} == {"osrm"}
+    assert len(server.log) == 3  # the fourth was not asked: the circuit was open
+    assert (await travel.matrix("bike", PLACES, AT)).provider == "great_circle"
+
+
+async def test_places_outside_a_servers_map_go_to_the_next_and_the_server_counts_as_well(server, asking):
+    far = GOOD_TABLE | {"sources": [{"distance": 3.0}, {"distance": 90_000.0}]}
+    for _ in range(5):
+        server.expect_ordered_request(TABLE).respond_with_json(far)
+    server.expect_ordered_request(TABLE).respond_with_json(GOOD_TABLE)
+    travel = asking(failures=2)
+    providers = [(await travel.matrix("van", PLACES, AT)).provider for _ in range(6)]
+    assert providers == ["great_circle"] * 5 + ["osrm"]
+
+
+async def test_the_roads_come_first_and_say_of_when_they_are(asking, town, server):
+    travel = asking(order=("roads", "osrm"), network=town)
+    places = [grid_town().at(1, east=20), grid_town().at(1, east=80), grid_town().at(1, east=1200, north=50)]
+    inside = await travel.matrix("van", places[:2], AT)
+    leg = await travel.leg("van", *places[:2], AT)
+    assert (inside.provider, inside.off_road, leg.provider) == ("roads", (), "roads")
+    assert inside.distance_m[0, 1] == round(leg.distance_m) == 60
+    assert leg.line[0] == pytest.approx(places[0], abs=1e-6)
+    assert (await travel.matrix("van", places, AT)).provider == "great_circle"  # outside the map, and no server
+
+
+async def test_a_network_that_is_not_there_yet_holds_nobody_up(asking, tmp_path):
+    travel = asking(order=("roads",), network=tmp_path / "coming.roads")
+    assert (await travel.matrix("van", PLACES, AT)).provider == "great_circle"
+    assert [leg.provider for leg in await travel.path("van", [*PLACES, PLACES[0]], AT)] == ["great_circle"] * 2
+
+
+async def test_valhalla_away_falls_to_osrm(server, asking):
+    server.expect_request("/sources_to_targets").respond_with_json({"error_code": 150, "error": "too many"}, status=400)
+    server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
+    travel = asking(order=("valhalla", "osrm"), valhalla_url=server.url_for("/"))
+    assert (await travel.matrix("van", PLACES, AT)).provider == "osrm"
+
+
+async def test_closing_twice_is_fine(server):
+    provider = ValhallaTravel(server.url_for("/"), 0.5)
+    await provider.close()
+    await provider.close()
