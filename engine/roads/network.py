@@ -19,7 +19,7 @@ from engine.roads.ends import Ends
 from engine.roads.file import read_network
 from engine.roads.hierarchy import CLOSED, Hierarchy
 from engine.roads.legs import RoadLeg, trace_leg
-from engine.roads.queries import matrix_weights
+from engine.roads.queries import Seeds, matrix_weights
 from engine.roads.snapping import Grid, Snaps, snap_points
 from engine.roads.weights import RoadWeights, weigh
 from models.errors import InvalidInput
@@ -160,6 +160,16 @@ class RoadNetwork:
         if rows.size:
             self._correct(packed, rows, columns, start, end, ends, weights)
         return packed
+
+    def arc_matrix(
+        self, sources: NDArray[np.int32], targets: NDArray[np.int32], weights: RoadWeights
+    ) -> NDArray[np.int64]:
+        """Return packed weights from the ends of arcs to the ends of others, S × T."""
+        begin_at, finish_at = (
+            Seeds(np.arange(arcs.size + 1, dtype=np.int32), self.hierarchy.rank[arcs], np.zeros(arcs.size, np.int64))
+            for arcs in (sources, targets)
+        )
+        return matrix_weights(self.hierarchy, weights.metric, begin_at, finish_at, self._pool)
 
     def leg(
         self,

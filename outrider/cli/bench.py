@@ -208,6 +208,75 @@ def motion(
 
 
 @bench.command()
+def matrix(
+    points: Annotated[int, typer.Option(min=2, max=5000, help="Places.")] = 1000,
+    provider: Annotated[
+        Literal["roads", "great_circle", "osrm", "valhalla"], typer.Option(help="Who is asked.")
+    ] = "roads",
+    network: Annotated[Path | None, typer.Option("--in", help="Road network; default: that of Porto.")] = None,
+    url: Annotated[str | None, typer.Option(help="Root of the OSRM or Valhalla server.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the places.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """Measure a matrix of times and lengths, N × N, as plans ask for it.
+
+    seconds: one matrix, the median of three, snapping and all. rss_mib: of the process. load_s: network from its file
+    to the first weights. customize_ms: a whole new state of the roads. leg_ms: one way with its line. plain_seconds:
+    the same cells by scipy's Dijkstra over arcs and turns, ten rows scaled to all. wrong_cells: in which ours differ
+    from it. library_…: routingkit-cch on the same turns, times alone.
+    """
+    from bench.matrix import measure_matrix
+    from engine.roads.warm_up import BUILT
+
+    result = measure_matrix(network or BUILT, points, provider, url, seed)
+    is_answered = result["provider"] == provider
+    _tell(result, json=json, is_valid=is_answered and not result.get("wrong_cells"))
+
+
+@bench.command()
+def matching(
+    folder: Annotated[Path, typer.Argument(exists=True, help="Folder with porto_taxi.parquet.")],
+    network: Annotated[Path | None, typer.Option("--in", help="Road network; default: that of Porto.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the drives and their noise.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """Measure map matching on simulated drives and on real trips.
+
+    arcs_right: driven arcs that the match holds. arcs_wrong: arcs held that were not driven, over those that were.
+    snapped_arcs_right: with each fix on its nearest road instead. away_p95_m: from a fix to its road.
+    fixes_off_road: no road within 60 m.
+    """
+    from bench.matching import run
+    from bench.report import heading
+    from engine.roads.warm_up import BUILT
+
+    began = time.perf_counter()
+    figures = run(network or BUILT, folder, seed)
+    _tell(heading("matching", seconds=time.perf_counter() - began, repeats=1) | figures, json=json, is_valid=True)
+
+
+@bench.command(name="trip-times")
+def trip_times(
+    file: Annotated[Path, typer.Argument(exists=True, help="Trips, Parquet: trip, time_ms, lat, lon.")],
+    network: Annotated[Path | None, typer.Option("--in", help="Road network; default: that of Porto.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Measure how well the roads tell how long real trips take from their two ends.
+
+    Errors are mean |told - real| over the mean real duration, one factor fitted on every other trip, measured on the
+    rest. error_roads_fixed_part: with a constant beside the factor. error_roads_by_hour: a factor for night, early
+    morning and rush each. error_great_circle_fixed_part: the pace that plans fall back on.
+    """
+    from bench.report import heading
+    from bench.trip_times import run
+    from engine.roads.warm_up import BUILT
+
+    began = time.perf_counter()
+    figures = run(network or BUILT, file)
+    _tell(heading("trip-times", seconds=time.perf_counter() - began, repeats=1) | figures, json=json, is_valid=True)
+
+
+@bench.command()
 def geocode(
     file: Annotated[Path | None, typer.Option("--in", help="Gazetteer; default: that of Porto.")] = None,
     town: Annotated[str, typer.Option(help="Town whose houses are asked for.")] = "Porto",
