@@ -122,8 +122,9 @@ def refuse_leakage(trips: Trips, spec: FeatureSpec) -> None:
 
 def _optional(trips: Trips, spec: FeatureSpec) -> list[str]:
     """Return the further leg columns that these trips fill; the provider's base time may be that close."""
-    trusted = {"moment_ms", "from_lat", "from_lon", "to_lat", "to_lon", "base_s", "base_m", "zone"}
-    return [name for name in spec.names if name in trips.legs and name not in trusted and name not in spec.categories]
+    apart = {"moment_ms", "from_lat", "from_lon", "to_lat", "to_lon", "base_s", "base_m", "zone"}
+    apart |= {*spec.categories, *spec.numbers}
+    return [name for name in spec.names if name in trips.legs and name not in apart]
 
 
 def _fit_pace(trips: Trips, frame: GridPace, grid_deg: float | None) -> GridPace:

@@ -14,6 +14,8 @@ from pipelines.trips import Trips
 __all__ = ["Gain", "Scores", "days_of", "named_segments", "paired_gain", "score"]
 
 _DAY_MS = 86_400_000
+_FEW_DAYS = 10
+_PARTS = 4
 _DRAWS = 2_000
 _LEAST_SEGMENT = 100  # coverage of fewer rows swings by 4 points and more on its own
 
@@ -113,8 +115,10 @@ def named_segments(trips: Trips, spec: FeatureSpec) -> dict[str, NDArray[np.bool
 
 
 def days_of(trips: Trips) -> NDArray[np.int64]:
-    """Return the day (UTC) on which each trip began."""
-    return np.asarray(trips.legs["moment_ms"] // _DAY_MS)
+    """Return the day (UTC) on which each trip began; quarters of days where there are fewer than ten to draw from."""
+    moments_ms = np.asarray(trips.legs["moment_ms"])
+    days = moments_ms // _DAY_MS
+    return days if len(np.unique(days)) >= _FEW_DAYS else moments_ms // (_DAY_MS // _PARTS)
 
 
 def paired_gain(

@@ -18,6 +18,7 @@ from models.eta.bundle import LEVELS, Bundle
 from models.eta.calibration import Calibration, fit_calibration, segments_of, tail_scores
 from models.eta.features import FeatureSpec, base_times_s, leg_features
 from models.eta.residuals import ResidualProfile
+from models.eta.service_time import ServiceTimes, fit_service_times
 from models.eta.smooth import SmoothModel, fit_smooth
 from models.eta.time_table import fit_time_table
 from pipelines.preparing import clean_trips, constant_features, fit_spec, refuse_leakage
@@ -146,6 +147,7 @@ def train_bundle(
         table=fit_time_table(matrix, data.target, spec),
         probe=matrix[np.linspace(0, len(matrix) - 1, min(_PROBE, len(matrix))).astype(int)],
         metadata=_metadata(data, schema, plan, share),
+        service=_service_times(good),
     )
     told("fitted", len(plan.folds) + 2, len(plan.folds) + 2)
     notes = _notes(trips, taken, constant_features(matrix, spec))
@@ -252,6 +254,14 @@ def _predict(trees: Sequence[lightgbm.Booster], matrix: NDArray[np.float64]) -> 
 
 def _texts(trees: Sequence[lightgbm.Booster]) -> tuple[str, ...]:
     return tuple(each.model_to_string() for each in trees)
+
+
+def _service_times(trips: Trips) -> ServiceTimes | None:
+    """Return times at the stops, where the trips tell them; whose they are is told by their `company`."""
+    if "service_s" not in trips.legs:
+        return None
+    legs = trips.legs
+    return fit_service_times(legs.get("company", ""), legs["to_lat"], legs["to_lon"], legs["service_s"])
 
 
 def _metadata(data: _Data, schema: TripSchema, plan: TrainingPlan, share: float) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from models.errors import BundleRefused
 from models.eta.calibration import Calibration, segments_of
 from models.eta.features import FeatureSpec, Legs, base_times_s, leg_features
 from models.eta.schema import SCHEMA
+from models.eta.service_time import ServiceTimes
 from models.eta.smooth import SmoothModel
 from models.eta.time_table import TimeTable
 
@@ -61,6 +62,8 @@ class Bundle:
     """Feature rows on which a compiled form is compared with LightGBM."""
     metadata: Mapping[str, Any]
     """Data snapshot, metrics, code version, base times' source, parameters."""
+    service: ServiceTimes | None = None
+    """Times at the door, where the data tell them."""
     version: str = ""
     """Digest of the manifest: the same for the same model. Empty until it is saved."""
     predictors: Mapping[str, tuple[Predictor, ...]] = field(default_factory=dict, compare=False, repr=False)
@@ -175,6 +178,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     _write_json(folder / "calibration.json", calibrations)
     bundle.table.save(folder / "table.npz")
     bundle.smooth.save(folder / "smooth.npz")
+    if bundle.service is not None:
+        bundle.service.save(folder / "service.npz")
     np.savez_compressed(folder / "probe.npz", probe=bundle.probe, scores=bundle.scores)
     manifest = {
         "format": FORMAT,
@@ -217,6 +222,7 @@ def load_bundle(folder: Path) -> Bundle:
             table=TimeTable.load(folder / "table.npz"),
             probe=probe,
             metadata=manifest["metadata"],
+            service=ServiceTimes.load(folder / "service.npz") if "service.npz" in manifest["files"] else None,
             version=manifest["version"],
         )
     except (KeyError, TypeError, ValueError, OSError, lightgbm.basic.LightGBMError) as fault:

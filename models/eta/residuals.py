@@ -19,7 +19,7 @@ class ResidualProfile:
 
     window_s: float = 6 * 3600.0
     """Older finishes are forgotten, seconds."""
-    most: int = 50
+    most: int = 100
     """Newest finishes that count in each window."""
     shrink: float = 10.0
     """n finishes count n/(n+shrink); the rest is the wider window's answer, and zero above that."""
