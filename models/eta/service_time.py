@@ -83,14 +83,14 @@ def fit_service_times(
     logs = np.log(service_s[good])
     everybody = _shrunk(logs, np.log(_UNKNOWN_S))
     parents = np.tile(everybody, (len(logs), 1))
-    wider = np.full(len(logs), len(logs) + 1)
+    wider: NDArray[np.int64] = np.full(len(logs), len(logs) + 1)
     keys, quantiles = [], []
     for asked in reversed(list(_keys(whose, lat[good], lon[good], len(logs)))):
         unique, back = np.unique(asked, return_inverse=True)
         order = np.argsort(back, kind="stable")
         groups = np.split(order, np.cumsum(np.bincount(back))[:-1])
         found = np.stack([_drawn(logs[rows], parents[rows[0]], wider[rows[0]]) for rows in groups])
-        parents, wider = found[back], np.bincount(back)[back]
+        parents, wider = found[back], np.asarray(np.bincount(back)[back], np.int64)
         keys.append(unique)
         quantiles.append(found)
     order = np.argsort(np.concatenate(keys))

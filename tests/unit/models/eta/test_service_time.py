@@ -29,7 +29,7 @@ def test_an_address_that_is_known_answers_for_itself():
     times = fitted(visits(60, 600, *TOWER), visits(300, 60, *FAR))
     seconds, level = p50(times, "ten_1", TOWER)
     assert level == "address"
-    assert seconds == pytest.approx(600, rel=0.15)
+    assert seconds == pytest.approx(600, rel=0.2)
 
 
 def test_a_new_address_takes_the_company_s_time():

@@ -1,0 +1,45 @@
+"""`outrider eta-report`: how a model does on newer trips, and what has moved since it was trained."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from outrider.cli.model_output import AsJson, File, Folder, Schema, Tenant, plain_errors, show_result
+from pipelines.drift import look_for_drift
+from pipelines.registry import EVERYBODY, Registry
+from pipelines.report import write_report
+from pipelines.trip_schemas import load_schema
+from pipelines.trips import read_trips
+
+__all__ = ["eta_report"]
+
+
+def eta_report(
+    file: File,
+    schema: Schema,
+    registry: Folder = Path("var/models"),
+    model: Annotated[str, typer.Option("--model", help="A model; the one that serves by default.")] = "",
+    tenant: Tenant = EVERYBODY,
+    out: Annotated[Path, typer.Option("--out", help="The page to write; figures go beside it as JSON.")] = Path(
+        "eta-report.html"
+    ),
+    json: AsJson = False,
+) -> None:
+    """Write a page on how a model does on trips of a file, with plots, and say what has moved."""
+    with plain_errors():
+        books = Registry(registry)
+        bundle = books.load(model or books.champion(tenant) or books.newest())
+        trips = read_trips(file, load_schema(schema))
+        report, replayed = look_for_drift(bundle, trips)
+        figures = write_report(report, trips, replayed, out)
+    result = {
+        "model": report.model[:12],
+        "rows": report.rows,
+        "mae_s": report.scores.mae_s,
+        "coverage_80": report.scores.coverage_80,
+        "alerts": list(report.alerts),
+        "page": str(out),
+        "figures": str(figures),
+    }
+    show_result("outrider eta-report", result, as_json=json, bench="eta-report")

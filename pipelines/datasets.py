@@ -1,0 +1,127 @@
+"""Finished legs as a data set of Parquet files, a file a company and day, to which new ones are added.
+
+```
+legs/
+  company=<id>/day=<yyyy-mm-dd>/legs.parquet     by the day on which a leg ended (UTC), each leg once by its `leg` id
+```
+A leg is written once it has ended, with what was known at its moment. The newest hours hold short legs only, because
+the long ones are still on their way: `read` leaves out what began within the P99 of durations before the newest end.
+"""
+
+import datetime
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from models.errors import InvalidInput
+from models.eta.schema import LEG_COLUMNS
+from pipelines.trips import Trips, trips_of_columns
+
+__all__ = ["LegDataset"]
+
+_DAY_MS = 86_400_000
+_NEEDED = ("leg", "company", "moment_ms", "from_lat", "from_lon", "to_lat", "to_lon", "duration_s")
+_CENSORED = 0.99
+
+
+class LegDataset:
+    """A folder of finished legs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, legs: Mapping[str, NDArray[Any]]) -> int:
+        """Store finished legs and return how many were new; a leg that is there already is replaced.
+
+        Parameters
+        ----------
+        legs
+            Columns of `models.eta.schema`, with `leg` (its id) and `company`, N values each.
+
+        Raises
+        ------
+        InvalidInput
+            If a needed column is missing, a leg has not ended, or history was gathered after a leg's moment.
+        """
+        if missing := [name for name in _NEEDED if name not in legs]:
+            raise InvalidInput(f"legs lack {', '.join(missing)}", [(name, "is missing") for name in missing])
+        _check_known(legs)
+        ends_ms = legs["moment_ms"] + (legs["duration_s"] * 1000).astype(np.int64)
+        days, companies = ends_ms // _DAY_MS, legs["company"].astype(str)
+        added = 0
+        for company in np.unique(companies):
+            for day in np.unique(days[companies == company]):
+                rows = (companies == company) & (days == day)
+                table = pa.table({name: pa.array(values[rows]) for name, values in legs.items() if name != "company"})
+                added += self._merge(str(company), int(day), table)
+        return added
+
+    def read(self, company: str | None = None, since_ms: int = 0) -> Trips:
+        """Return the legs of one company, or of all, in the order of time.
+
+        Raises
+        ------
+        InvalidInput
+            If there are none.
+        """
+        files = sorted(self.folder.glob(f"company={company or '*'}/day=*/legs.parquet"))
+        if not files:
+            raise InvalidInput(f"{self.folder} holds no legs{f' of {company}' if company else ''}")
+        partitions = pa.dataset.partitioning(pa.schema([("company", pa.string()), ("day", pa.string())]), flavor="hive")
+        source = pa.dataset.dataset(files, partitioning=partitions, partition_base_dir=str(self.folder))
+        table = source.to_table(filter=pa.dataset.field("moment_ms") >= since_ms).drop_columns(["day", "leg"])
+        columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+        if not len(columns["moment_ms"]):
+            raise InvalidInput(f"{self.folder} holds no legs since then")
+        trips = trips_of_columns(columns, None, str(self.folder))
+        return trips.take(~_censored(trips))
+
+    def newest_ms(self, company: str) -> int:
+        """Return when the newest leg of a company ended, epoch milliseconds; 0 without any."""
+        files = sorted(self.folder.glob(f"company={company}/day=*/legs.parquet"))
+        if not files:
+            return 0
+        table = pa.parquet.read_table(files[-1], columns=["moment_ms", "duration_s"])
+        return int(np.max(table["moment_ms"].to_numpy() + (table["duration_s"].to_numpy() * 1000).astype(np.int64)))
+
+    def _merge(self, company: str, day: int, table: pa.Table) -> int:
+        date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+        place = self.folder / f"company={company}" / f"day={date.isoformat()}"
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / "legs.parquet"
+        before = 0
+        if path.exists():
+            stored = pa.parquet.read_table(path)
+            before = len(stored)
+            kept = np.isin(
+                stored["leg"].to_numpy(zero_copy_only=False), table["leg"].to_numpy(zero_copy_only=False), invert=True
+            )
+            table = pa.concat_tables([stored.filter(pa.array(kept)), table], promote_options="default")
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".", delete=False) as file:
+            pa.parquet.write_table(table.sort_by("moment_ms"), file, compression="zstd")
+        Path(file.name).rename(path)  # whole or not at all
+        return len(table) - before
+
+
+def _check_known(legs: Mapping[str, NDArray[Any]]) -> None:
+    if not np.all(legs["duration_s"] > 0):
+        raise InvalidInput("a leg without a duration has not ended", [("duration_s", "has to be above zero")])
+    history = [name for name in legs if name in LEG_COLUMNS and LEG_COLUMNS[name].is_history]
+    if history and ("as_of_ms" not in legs or np.any(legs["as_of_ms"] > legs["moment_ms"])):
+        raise InvalidInput(
+            "history was gathered after a leg's moment", [("as_of_ms", "has to be at or before moment_ms")]
+        )
+
+
+def _censored(trips: Trips) -> NDArray[np.bool_]:
+    """Return the legs of a time whose long legs are not known yet."""
+    duration_ms = trips.legs["duration_s"] * 1000
+    newest_ms = np.max(trips.legs["moment_ms"] + duration_ms)
+    return np.asarray(trips.legs["moment_ms"] > newest_ms - np.quantile(duration_ms, _CENSORED))

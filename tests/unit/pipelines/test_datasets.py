@@ -1,0 +1,88 @@
+"""Finished legs are kept once each, and the newest hours are not believed too early."""
+
+import numpy as np
+import pytest
+
+from models.errors import InvalidInput
+from pipelines.datasets import LegDataset
+from tests.legs import JUNE, some_legs
+
+HOUR_MS = 3_600_000
+
+
+def finished(rows=300, seed=1, company="ten_1", prefix="leg"):
+    return {
+        **some_legs(rows, seed, days=3),
+        "leg": np.array([f"{prefix}_{number}" for number in range(rows)], dtype=object),
+        "company": np.full(rows, company, dtype=object),
+    }
+
+
+def test_what_was_added_is_read_back_by_company_in_order(tmp_path):
+    legs = LegDataset(tmp_path)
+    assert legs.add(finished()) == 300
+    assert legs.add(finished(100, company="ten_2", prefix="other")) == 100
+    trips = legs.read("ten_1")
+    assert 290 <= len(trips) <= 300
+    assert np.all(np.diff(trips.legs["moment_ms"]) >= 0)
+    assert set(legs.read().legs["company"]) == {"ten_1", "ten_2"}
+
+
+def test_adding_the_same_legs_again_changes_nothing(tmp_path):
+    legs = LegDataset(tmp_path)
+    legs.add(finished())
+    before = legs.read("ten_1")
+    assert legs.add(finished()) == 0
+    np.testing.assert_array_equal(legs.read("ten_1").legs["duration_s"], before.legs["duration_s"])
+
+
+def test_only_days_that_changed_are_written_anew(tmp_path):
+    legs = LegDataset(tmp_path)
+    legs.add(finished())
+    files = sorted(tmp_path.glob("company=ten_1/day=*/legs.parquet"))
+    assert len(files) >= 3
+    before = {path: path.stat().st_mtime_ns for path in files}
+    day = 86_400_000
+    one = {name: values[:1] for name, values in finished(prefix="late").items()}
+    legs.add({**one, "moment_ms": np.array([JUNE + day // 2])})
+    changed = [path for path in files if path.stat().st_mtime_ns != before[path]]
+    assert [path.parent.name for path in changed] == ["day=2026-06-01"]
+
+
+def test_the_newest_hours_wait_for_their_long_legs(tmp_path):
+    legs, new = LegDataset(tmp_path), finished()
+    new["duration_s"][:] = 60.0
+    new["duration_s"][:20] = 3_600.0  # of long ago: so long may a leg take
+    new["moment_ms"][-1] = new["moment_ms"][-2] + 60_000
+    legs.add(new)
+    kept = legs.read("ten_1")
+    end = int((new["moment_ms"] + new["duration_s"] * 1000).max())
+    assert kept.legs["moment_ms"].max() <= end - HOUR_MS
+    assert legs.newest_ms("ten_1") == end
+
+
+def test_legs_of_unlike_columns_go_together(tmp_path):
+    legs = LegDataset(tmp_path)
+    legs.add(finished(50))
+    legs.add({**finished(50, prefix="new"), "rain_mm_h": np.full(50, 2.0)})
+    trips = legs.read("ten_1")
+    assert np.isnan(trips.legs["rain_mm_h"]).any()
+    assert (trips.legs["rain_mm_h"] == 2.0).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"duration_s": np.zeros(5)}, "not ended"),
+        ({"cell_pace": np.zeros(5)}, "after a leg's moment"),
+        ({"cell_pace": np.zeros(5), "as_of_ms": np.full(5, JUNE * 2)}, "after a leg's moment"),
+    ],
+)
+def test_what_could_not_be_known_is_not_taken(tmp_path, change, fault):
+    with pytest.raises(InvalidInput, match=fault):
+        LegDataset(tmp_path).add({**finished(5), **change})
+
+
+def test_a_company_without_legs_is_told(tmp_path):
+    with pytest.raises(InvalidInput, match="ten_9"):
+        LegDataset(tmp_path).read("ten_9")
