@@ -1,4 +1,4 @@
-"""Solving on Ray: a solver in a process of its own, its best plan so far in Redis, so that its loss costs seconds."""
+"""Solving on Ray: the portfolio in a task of its own, its best plan so far in Redis, so that its loss costs seconds."""
 
 import asyncio
 import time
@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import ray
 import structlog
-from ray.exceptions import NodeDiedError, ObjectLostError, WorkerCrashedError
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
+from engine.routing.inline import InlineRunner
+from engine.routing.portfolio import Effort, Portfolio
 from engine.routing.problem import Problem, Solution
+from engine.routing.ray_runner import LOSSES, RayRunner
 from engine.settings import Settings
 from models.errors import BadSettings
 
@@ -25,12 +27,11 @@ _KEEP_S = 3600
 _TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _SHORTEST_S = 0.3
 _MOST_LOSSES = 3  # of one problem: a solver that goes on dying is a fault of the problem or ours
+_SMALL_S = 3.0  # a search that is shorter would be over before other processes have begun
 
 
-@ray.remote(num_cpus=0.5, max_retries=0)
+@ray.remote(num_cpus=0, max_retries=0)
 def _solve(problem: Problem, seconds: float, start: Solution | None, url: str, key: str) -> bytes | None:
-    from engine.routing.solvers.or_tools import improve  # here: only the solver's process needs the library
-
     redis, told = SyncRedis.from_url(url), 0.0
 
     def report(solution: Solution) -> None:
@@ -39,12 +40,14 @@ def _solve(problem: Problem, seconds: float, start: Solution | None, url: str, k
             redis.set(key, msgspec.msgpack.encode(solution), ex=_KEEP_S)
             told = time.monotonic()
 
-    found = improve(problem, seconds, start, report)
+    runner = InlineRunner() if seconds <= _SMALL_S else RayRunner(url, key)
+    portfolio = Portfolio(problem, runner, Effort(seconds), report=report)
+    found = portfolio.solve(None if start is None else start.routes)
     return None if found is None else msgspec.msgpack.encode(found)
 
 
 class RaySolver:
-    """Solves problems one process each, anywhere in the cluster."""
+    """Solves problems anywhere in the cluster, with all of its processors."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         if settings.redis_url is None:
@@ -76,11 +79,7 @@ class RaySolver:
             running: Any = _solve.remote(problem, left_s, best, self._url, key)
             try:
                 return await self._watched(running, key, watch) or await self._best(key)
-            except (
-                NodeDiedError,
-                ObjectLostError,
-                WorkerCrashedError,
-            ) as error:  # another goes on from the best so far
+            except LOSSES as error:  # another goes on from the best so far
                 losses += 1
                 log.warning("solver.lost", job=name, losses=losses, error=str(error))
                 if losses > _MOST_LOSSES:

@@ -45,8 +45,12 @@ def improve(
     start: Solution | None = None,
     report: Callable[[Solution], None] | None = None,
     seed: int = 0,
+    *,
+    steps: int | None = None,
 ) -> Solution | None:
     """Return the best solution found in `seconds`, no worse than `start`; None if the time was too short for any.
+
+    With `steps`, so many solutions are looked at, and the answer is the same every time that this takes less time.
 
     It leaves out jobs at their penalties, those that have to be served only where that is impossible otherwise. What it
     returns, and tells `report` of meanwhile, keeps everything else that `engine.routing.verifier` checks. It holds the
@@ -65,6 +69,8 @@ def improve(
     parameters.local_search_metaheuristic = way.search
     parameters.guided_local_search_lambda_coefficient = way.penalty
     parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=seconds))
+    if steps is not None:
+        parameters.solution_limit = steps
     found = _search(model, parameters, start)
     if found is not None:
         best.offer(model.routes(found.Value))

@@ -1,0 +1,63 @@
+"""A first cut of a problem that is too large to be solved as a whole: jobs that lie together, and their vehicles."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.routing.decomposition import Chart, halved
+from engine.routing.problem import RELOAD, Part, Problem
+
+__all__ = ["clusters"]
+
+
+def clusters(problem: Problem, chart: Chart, size: int, rng: np.random.Generator) -> list[Part]:
+    """Return parts of about `size` stops that hold all jobs, and all vehicles, each of them once.
+
+    Vehicles that are under way bring their jobs with them. The others are dealt out by what each part has to carry,
+    to the nearest of those that lack room.
+    """
+    number_of_parts = max(1, min(round(int(chart.stops.sum()) / size), len(problem.vehicles)))
+    groups = halved(np.arange(len(problem.jobs)), chart.jobs, chart.stops, number_of_parts, rng)
+    part_of = np.zeros(len(problem.jobs), np.int64)
+    for number, group in enumerate(groups):
+        part_of[group] = number
+    home_of = _under_way(problem, part_of)
+    vehicles: list[list[int]] = [[] for _ in groups]
+    for vehicle, part in home_of.items():
+        vehicles[part].append(vehicle)
+    free = [number for number in range(len(problem.vehicles)) if number not in home_of]
+    _deal(problem, part_of, vehicles, free)
+    return [
+        problem.part(np.flatnonzero(part_of == number).tolist(), sorted(members))
+        for number, members in enumerate(vehicles)
+        if members
+    ]
+
+
+def _under_way(problem: Problem, part_of: NDArray[np.int64]) -> dict[int, int]:
+    """Return the part of each vehicle that has jobs of its own, and move those jobs into it."""
+    own: dict[int, list[int]] = {}
+    for number, vehicle in enumerate(problem.vehicles):
+        own[number] = [visit.job for visit in vehicle.pinned if visit.job != RELOAD]
+    for number, job in enumerate(problem.jobs):
+        if job.on_board is not None:
+            own[job.on_board].append(number)
+    homes = {}
+    for number, jobs in own.items():
+        if jobs:
+            homes[number] = int(part_of[jobs[0]])
+            part_of[jobs] = homes[number]
+    return homes
+
+
+def _deal(problem: Problem, part_of: NDArray[np.int64], vehicles: list[list[int]], free: list[int]) -> None:
+    """Deal vehicles out so that every part gets the same share of the room that it needs."""
+    loads, room = problem.loads().astype(float), problem.capacities().astype(float)
+    loads = np.column_stack([loads, np.ones(len(loads))])
+    room = np.column_stack([room, np.full(len(room), len(loads) / len(room))])
+    needed = np.array([loads[part_of == part].sum(axis=0) for part in range(len(vehicles))])
+    needed = np.maximum(needed, 1e-9)
+    given = np.array([room[members].sum(axis=0) for members in vehicles])
+    for vehicle in free:
+        part = int(np.argmin((given / needed).min(axis=1)))
+        vehicles[part].append(vehicle)
+        given[part] += room[vehicle]

@@ -1,0 +1,73 @@
+"""The plan of a portfolio: what is searched when, by the size of the problem. Pure.
+
+Measured on two cores within a minute: up to some hundred stops, searches of the whole from several beginnings, joined
+by set partitioning, beat anything done to parts; above that, parts of neighbouring routes gain more than they lose,
+since a search does several times as many steps a second on a part; and a first plan of thousands of stops is best made
+in parts too. Which engine searches decides how large a part may be.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.routing.search import Engine
+
+__all__ = ["Phase", "Sizes", "phases", "sizes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One step of the plan."""
+
+    kind: Literal["whole", "clusters", "rounds"]
+    """Search the whole problem; make a first plan in clusters; or cut the plan into parts, round after round."""
+    until: float
+    """Share of the effort after which it ends."""
+    afresh: int = 0
+    """Of the cores, how many begin anew rather than from the best plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many stops an engine is given at a time."""
+
+    whole: int
+    """Up to which the whole is searched, and nothing else."""
+    first: int
+    """Up to which the first plan is made of the whole."""
+    cluster: int
+    """Of a part of the first plan."""
+    part: int
+    """Of a part of a round."""
+
+
+_SIZES: dict[Engine, Sizes] = {"pyvrp": Sizes(300, 1200, 400, 300), "or-tools": Sizes(100, 100, 100, 100)}
+
+
+def sizes(engine: Engine) -> Sizes:
+    """Return how many stops an engine is given at a time."""
+    return _SIZES[engine]
+
+
+def phases(stops: int, engine: Engine, *, started: bool, cores: int) -> tuple[Phase, ...]:
+    """Return the plan for a problem.
+
+    Parameters
+    ----------
+    started
+        Whether there is a plan to begin from.
+    cores
+        How many searches run at once.
+    """
+    limits = sizes(engine)
+    if stops <= limits.whole:
+        anew = 0 if started else cores
+        return (
+            Phase("whole", 0.45, anew),
+            Phase("whole", 0.85, cores // 2),
+            Phase("whole", 0.97),
+        )
+    if started:
+        return (Phase("rounds", 1.0),)
+    if stops <= limits.first:
+        return (Phase("whole", 0.15, cores), Phase("rounds", 1.0))
+    return (Phase("clusters", 0.2), Phase("rounds", 1.0))

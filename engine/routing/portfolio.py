@@ -1,0 +1,238 @@
+"""How a problem is solved: searches on the whole or on parts of it, as `engine.routing.phases` says, on every core.
+
+PyVRP searches wherever its model covers the problem, or the part; OR-Tools searches the rest. Whatever comes back is
+checked by the verifier before it becomes the plan to be beaten.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.routing.clusters import clusters
+from engine.routing.decomposition import Chart, neighbouring_parts
+from engine.routing.incumbent import Incumbent
+from engine.routing.phases import Phase, phases, sizes
+from engine.routing.problem import RELOAD, Part, Problem, Solution
+from engine.routing.recombination import RoutePool, recombine
+from engine.routing.search import Budget, Column, Engine, Found, Routes, Runner, Search
+from engine.routing.solvers.pyvrp_model import uncovered
+
+__all__ = ["Effort", "Portfolio"]
+
+_ROUND_S = 3.0  # of one part in one round: enough to gain, short enough for borders to move often
+_ROUND_SHARE = 0.05  # of the effort, where steps are counted, or where it is short
+_SAMPLE_EVERY = 20
+_LEAST_S = 0.2  # a search that is shorter is all set-up
+_COLUMNS = 1500
+_RECOMBINE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much work to do: seconds of the clock, or else steps of each core, which make the answer repeatable."""
+
+    seconds: float | None = None
+    iterations: int = 0
+    seed: int = 1
+
+
+class _Meter:
+    """How much of an effort is used up, as a share of it."""
+
+    def __init__(self, effort: Effort) -> None:
+        self._effort, self._begun, self._noted = effort, time.monotonic(), 0.0
+
+    @property
+    def used(self) -> float:
+        """Return the share that is used up, from 0 to 1."""
+        if self._effort.seconds is None:
+            return self._noted
+        return (time.monotonic() - self._begun) / self._effort.seconds
+
+    @property
+    def least(self) -> float:
+        """Return the share below which a search is not worth its set-up."""
+        return _ROUND_SHARE / 10 if self._effort.seconds is None else _LEAST_S / self._effort.seconds
+
+    @property
+    def round(self) -> float:
+        """Return the share of one part in one round."""
+        seconds = self._effort.seconds
+        return _ROUND_SHARE if seconds is None else min(_ROUND_SHARE, _ROUND_S / seconds)
+
+    def budget(self, share: float, seed: int) -> Budget:
+        """Return what a search may use."""
+        if self._effort.seconds is None:
+            return Budget(None, max(1, round(share * self._effort.iterations)), seed, _SAMPLE_EVERY)
+        return Budget(share * self._effort.seconds, None, seed, _SAMPLE_EVERY)
+
+    def note(self, share: float) -> None:
+        """Take a share off, where steps are counted."""
+        self._noted += share
+
+
+class Portfolio:
+    """Solves one problem.
+
+    Parameters
+    ----------
+    problem
+        What to solve.
+    runner
+        Where searches run.
+    effort
+        How long.
+    engines
+        Solvers that may be used. OR-Tools takes what the others don't cover, whether it is among them or not.
+    report
+        Told of each better plan, from the thread that solves; what it raises ends the search.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        runner: Runner,
+        effort: Effort,
+        *,
+        engines: Sequence[Engine] = ("pyvrp", "or-tools"),
+        report: Callable[[Solution], None] | None = None,
+    ) -> None:
+        self._problem, self._runner, self._engines, self._report = problem, runner, engines, report
+        self._meter, self._seed = _Meter(effort), effort.seed * 10_000
+        self._rng = np.random.default_rng(effort.seed)
+        self._incumbent, self._pool = Incumbent(problem), RoutePool(problem)
+        self._chart: Chart | None = None
+        self._engine = self._engine_of(problem)
+        self._was_too_hard = False
+        self.used: set[Engine] = set()
+        """Solvers that have run."""
+
+    def solve(self, start: Routes | None = None) -> Solution | None:
+        """Return the best plan found, complete where one was; None if there was no time for any.
+
+        Parameters
+        ----------
+        start
+            A plan to begin from; not used if it is not feasible.
+        """
+        if start is not None:
+            self._offer(start)
+        stops = sum((job.pickup is not None) + (job.delivery is not None) for job in self._problem.jobs)
+        started = self._incumbent.routes is not None
+        for phase in phases(stops, self._engine, started=started, cores=self._runner.cores):
+            self._do(phase)
+        return self._incumbent.solution
+
+    def _do(self, phase: Phase) -> None:
+        while (share := phase.until - self._meter.used) > self._meter.least:
+            if phase.kind == "whole":
+                self._search_whole(share, phase.afresh)
+                self._join()
+                return
+            if phase.kind == "clusters" or self._incumbent.routes is None:
+                self._search_clusters(share)
+                return
+            if not self._search_parts(share):
+                return
+
+    def _engine_of(self, problem: Problem) -> Engine:
+        return "pyvrp" if "pyvrp" in self._engines and not uncovered(problem) else "or-tools"
+
+    def _search(self, problem: Problem, share: float, start: Routes | None, *, optional: bool) -> Search:
+        self._seed += 1
+        engine = self._engine_of(problem)
+        self.used.add(engine)
+        return Search(problem, engine, self._meter.budget(share, self._seed), start, optional)
+
+    def _offer(self, routes: Routes) -> None:
+        if self._incumbent.offer(routes):
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._report is not None and (solution := self._incumbent.solution) is not None:
+            self._report(solution)
+
+    def _search_whole(self, share: float, afresh: int) -> None:
+        """Let every core search the whole problem, some of them from nothing."""
+        best = self._incumbent.routes
+        optional = self._was_too_hard if best is None else not self._incumbent.is_complete
+        searches = [
+            self._search(self._problem, share, None if core < afresh else best, optional=optional)
+            for core in range(self._runner.cores)
+        ]
+        for _, found in self._runner.run(searches, lambda _, routes: self._offer(routes)):
+            if found.routes is not None:
+                self._offer(found.routes)
+            self._pool.add(found.columns)
+        self._was_too_hard = self._incumbent.routes is None
+        self._meter.note(share)
+
+    def _search_clusters(self, share: float) -> None:
+        """Make a first plan of parts that are solved by themselves."""
+        parts = clusters(self._problem, self._known_chart(), sizes(self._engine).cluster, self._rng)
+        waves = math.ceil(len(parts) / self._runner.cores)
+        searches = [self._search(part.problem, share / waves, None, optional=True) for part in parts]
+        routes = [tuple(vehicle.pinned) for vehicle in self._problem.vehicles]
+        for number, found in self._runner.run(searches, lambda *_: None):
+            if found.routes is not None:
+                for vehicle, route in parts[number].routes_there(found.routes).items():
+                    routes[vehicle] = route
+        self._meter.note(share)
+        self._offer(tuple(routes))
+
+    def _search_parts(self, share: float) -> bool:
+        """Improve every part of the plan once; return False if there is nothing to cut."""
+        routes = self._incumbent.routes
+        assert routes is not None  # noqa: S101 - the caller looked
+        parts = neighbouring_parts(self._problem, self._known_chart(), routes, sizes(self._engine).part, self._rng)
+        if not parts:
+            return False
+        waves = math.ceil(len(parts) / self._runner.cores)
+        each = min(share / waves, self._meter.round)
+        searches = [
+            self._search(part.problem, each, part.routes_here(routes), optional=self._lacks_one(part)) for part in parts
+        ]
+        outcomes: dict[int, Found] = {}
+        for number, found in self._runner.run(searches, lambda *_: None):
+            outcomes[number] = found
+            if found.routes is not None and self._incumbent.offer_part(parts[number].routes_there(found.routes)):
+                self._tell()
+        for number in sorted(outcomes):  # in the same order whichever ended first
+            self._pool.add(_columns_there(parts[number], outcomes[number].columns))
+        self._meter.note(each * waves)
+        return True
+
+    def _lacks_one(self, part: Part) -> bool:
+        return any(self._problem.jobs[job].penalty is None for job in self._incumbent.unserved.intersection(part.jobs))
+
+    def _known_chart(self) -> Chart:
+        if self._chart is None:
+            self._chart = Chart(self._problem)
+        return self._chart
+
+    def _join(self) -> None:
+        """Look for a better choice among the routes seen."""
+        routes = self._incumbent.routes
+        if routes is None or not len(self._pool):
+            return
+        incumbent = [
+            Column(number, route, self._incumbent.route_cost(number)) for number, route in enumerate(routes) if route
+        ]
+        joined = recombine(self._problem, self._pool, incumbent, columns=_COLUMNS, seconds=_RECOMBINE_S)
+        if joined is not None:
+            self._offer(joined)
+
+
+def _columns_there(part: Part, columns: Sequence[Column]) -> list[Column]:
+    """Return a part's routes in the numbers of the whole."""
+    return [
+        Column(
+            part.vehicles[vehicle],
+            tuple(visit if visit.job == RELOAD else visit._replace(job=part.jobs[visit.job]) for visit in visits),
+            cost,
+        )
+        for vehicle, visits, cost in columns
+    ]

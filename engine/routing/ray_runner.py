@@ -1,0 +1,113 @@
+"""Searches as Ray tasks, anywhere in the cluster. Runs in the task that solves a problem, and ends with it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import ray
+import structlog
+from ray.exceptions import NodeDiedError, ObjectLostError, WorkerCrashedError
+from redis import Redis
+
+from engine.routing.search import Found, Routes, Search
+
+__all__ = ["LOSSES", "RayRunner"]
+
+log = structlog.get_logger(__name__)
+
+LOSSES = (NodeDiedError, ObjectLostError, WorkerCrashedError)
+"""What Ray raises when a task's process is gone."""
+
+_LOOK_S = 0.3  # how often the best of searches under way is looked at
+_KEEP_S = 3600
+_MOST_LOSSES = 3  # of one search: a solver that goes on dying is a fault of the problem or ours
+
+
+@ray.remote(num_cpus=0.5, max_retries=0)
+def _solve_part(search: Search, url: str, key: str) -> Found:
+    from engine.routing.solvers.run import run_search  # here: only the solver's process needs the libraries
+
+    redis = Redis.from_url(url)
+
+    def report(routes: Routes) -> None:
+        redis.set(key, msgspec.msgpack.encode(routes), ex=_KEEP_S)
+
+    return run_search(search, report)
+
+
+@dataclass(slots=True)
+class _Task:
+    """A search under way."""
+
+    number: int
+    search: Search
+    told: bytes | None = None
+
+
+class RayRunner:
+    """Runs as many searches at once as the cluster has processors.
+
+    Parameters
+    ----------
+    url
+        Of Redis, by which searches tell of better plans.
+    key
+        Prefix of the keys for that.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self._redis, self._url, self._key = Redis.from_url(url), url, key
+
+    @property
+    def cores(self) -> int:
+        """Return how many searches can run at once."""
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray's own
+        return max(1, int(resources.get("CPU", 1)))
+
+    def run(self, searches: Sequence[Search], report: Callable[[int, Routes], None]) -> Iterator[tuple[int, Found]]:
+        """Yield (number of the search, what it found) as searches end.
+
+        A search whose worker was lost goes on from the best that it had told of.
+        """
+        waiting = [_Task(number, search) for number, search in reversed(list(enumerate(searches)))]
+        running: dict[Any, _Task] = {}
+        losses = 0
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.cores:
+                    task = waiting.pop()
+                    self._redis.delete(self._key_of(task))
+                    running[_solve_part.remote(task.search, self._url, self._key_of(task))] = task
+                ended, _ = ray.wait(list(running), timeout=_LOOK_S)
+                self._listen(list(running.values()), report)
+                for reference in ended:
+                    task = running.pop(reference)
+                    try:
+                        found: Found = ray.get(reference)
+                    except LOSSES as error:
+                        losses += 1
+                        log.warning("search.lost", losses=losses, error=str(error))
+                        if losses > _MOST_LOSSES:
+                            raise
+                        waiting.append(self._again(task))
+                    else:
+                        yield task.number, found
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
+
+    def _key_of(self, task: _Task) -> str:
+        return f"{self._key}:{task.number}"
+
+    def _again(self, task: _Task) -> _Task:
+        if task.told is None:
+            return _Task(task.number, task.search)
+        return _Task(task.number, replace(task.search, start=msgspec.msgpack.decode(task.told, type=Routes)))
+
+    def _listen(self, tasks: Sequence[_Task], report: Callable[[int, Routes], None]) -> None:
+        known: Any = self._redis.mget([self._key_of(task) for task in tasks])
+        for task, told in zip(tasks, known, strict=True):
+            if told is not None and told != task.told:
+                task.told = told
+                report(task.number, msgspec.msgpack.decode(told, type=Routes))

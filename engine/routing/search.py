@@ -1,0 +1,94 @@
+"""What a search is asked for and what it brings back: the seam between solvers, runners and the portfolio."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from engine.routing.problem import Problem, Vehicle, Visit
+from engine.routing.travel import UNREACHABLE
+
+__all__ = ["Budget", "Column", "Engine", "Found", "Report", "Routes", "Runner", "Search", "dearest"]
+
+_LONG_WAIT_S = 86_400  # waiting is paid for too, where time is
+
+Engine = Literal["pyvrp", "or-tools"]
+
+Routes = tuple[tuple[Visit, ...], ...]
+"""One for each vehicle of a problem, in its order; empty: not used."""
+
+Report = Callable[[Routes], None]
+"""Told of better plans while a search goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much work a search may do. With iterations alone its answer depends on the seed and nothing else."""
+
+    seconds: float | None = None
+    iterations: int | None = None
+    seed: int = 1
+    sample_every: int | None = None
+    """Collect the routes of every so many candidates; None collects none."""
+
+
+class Column(NamedTuple):
+    """A route that some search has driven: a column of the set-partitioning model."""
+
+    vehicle: int
+    visits: tuple[Visit, ...]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One task for a worker."""
+
+    problem: Problem
+    engine: Engine
+    budget: Budget
+    start: Routes | None = None
+    optional: bool = False
+    """Whether jobs without a penalty may be left out at a very high price: then there always is a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has found."""
+
+    routes: Routes | None
+    """Of the best plan that its solver takes for feasible."""
+    columns: tuple[Column, ...] = ()
+    iterations: int = 0
+
+
+class Runner(Protocol):
+    """Runs searches on some number of cores: Ray tasks, or processes of this machine."""
+
+    @property
+    def cores(self) -> int:
+        """Return how many searches can run at once."""
+        ...
+
+    def run(self, searches: Sequence[Search], report: Callable[[int, Routes], None]) -> Iterator[tuple[int, Found]]:
+        """Yield (number of the search, what it found) as searches end.
+
+        `report` is told of better plans of a search while it goes on. A search whose worker was lost is run again.
+        """
+        ...
+
+
+def dearest(problem: Problem) -> float:
+    """Return a price that no way to serve a job is worth, for jobs that have to be served if they can be."""
+    known = max((job.penalty for job in problem.jobs if job.penalty is not None), default=0.0)
+    return 2 * known + max(_detour(problem, vehicle) for vehicle in problem.vehicles) + 1
+
+
+def _detour(problem: Problem, vehicle: Vehicle) -> float:
+    """Return more than any two legs and a vehicle's use can cost."""
+    travel = problem.travel[vehicle.profile]
+    here, everywhere = np.zeros(1, np.int64), np.arange(travel.size, dtype=np.int64)
+    metres = int(min(travel.metres(here, everywhere).max(), UNREACHABLE))
+    seconds = int(min(travel.seconds(here, everywhere).max(), UNREACHABLE))
+    return vehicle.fixed + 8 * (vehicle.per_metre * metres + vehicle.per_second * (seconds + _LONG_WAIT_S))

@@ -1,0 +1,185 @@
+"""The portfolio: what it plans, that the same work gives the same plan, and that nothing broken gets through."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.routing.clusters import clusters
+from engine.routing.decomposition import Chart, neighbouring_parts
+from engine.routing.incumbent import Incumbent
+from engine.routing.inline import InlineRunner
+from engine.routing.phases import phases
+from engine.routing.portfolio import Effort, Portfolio
+from engine.routing.problem import Break, Job, Problem, SameVehicle, Stop, Vehicle, Visit
+from engine.routing.recombination import RoutePool, recombine
+from engine.routing.search import Budget, Column, Found
+from engine.routing.solvers.pyvrp import improve
+from engine.routing.travel import PlaneTravel
+from engine.routing.verifier import check_route, verify
+from tests.routing_problems import a_mixed_problem, a_plain_problem, plan_of
+
+LINE = PlaneTravel(np.array([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0], [300.0, 0.0]]))
+SMALL = 60
+"""Steps that take a moment."""
+
+
+class Liar:
+    """A runner whose searches take what they are told for the best there is."""
+
+    cores = 1
+
+    def __init__(self, routes):
+        self.routes = routes
+
+    def run(self, searches, report):
+        yield from ((number, Found(self.routes)) for number, _ in enumerate(searches))
+
+
+@pytest.mark.parametrize("jobs", [40, 350])
+def test_the_same_seed_and_work_give_the_same_plan(jobs):
+    problem = a_plain_problem(2, jobs, jobs // 6)
+    first, second = (Portfolio(problem, InlineRunner(), Effort(iterations=SMALL, seed=4)).solve() for _ in range(2))
+    assert first is not None
+    assert first == second
+    assert verify(problem, first).is_feasible
+
+
+def test_every_better_plan_that_it_tells_of_is_sound():
+    problem = a_plain_problem(3, 350, 60)
+    told = []
+    best = Portfolio(problem, InlineRunner(), Effort(iterations=SMALL), report=told.append).solve()
+    assert told[-1] == best
+    assert all(verify(problem, solution).is_feasible for solution in told)
+    costs = [solution.cost for solution in told]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_it_begins_from_the_plan_that_it_is_given():
+    problem = a_plain_problem(4, 350, 60)
+    start = improve(problem, Budget(iterations=5)).routes
+    told = []
+    Portfolio(problem, InlineRunner(), Effort(iterations=SMALL), report=told.append).solve(start)
+    assert told[0].routes == start
+    assert told[-1].cost < told[0].cost
+
+
+def test_what_vans_under_way_are_committed_to_is_kept_by_every_phase():
+    problem = a_mixed_problem(11)
+    best = Portfolio(problem, InlineRunner(), Effort(iterations=SMALL)).solve()
+    assert best is not None
+    broken = {violation.kind for violation in verify(problem, best).violations}
+    assert broken <= {"unserved"}
+
+
+def test_a_plan_that_breaks_a_rule_is_never_taken():
+    problem = a_plain_problem(5, 10, 2, capacity=5)
+    too_much = (tuple(Visit(job) for job in range(10)), ())
+    assert Portfolio(problem, Liar(too_much), Effort(seconds=0.5)).solve() is None
+
+
+def test_what_can_not_all_be_served_is_served_as_far_as_it_can():
+    problem = a_plain_problem(6, 30, 2, capacity=10)
+    best = Portfolio(problem, InlineRunner(), Effort(iterations=SMALL)).solve()
+    assert best is not None
+    assert len(best.unserved) == 10
+    assert {violation.kind for violation in verify(problem, best).violations} == {"unserved"}
+
+
+def test_or_tools_takes_what_the_other_solver_has_no_words_for():
+    jobs = [Job(str(place), None, Stop(place), (1,)) for place in (1, 2, 3)]
+    vans = [Vehicle(str(number), start=0, end=0, breaks=(Break(((100, 500),), 60),)) for number in range(2)]
+    portfolio = Portfolio(Problem(jobs, vans, [LINE]), InlineRunner(), Effort(iterations=20))
+    best = portfolio.solve()
+    assert best is not None
+    assert best.unserved == ()
+    assert portfolio.used == {"or-tools"}
+
+
+def test_parts_hold_every_route_once_and_what_is_unserved():
+    problem = a_plain_problem(7, 400, 80)
+    routes = improve(problem, Budget(iterations=5)).routes
+    assert routes is not None
+    left_out = routes[0]
+    routes = ((), *routes[1:])
+    parts = neighbouring_parts(problem, Chart(problem), routes, 100, np.random.default_rng(1))
+    assert len(parts) == 4
+    held = [job for part in parts for job in part.jobs]
+    assert sorted(held) == list(range(400))
+    vehicles = [vehicle for part in parts for vehicle in part.vehicles]
+    assert len(vehicles) == len(set(vehicles))
+    assert {visit.job for visit in left_out} <= set(held)
+    for part in parts:
+        assert verify(part.problem, plan_of(part.problem, part.routes_here(routes))).routes
+
+
+def test_parts_lie_closer_together_than_the_whole():
+    problem = a_plain_problem(8, 400, 80)
+    chart = Chart(problem)
+    routes = improve(problem, Budget(iterations=5)).routes
+    assert routes is not None
+    parts = neighbouring_parts(problem, chart, routes, 100, np.random.default_rng(1))
+    spread = np.mean([chart.jobs[list(part.jobs)].std(axis=0)[:2].mean() for part in parts])
+    assert spread < 0.8 * chart.jobs.std(axis=0)[:2].mean()
+
+
+def test_borders_move_from_round_to_round():
+    problem = a_plain_problem(9, 300, 60)
+    routes = improve(problem, Budget(iterations=5)).routes
+    assert routes is not None
+    rng, chart = np.random.default_rng(1), Chart(problem)
+    first, second = (neighbouring_parts(problem, chart, routes, 100, rng) for _ in range(2))
+    assert {part.vehicles for part in first} != {part.vehicles for part in second}
+
+
+def test_clusters_hold_every_job_and_vehicle_once_and_goods_with_their_van():
+    problem = a_mixed_problem(12, jobs=18, vehicles=6)
+    parts = clusters(problem, Chart(problem), 12, np.random.default_rng(1))
+    assert len(parts) > 1
+    assert sorted(job for part in parts for job in part.jobs) == list(range(len(problem.jobs)))
+    assert sorted(vehicle for part in parts for vehicle in part.vehicles) == list(range(6))
+
+
+def test_a_large_first_plan_is_made_in_clusters():
+    assert [phase.kind for phase in phases(5000, "pyvrp", started=False, cores=2)] == ["clusters", "rounds"]
+    assert [phase.kind for phase in phases(5000, "pyvrp", started=True, cores=2)] == ["rounds"]
+    assert {phase.kind for phase in phases(200, "pyvrp", started=False, cores=2)} == {"whole"}
+    assert [phase.kind for phase in phases(200, "or-tools", started=False, cores=2)] == ["clusters", "rounds"]
+
+
+def test_two_plans_are_joined_to_a_better_one():
+    """Each plan drives one side well and the other badly; the routes of neither alone are the best."""
+    jobs = [Job(str(place), None, Stop(place)) for place in (1, 2, 3, 4)]
+    travel = PlaneTravel(np.array([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0], [-100.0, 0.0], [-200.0, 0.0]]))
+    vans = [Vehicle(str(number), start=0, end=0, max_stops=2) for number in range(4)]
+    problem = Problem(jobs, vans, [travel])
+    plans = [[(0, 1), (2,), (3,)], [(0,), (1,), (2, 3)]]
+    columns = [
+        [
+            Column(n, tuple(map(Visit, r)), check_route(problem, n, tuple(map(Visit, r))).cost)
+            for n, r in enumerate(plan)
+        ]
+        for plan in plans
+    ]
+    pool = RoutePool(problem)
+    pool.add(columns[1])
+    joined = recombine(problem, pool, columns[0], columns=10, seconds=5)
+    assert joined is not None
+    assert sorted(route for route in joined if route) == [(Visit(0), Visit(1)), (Visit(2), Visit(3))]
+    assert recombine(problem, RoutePool(problem), columns[0], columns=10, seconds=5) is None
+
+
+def test_the_incumbent_counts_relations_balance_and_penalties():
+    jobs = [Job("a", None, Stop(1)), Job("b", None, Stop(2)), Job("c", None, Stop(3), penalty=50.0)]
+    vans = [Vehicle(str(number), start=0, end=0) for number in range(2)]
+    problem = Problem(jobs, vans, [LINE], [SameVehicle((0, 1))], balance=0.5)
+    incumbent = Incumbent(problem)
+    assert not incumbent.offer(((Visit(0),), (Visit(1),)))
+    assert incumbent.offer(((Visit(0), Visit(1), Visit(2)), ()))
+    assert incumbent.cost == 600 + 0.5 * 600
+    assert incumbent.offer_part({0: (Visit(0), Visit(1))})
+    assert incumbent.solution is not None
+    assert verify(problem, incumbent.solution).is_feasible
+    assert (incumbent.cost, incumbent.value) == (600, 650)
+    assert not incumbent.offer_part({1: (Visit(0),)})
+    assert dataclasses.replace(incumbent.solution, routes=incumbent.routes) == incumbent.solution
