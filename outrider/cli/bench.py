@@ -4,11 +4,16 @@ Exit status: 0 when a run is valid, whatever its speed; 2 when its own checks fa
 """
 
 import asyncio
+import os
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from bench.solver_peers import Peer
+    from engine.routing.search import Engine
 
 __all__ = ["bench"]
 
@@ -294,6 +299,62 @@ def geocode(
     from engine.gazetteer import PORTO
 
     _tell(measure_geocode(file or PORTO, town=town, count=count, seed=seed), json=json, is_valid=True)
+
+
+@bench.command()
+def solve(
+    folder: Annotated[Path, typer.Option("--set", exists=True, file_okay=False, help="A set, or a folder of sets.")],
+    seconds: Annotated[float, typer.Option(min=0.5, help="Wall clock of every solver.")] = 60.0,
+    against: Annotated[str, typer.Option(help="Peers: pyvrp, ortools, vroom, with commas; empty for none.")] = "pyvrp",
+    sample: Annotated[int | None, typer.Option(min=1, help="Instances of each set; all by default.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each instance.")] = 1,
+    cores: Annotated[int | None, typer.Option(min=1, help="Of every solver; all of the machine by default.")] = None,
+    instance: Annotated[list[str] | None, typer.Option(help="Instances by name, instead of a sample.")] = None,
+    engines: Annotated[str, typer.Option(help="Members of our portfolio.")] = "pyvrp,or-tools",
+    vehicles_first: Annotated[
+        bool | None, typer.Option(help="Whether fewer vehicles count first; as the set has it by default.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Measure how far plans are from the best known ones, beside other solvers with the same time and cores.
+
+    sets: mean gap by set and solver, a share. wins, losses, ties: runs in which ours is better or worse than the best
+    peer. unsolved: runs without a feasible plan, or of a problem that the solver has no words for. rss_mib: most memory
+    of our processes together. infeasible: plans of ours that the verifier refuses; it must be 0.
+    """
+    from bench.report import console
+    from bench.solve import SolveOptions, measure_solve
+
+    options = SolveOptions(
+        folder,
+        seconds,
+        [_peer(name) for name in against.split(",") if name],
+        cores or os.cpu_count() or 1,
+        sample,
+        seeds,
+        [_engine(name) for name in engines.split(",")],
+        vehicles_first,
+        tuple(instance or ()),
+    )
+    result = measure_solve(options, console=console)
+    _tell(result, json=json, is_valid=not result["infeasible"])
+
+
+def _peer(name: str) -> "Peer":
+    from bench.solver_peers import PEERS
+
+    found = next((peer for peer in PEERS if peer == name), None)
+    if found is None:
+        raise typer.BadParameter(f"there is no peer {name}; choose of {', '.join(PEERS)}")
+    return found
+
+
+def _engine(name: str) -> "Engine":
+    known: tuple[Engine, ...] = ("pyvrp", "or-tools")
+    found = next((engine for engine in known if engine == name), None)
+    if found is None:
+        raise typer.BadParameter(f"there is no engine {name}; choose of {', '.join(known)}")
+    return found
 
 
 def _tell(result: dict[str, Any], *, json: bool, is_valid: bool) -> None:
