@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("outrider.cli.demo:demo", "Replay a real fleet on the live map."),
     "replay": ("outrider.cli.replay:replay", "Stream a recorded trace into a running Outrider."),
     "doctor": ("outrider.cli.doctor:doctor", "Check this machine, and say what to do."),
+    "solve": ("outrider.cli.solve:solve", "Solve a routing problem of a benchmark set, or of VROOM."),
     "import": ("outrider.cli.import_file:import_file", "Bring deliveries in from a spreadsheet."),
     "gazetteer": ("outrider.cli.gazetteer:gazetteer", "Look addresses up offline: make a gazetteer, and try it."),
     "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
