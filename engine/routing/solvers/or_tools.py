@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
-from engine.routing.problem import Problem, Solution, Visit
+from engine.routing.problem import RELOAD, Problem, Solution, Visit
 from engine.routing.solvers.or_tools_model import RoutingModel
-from engine.routing.verifier import verify
+from engine.routing.verifier import check_route, verify
 
 __all__ = ["improve"]
 
@@ -100,6 +100,7 @@ class _Best:
         return is_better
 
     def _take(self, routes: tuple[tuple[Visit, ...], ...]) -> bool:
+        routes = tuple(_without_needless(self._problem, vehicle, route) for vehicle, route in enumerate(routes))
         served = {job for route in routes for job, _ in route}
         unserved = tuple(job for job in range(len(self._problem.jobs)) if job not in served)
         verdict = verify(self._problem, Solution(routes, 0.0, unserved))
@@ -110,6 +111,17 @@ class _Best:
             return False
         self._worth, self.solution = worth, Solution(routes, verdict.cost, unserved)
         return True
+
+
+def _without_needless(problem: Problem, vehicle: int, route: tuple[Visit, ...]) -> tuple[Visit, ...]:
+    """Return a route without reloads that it can do without."""
+    for position in range(len(route) - 1, len(problem.vehicles[vehicle].pinned) - 1, -1):
+        if route[position].job == RELOAD:
+            shorter = route[:position] + route[position + 1 :]
+            check = check_route(problem, vehicle, shorter)
+            if not check.violations and check.cost <= check_route(problem, vehicle, route).cost:
+                route = shorter
+    return route
 
 
 def _missing(problem: Problem, unserved: tuple[int, ...]) -> int:

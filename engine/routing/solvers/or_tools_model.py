@@ -248,9 +248,9 @@ class RoutingModel:
                 held.SlackVar(self.manager.NodeToIndex(node)).SetValue(0)
             for vehicle in range(len(self.problem.vehicles)):
                 held.SlackVar(self.routing.Start(vehicle)).SetValue(0)
-        self._end_loads(name, held, load)
+        self._end_loads(name, held, load, room)
 
-    def _end_loads(self, name: str, held: Any, load: NDArray[np.int64]) -> None:
+    def _end_loads(self, name: str, held: Any, load: NDArray[np.int64], room: NDArray[np.int64]) -> None:
         kept = [0 if self.problem.jobs[job].delivery is not None else int(load[job]) for job, _ in self.visits]
         collected = None
         if any(kept):
@@ -267,6 +267,10 @@ class RoutingModel:
                 self._solver.Add(held.CumulVar(index) == collected.CumulVar(index))
         for vehicle in range(len(self.problem.vehicles)):
             end = self.routing.End(vehicle)
+            if sum(int(load[job]) for job in self.problem.aboard(vehicle)) > room[vehicle]:
+                # overloaded where it stands: it can do nothing
+                self.routing.NextVar(self.routing.Start(vehicle)).SetValue(end)
+                continue
             left = [
                 (1 - self.routing.ActiveVar(self._nodes[Visit(job, False)])) * int(load[job])
                 for job in self.problem.aboard(vehicle)
