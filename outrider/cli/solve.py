@@ -53,7 +53,8 @@ def solve(
     try:
         instance = read_instance(file, vehicles_first=False if by_length else None)
         known = None if bks is None else read_known(bks, instance.name) or read_known(bks, file.stem)
-        answer = _watched(instance, known, seconds, workers or os.cpu_count() or 1, seed, solver, quiet=as_json)
+        engines = _members(solver)
+        answer = _watched(instance, known, seconds, workers or os.cpu_count() or 1, seed, engines, quiet=as_json)
         figures = answer.figures()
         if answer.solution is not None and out is not None:
             write_routes(out, instance, answer.solution)
@@ -72,7 +73,14 @@ def solve(
 
 
 def _watched(
-    instance: Instance, known: Known | None, seconds: float, workers: int, seed: int, solver: str, *, quiet: bool
+    instance: Instance,
+    known: Known | None,
+    seconds: float,
+    workers: int,
+    seed: int,
+    engines: tuple[Engine, ...],
+    *,
+    quiet: bool,
 ) -> Answer:
     """Solve with a line that shows how far the search is."""
     told = TextColumn("{task.fields[best]}")
@@ -88,7 +96,7 @@ def _watched(
             seconds=seconds,
             workers=workers,
             seed=seed,
-            engines=_members(solver),
+            engines=engines,
             known=known,
             report=show,
         )

@@ -28,7 +28,7 @@ class _Way(NamedTuple):
     """How strongly guided local search punishes the arcs of a local optimum."""
 
 
-_WAYS = (
+_PLAIN = (
     _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH),
     _Way(_First.PATH_CHEAPEST_ARC, _Search.GUIDED_LOCAL_SEARCH),
     _Way(_First.SAVINGS, _Search.GUIDED_LOCAL_SEARCH, 0.2),
@@ -36,7 +36,15 @@ _WAYS = (
     _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.SIMULATED_ANNEALING),
     _Way(_First.PATH_MOST_CONSTRAINED_ARC, _Search.TABU_SEARCH),
 )
-"""By seed; what follows begins again with the visits in another order."""
+"""By seed, where vehicles start at depots and bring what they load there; after these with visits in another order."""
+
+_RICH = (
+    _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH),
+    _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH),
+    _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH, 0.3),
+    _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.SIMULATED_ANNEALING),
+)
+"""The same for all other problems: heuristics that build paths find no first solution of those."""
 
 
 def improve(
@@ -57,8 +65,9 @@ def improve(
     interpreter and may overrun its time on large problems (google/or-tools#2660), so it needs a process of its own, and
     whoever waits for it a limit.
     """
-    way, order = _WAYS[seed % len(_WAYS)], None
-    if seed >= len(_WAYS):
+    ways = _PLAIN if _is_plain(problem) else _RICH
+    way, order = ways[seed % len(ways)], None
+    if seed >= len(ways):
         order = list(range(sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)))
         random.Random(seed).shuffle(order)  # noqa: S311 - nothing secret
     model = RoutingModel(problem, order)
@@ -75,6 +84,12 @@ def improve(
     if found is not None:
         best.offer(model.routes(found.Value))
     return best.solution
+
+
+def _is_plain(problem: Problem) -> bool:
+    if problem.relations or any(one.pinned or one.breaks or one.start is None for one in problem.vehicles):
+        return False
+    return all(job.pickup is None and job.on_board is None and not job.skills for job in problem.jobs)
 
 
 class _Best:

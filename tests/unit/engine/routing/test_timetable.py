@@ -69,7 +69,7 @@ def _rested(pauses, after, until):
     return after <= until
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(calls, max_size=4), st.integers(0, 6), shifts, st.lists(breaks, max_size=2))
 @example([Call(3, ((0, 1), (9, 10)), 2), Call(1, ((15, 20),), 0)], 2, (0, 40), [])
 @example([Call(6, ((6, 6),), 2)], 2, (0, 40), [Break(((2, 3),), 2)])

@@ -14,7 +14,7 @@ from tests.routing_problems import a_mixed_problem
 from tests.tiny_problems import best_value, tiny_problems, value_of
 
 QUICK_S, PATIENT_S = 0.15, 5.0
-FEW = settings(max_examples=25, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 def solved(problem, best):
