@@ -1,20 +1,24 @@
 """Solves a routing problem from a file on this machine, without stores and without a cluster."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.routing.explain import explain
 from engine.routing.formats.instance import Instance, Known
 from engine.routing.portfolio import Effort, Portfolio
-from engine.routing.problem import Solution
+from engine.routing.problem import Problem, Solution
 from engine.routing.processes import ProcessRunner
-from engine.routing.search import Engine
+from engine.routing.search import Engine, Routes
 from engine.routing.verifier import verify
 
 __all__ = ["Answer", "solve_instance"]
+
+_FOR_VEHICLES = 0.5  # of the time, where few vehicles come first
+_LEAST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +73,68 @@ def solve_instance(
 
     `report` is told of each better plan meanwhile.
     """
-    begun, best = time.monotonic(), None
-
-    def better(solution: Solution) -> None:
-        nonlocal best
-        best = solution
-        if report is not None:
-            report(solution)
-
+    begun = time.monotonic()
     with ProcessRunner(workers) as runner:
-        portfolio = Portfolio(
-            instance.problem, runner, Effort(seconds=seconds, seed=seed), engines=engines, report=better
-        )
+        work = _Work(instance, runner, engines, seed, report)
         with contextlib.suppress(KeyboardInterrupt):  # the best so far will do
-            best = portfolio.solve()
+            work.solve(seconds)
         spent_s = time.monotonic() - begun
-    return Answer(instance, best, spent_s, known, tuple(sorted(portfolio.used)))
+    return Answer(instance, work.best, spent_s, known, tuple(sorted(work.used)))
+
+
+@dataclass(slots=True)
+class _Work:
+    """A search under way."""
+
+    instance: Instance
+    runner: ProcessRunner
+    engines: Sequence[Engine]
+    seed: int
+    report: Callable[[Solution], None] | None
+    best: Solution | None = None
+    used: set[str] = field(default_factory=set)
+
+    def solve(self, seconds: float) -> None:
+        """Search; where few vehicles come first, for few of them, and then for a short way with those."""
+        begun = time.monotonic()
+        problem = self.instance.problem
+        share = _FOR_VEHICLES if self.instance.vehicles_first else 1.0
+        self._search(problem, share * seconds, None, self._better)
+        left_s = seconds - (time.monotonic() - begun)
+        if not self.instance.vehicles_first or self.best is None or left_s < _LEAST_S:
+            return
+        vehicles = [number for number, route in enumerate(self.best.routes) if route]
+        free = dataclasses.replace(problem, vehicles=[dataclasses.replace(one, fixed=0.0) for one in problem.vehicles])
+        part = free.part(range(len(problem.jobs)), vehicles)
+        start = part.routes_here(self.best.routes)
+
+        def better(found: Solution) -> None:
+            routes = part.routes_there(found.routes)
+            self._better(_priced(problem, tuple(routes.get(number, ()) for number in range(len(problem.vehicles)))))
+
+        self._search(part.problem, left_s, start, better)
+
+    def _search(
+        self, problem: Problem, seconds: float, start: Routes | None, better: Callable[[Solution], None]
+    ) -> None:
+        effort = Effort(seconds=seconds, seed=self.seed)
+        portfolio = Portfolio(problem, self.runner, effort, engines=self.engines, report=better)
+        found = portfolio.solve(start)
+        self.used |= portfolio.used
+        if found is not None:
+            better(found)
+
+    def _better(self, solution: Solution) -> None:
+        self.best = solution
+        if self.report is not None:
+            self.report(solution)
+
+
+def _priced(problem: Problem, routes: Routes) -> Solution:
+    """Return routes as a solution, with their cost."""
+    served = {visit.job for route in routes for visit in route}
+    unserved = tuple(job for job in range(len(problem.jobs)) if job not in served)
+    return Solution(routes, verify(problem, Solution(routes, 0.0, unserved)).cost, unserved)
 
 
 def _plain(cost: float) -> float | int:

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UNREACHABLE", "DenseTravel", "Places", "PlaneTravel", "Rounding", "Travel", "Whole"]
+__all__ = ["UNREACHABLE", "DenseTravel", "Places", "PlaneTravel", "Rounding", "SlicedTravel", "Travel", "Whole"]
 
 UNREACHABLE = 2**31 - 1
 """Seconds and metres where there is no way; the largest that a matrix of 32 bits holds."""
@@ -116,3 +116,44 @@ class PlaneTravel:
         if self.rounding == "nearest":  # TSPLIB's nint: halves go up
             return np.floor(lengths + 0.5).astype(np.int64)
         return (np.floor(lengths) if self.rounding == "down" else np.ceil(lengths)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlicedTravel:
+    """Travel whose times change over the day: a pair of matrices for each slice of it.
+
+    As a `Travel` it takes the longest that each way takes at any time, so that a plan made with it holds at every time;
+    `engine.routing.verifier` goes by the slices.
+    """
+
+    begins: tuple[int, ...]
+    """First second of each slice, in order; the first holds before as well, the last ever after."""
+    slices: tuple[DenseTravel, ...]
+
+    @property
+    def size(self) -> int:
+        """Return the number of places."""
+        return self.slices[0].size
+
+    def seconds(self, origins: Places, destinations: Places) -> Whole:
+        """Return the longest times from N origins to M destinations, N × M."""
+        longest: Whole = np.max([one.seconds(origins, destinations) for one in self.slices], axis=0)
+        return longest
+
+    def metres(self, origins: Places, destinations: Places) -> Whole:
+        """Return the longest distances from N origins to M destinations, N × M."""
+        longest: Whole = np.max([one.metres(origins, destinations) for one in self.slices], axis=0)
+        return longest
+
+    def legs(self, origins: Places, destinations: Places) -> tuple[Whole, Whole]:
+        """Return the longest times and distances of N legs."""
+        durations, distances = zip(*(one.legs(origins, destinations) for one in self.slices), strict=True)
+        return np.max(durations, axis=0), np.max(distances, axis=0)
+
+    def part(self, places: Places) -> "SlicedTravel":
+        """Return the travel between some places."""
+        return SlicedTravel(self.begins, tuple(one.part(places) for one in self.slices))
+
+    def legs_by_slice(self, origins: Places, destinations: Places) -> Whole:
+        """Return the times of N legs in each of S slices, S × N."""
+        return np.stack([one.legs(origins, destinations)[0] for one in self.slices])

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from engine.routing.problem import RELOAD, Break, Job, Problem, Stop, Vehicle, Visit, Window
-from engine.routing.travel import DenseTravel
+from engine.routing.travel import DenseTravel, SlicedTravel
 from models.errors import InvalidInput
 
 __all__ = ["check_problem"]
@@ -58,16 +58,24 @@ def _travel_faults(problem: Problem) -> Iterator[Fault]:
     for number, travel in enumerate(problem.travel):
         if travel.size != places:
             yield f"travel.{number}", f"has {travel.size} places where the first has {places}"
-        if not isinstance(travel, DenseTravel):
-            continue
-        for name in ("durations", "distances"):
-            matrix = getattr(travel, name)
-            if matrix.shape != (travel.size, travel.size):
-                yield f"travel.{number}.{name}", f"has the shape {matrix.shape}, not {(travel.size, travel.size)}"
-            elif matrix.dtype.kind not in "iu":
-                yield f"travel.{number}.{name}", "must hold whole numbers"
-            elif matrix.size and matrix.min() < 0:
-                yield f"travel.{number}.{name}", "has negative entries"
+        if isinstance(travel, DenseTravel):
+            yield from _matrix_faults(f"travel.{number}", travel, places)
+        elif isinstance(travel, SlicedTravel):
+            if len(travel.begins) != len(travel.slices) or list(travel.begins) != sorted(set(travel.begins)):
+                yield f"travel.{number}.begins", "must be one for each slice, in order"
+            for place, one in enumerate(travel.slices):
+                yield from _matrix_faults(f"travel.{number}.slices.{place}", one, places)
+
+
+def _matrix_faults(path: str, travel: DenseTravel, places: int) -> Iterator[Fault]:
+    for name in ("durations", "distances"):
+        matrix = getattr(travel, name)
+        if matrix.shape != (places, places):
+            yield f"{path}.{name}", f"has the shape {matrix.shape}, not {(places, places)}"
+        elif matrix.dtype.kind not in "iu":
+            yield f"{path}.{name}", "must hold whole numbers"
+        elif matrix.size and matrix.min() < 0:
+            yield f"{path}.{name}", "has negative entries"
 
 
 def _repeated(path: str, names: Sequence[str]) -> Iterator[Fault]:

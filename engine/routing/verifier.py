@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.routing.problem import RELOAD, InOrder, Problem, Solution, Stop, Vehicle, Visit
+from engine.routing.sliced_times import Pace, sliced_timetable
 from engine.routing.timetable import Call, Timetable, timetable
-from engine.routing.travel import UNREACHABLE
+from engine.routing.travel import UNREACHABLE, SlicedTravel
 
 __all__ = ["Kind", "RouteCheck", "Verdict", "Violation", "check_route", "verify"]
 
@@ -264,12 +266,25 @@ class _Route:
             if leg_s >= UNREACHABLE or leg_m >= UNREACHABLE:
                 self._broken("unreachable", position if position < len(stops) else None)
         calls = [Call(leg_s, stop.windows, stop.service_s) for leg_s, stop in zip(seconds, stops, strict=False)]
-        times = timetable(calls, seconds[-1], vehicle.shift, vehicle.breaks)
+        travel = self.problem.travel[vehicle.profile]
+        if isinstance(travel, SlicedTravel):
+            times = sliced_timetable(calls, self._paces(travel, at), vehicle.shift, vehicle.breaks)
+        else:
+            times = timetable(calls, seconds[-1], vehicle.shift, vehicle.breaks)
         self._check_times(times)
         distance_m = sum(metres)
         if vehicle.max_distance_m is not None and distance_m > vehicle.max_distance_m:
             self._broken("too_far", amount=distance_m - vehicle.max_distance_m)
         return distance_m, times, metres
+
+    def _paces(self, travel: SlicedTravel, path: NDArray[np.int64]) -> list[Pace]:
+        """Return the seconds of each leg in each slice."""
+        seconds = travel.legs_by_slice(path[:-1], path[1:])
+        if self.vehicle.start is None:
+            seconds[:, 0] = 0
+        if self.vehicle.end is None:
+            seconds[:, -1] = 0
+        return [Pace(travel.begins, tuple(leg)) for leg in seconds.T.tolist()]
 
     def _check_times(self, times: Timetable) -> None:
         vehicle = self.vehicle
