@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,6 +60,10 @@ _ORDER: tuple[Code, ...] = (
 """Which of several faults of one vehicle is told: the one that a planner can least do anything about."""
 
 
+_OnBoard = Mapping[int, Sequence[Sequence[int]]]
+"""What each vehicle has on board, per dimension: at the start, then after each visit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a job is not served."""
@@ -79,7 +83,8 @@ def explain(problem: Problem, solution: Solution, too_much: Sequence[str] = _TOO
         What each dimension of load is called where there is too much of it.
     """
     groups = _alike(problem)
-    return {job: _reason(problem, solution, job, groups, too_much) for job in solution.unserved}
+    on_board = {vehicle: check_route(problem, vehicle, route).loads for vehicle, route in enumerate(solution.routes)}
+    return {job: _reason(problem, on_board, job, groups, too_much) for job in solution.unserved}
 
 
 def _alike(problem: Problem) -> list[list[int]]:
@@ -92,7 +97,7 @@ def _alike(problem: Problem) -> list[list[int]]:
 
 
 def _reason(
-    problem: Problem, solution: Solution, job: int, groups: Sequence[Sequence[int]], too_much: Sequence[str]
+    problem: Problem, on_board: _OnBoard, job: int, groups: Sequence[Sequence[int]], too_much: Sequence[str]
 ) -> Reason:
     faults: Counter[Code] = Counter()
     able: list[int] = []
@@ -111,7 +116,7 @@ def _reason(
             faults[code] += len(members)
             dimensions |= {one.dimension for one in broken if one.dimension is not None}
     if able:
-        code = "full" if all(_is_full(problem, solution, vehicle, job) for vehicle in able) else "no_time"
+        code = "full" if all(_is_full(problem, on_board[vehicle], vehicle, job) for vehicle in able) else "no_time"
         return Reason(code, _DETAILS[code])
     if len(faults) > 1:
         parts = (f"{count} × {_short(code)}" for code, count in faults.most_common())
@@ -125,15 +130,21 @@ def _reason(
 
 def _broken(problem: Problem, vehicle: int, job: int) -> list[Violation]:
     """Return what a vehicle breaks that does nothing but what is pinned to it, and this job."""
-    wanted, pinned = problem.jobs[job], problem.vehicles[vehicle].pinned
-    done = set(pinned)
+    wanted, van = problem.jobs[job], problem.vehicles[vehicle]
+    if too_much := [
+        Violation("overload", vehicle, dimension=dimension)
+        for dimension, (room, amount) in enumerate(zip(van.capacity, wanted.load, strict=False))
+        if amount > room and problem.may_serve(vehicle, job)
+    ]:
+        return too_much  # thousands of jobs are as quickly told as one
+    done = set(van.pinned)
     own = [
         visit
         for visit, stop in ((Visit(job, True), wanted.pickup), (Visit(job, False), wanted.delivery))
         if stop is not None and visit not in done
     ]
     # pairs that are pinned by half come to their end after it, which is no fault of this job's
-    found = check_route(problem, vehicle, [*pinned, *own]).violations
+    found = check_route(problem, vehicle, [*van.pinned, *own]).violations
     return [one for one in found if one.kind in _ORDER]
 
 
@@ -146,14 +157,10 @@ def _short(code: Code) -> str:
     return _DETAILS.get(code, "too much for the vehicle")
 
 
-def _is_full(problem: Problem, solution: Solution, vehicle: int, job: int) -> bool:
-    """Return whether a vehicle's route has too much on board at some point for this job to join it there and stay."""
-    capacity, load = problem.vehicles[vehicle].capacity, problem.jobs[job].load
-    route = solution.routes[vehicle]
-    if not capacity or not load or not route:
-        return False
-    check = check_route(problem, vehicle, route)
+def _is_full(problem: Problem, on_board: Sequence[Sequence[int]], vehicle: int, job: int) -> bool:
+    """Return whether a vehicle has too much on board for this job to join it at any point and stay."""
+    wanted = problem.jobs[job]
     return any(
-        room < amount + (min(on_board) if problem.jobs[job].pickup else on_board[0])
-        for room, amount, on_board in zip(capacity, load, check.loads, strict=False)
+        room < amount + (min(loads) if wanted.pickup else loads[0])
+        for room, amount, loads in zip(problem.vehicles[vehicle].capacity, wanted.load, on_board, strict=False)
     )
