@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 OWNED = frozenset(
     {
-        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots", "geofences", "routes", "jobs"),
+        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots", "geofences"),
+        *("routes", "jobs", "proposals"),
         *("imports", "import_parts", "geocodes", "audit"),
         *("notifications", "notification_rules", "webhooks", "webhook_attempts"),
         *("quarantine", "privacy_requests"),

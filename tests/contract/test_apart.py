@@ -25,8 +25,8 @@ from tests.stack import eventually
 PLACE = {"latitude": 41.15, "longitude": -8.61}
 JPEG = b"\xff\xd8\xff\xe0" + bytes(500)
 FENCE = {"name": "yard", "kind": "circle", "points": [PLACE], "radiusM": 100}
-NOT_MET = {"import_parts", "geocodes"}
-"""Parts of an import that is under way, and answers of a provider that is not there."""
+NOT_MET = {"import_parts", "geocodes", "proposals"}
+"""Parts of an import that is under way, answers of a provider that is not there, and routes that are under way."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -16,6 +16,7 @@ from engine.settings import Settings
 from models.documents.document import now
 from models.documents.notification import Notification
 from models.documents.offer import Offer, OfferRound, OfferTerms
+from models.documents.proposal import Cause, Proposal
 from models.documents.task import Task
 from models.documents.webhook import WebhookAttempt
 from models.ids import new_id
@@ -194,6 +195,12 @@ async def offers(world, delivery=None):
         await OfferRepository(world.database).store(RoundChange(asked, None, ()))
 
 
+async def proposals(world):
+    for _ in range(COUNT):
+        made = Proposal(id=new_id("prp"), tenant=world.tenant, by="usr_test", cause=Cause(), expires_at=now())
+        await world.database.proposals.insert_one(made.stored())
+
+
 async def rounds(world):
     await offers(world, world.ids["delivery_id"])
 
@@ -246,6 +253,7 @@ MAKERS = {
     "notifications": messages,
     "quarantine": devices,
     "routes": routes,
+    "routes/proposals": proposals,
     "users": people,
     "users/invitations": invitations,
     "vehicles": many("vehicles", {"name": "van"}),
