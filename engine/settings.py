@@ -6,9 +6,9 @@ folder counts as well. A wrong value fails at start and names the variable.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = [
@@ -32,6 +32,10 @@ __all__ = [
     "TravelSettings",
     "WebhookSettings",
 ]
+
+
+_MOST_NAME_BYTES = 63  # of a database, in MongoDB
+_TENANT_BYTES = 31  # `-ten_` and 26 letters
 
 
 class _Branch(BaseModel):
@@ -380,6 +384,13 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     geocoding: GeocodingSettings = GeocodingSettings()
     travel: TravelSettings = TravelSettings()
+
+    @model_validator(mode="after")
+    def _has_room_for_tenants(self) -> Self:
+        if self.tenants_apart and len(self.database.encode()) > _MOST_NAME_BYTES - _TENANT_BYTES:
+            most = _MOST_NAME_BYTES - _TENANT_BYTES
+            raise ValueError(f"OUTRIDER_DATABASE has {most} bytes at most where each company has a database of its own")
+        return self
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
-from models.store.connections import Database, connect_mongo, connect_redis
-from tests.stack import MASTER_KEYS, RunningOutrider, Stores, running_outrider, running_ray, running_stores
+from models.store.connections import Database, connect_redis
+from tests.stack import RunningOutrider, Stores, connected, running_outrider, running_ray, running_stores
 
 # A shared machine may be slow for a moment, which says nothing about the code.
 settings.register_profile("outrider", deadline=None, print_blob=True)
@@ -26,7 +26,7 @@ async def stores() -> AsyncIterator[Stores]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database(stores: Stores) -> AsyncIterator[Database]:
     """Return a database of the session's MongoDB, shared by all tests: use a tenant of your own."""
-    database = connect_mongo(stores.mongo_url, "outrider_test", MASTER_KEYS)
+    database = connected(stores.mongo_url, "outrider_test")
     yield database
     database.client.close()
 

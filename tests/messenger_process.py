@@ -11,12 +11,11 @@ from engine.notifications.follower import MESSAGE, NotificationFollower
 from engine.notifications.messenger import message_kind
 from engine.settings import NotificationSettings, Settings, SmsSettings
 from engine.tasks.worker import TaskWorker
-from models.store.connections import connect_mongo
-from tests.stack import MASTER_KEYS
+from tests.stack import connected
 
 
 async def _run(mongo_url: str, database_name: str, sms_url: str) -> None:
-    database = connect_mongo(mongo_url, database_name, MASTER_KEYS)
+    database = connected(mongo_url, database_name)
     settings = Settings(notifications=NotificationSettings(sms=SmsSettings(url=SecretStr(sms_url), timeout_s=20)))
     feed = Feed(database, [NotificationFollower(database, settings)])
     worker = TaskWorker(database, {MESSAGE: message_kind(database, settings)})

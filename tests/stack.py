@@ -20,8 +20,17 @@ from typing import Any
 from pydantic import SecretStr
 
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
+from engine.settings import Settings
+from models.store.connections import Database, connect_mongo
 
 MASTER_KEYS = (SecretStr("the master key of the tests' personal data"),)
+
+
+def connected(mongo_url: str, database: str) -> Database:
+    """Return a connection for tests; with `OUTRIDER_TENANCY=database` tenants are apart here too."""
+    return connect_mongo(mongo_url, database, MASTER_KEYS, apart=Settings().tenants_apart)
+
+
 READY_WITHIN_S = 180.0  # other work may share the machine
 
 

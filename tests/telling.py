@@ -10,10 +10,9 @@ from engine.notifications.follower import MESSAGE, NotificationFollower
 from engine.notifications.messenger import message_kind
 from engine.settings import NotificationSettings, Settings, SmsSettings
 from engine.tasks.worker import TaskWorker
-from models.store.connections import connect_mongo
 from models.store.indexes import ensure_indexes
 from tests.rest import Caller, client_of, running_api
-from tests.stack import MASTER_KEYS, eventually
+from tests.stack import connected, eventually
 
 CUSTOMER = {"name": "Ana", "phone": "+351 912 345 678", "email": "ana@test.pt"}
 
@@ -80,7 +79,7 @@ async def api_on(stores, database):
 @contextlib.asynccontextmanager
 async def database_named(stores, name):
     """Yield a database with all indexes, and drop it in the end."""
-    own = connect_mongo(stores.mongo_url, name, MASTER_KEYS)
+    own = connected(stores.mongo_url, name)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(name)

@@ -21,7 +21,7 @@ from tests.smtp import mail_server
 from tests.stack import eventually
 from tests.telling import api_on, database_named, dead_letters, mails_to, settled, telling, told
 
-DATABASE = f"test-account-mails-{uuid.uuid4().hex[:12]}"
+DATABASE = f"test-mails-{uuid.uuid4().hex[:12]}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

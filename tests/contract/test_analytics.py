@@ -27,17 +27,16 @@ from models.documents.tenant import Tenant
 from models.errors import Conflict, ForbiddenTransition
 from models.ids import new_id
 from models.store.analytics import BookRepository
-from models.store.connections import connect_mongo
 from models.store.cursors import CursorRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.events import EventRepository
-from models.store.indexes import ensure_indexes
+from models.store.indexes import ensure_indexes, ensure_tenant_indexes
 from models.store.leases import Lease
 from models.store.motion import MotionRepository
 from models.store.scope import Scope
 from outrider.cli.analytics import rebuild_figures
 from tests.feed import number
-from tests.stack import MASTER_KEYS, eventually
+from tests.stack import MASTER_KEYS, connected, eventually
 
 PARTITIONS = 4
 MORNING = datetime.datetime(2026, 3, 28, 20, tzinfo=datetime.UTC)  # an hour is skipped in Berlin that night
@@ -48,7 +47,7 @@ WANTED = ("accepted", "declined", "picked_up", "in_transit", "arrived", "deliver
 async def database(stores):
     """Return a database of these tests alone: the feed is one for all tenants of it."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    own = connect_mongo(stores.mongo_url, name, MASTER_KEYS)
+    own = connected(stores.mongo_url, name)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(name)
@@ -70,6 +69,7 @@ async def scope(database, tenant):
 
 async def a_tenant(database, tenant, zone="Europe/Berlin"):
     settings = {"timeZone": zone}
+    await ensure_tenant_indexes(database, tenant)
     await database.tenants.insert_one(Tenant(id=tenant, tenant=tenant, name="Test", settings=settings).stored())
     return Scope(tenant, "usr_test")
 
@@ -368,10 +368,12 @@ async def test_sums_over_any_days_are_those_of_the_single_days(database, feed, s
 
 async def test_every_question_and_correction_is_answered_by_an_index(database, feed, scope):
     """What is really asked, noted by MongoDB's profiler and explained: no collection is ever scanned."""
+    places = {place.name: place for place in (database.shared, database.of(scope.tenant))}.values()
     driver, *_ = await some_drivers(database, scope)
     traffic = Traffic(database, scope, [driver], 17)
     days = Days(datetime.date(2026, 2, 27), datetime.date(2026, 4, 2))
-    await database.command("profile", 2)
+    for place in places:
+        await place.command("profile", 2)
     await traffic.go_on(20)
     await caught_up(database)
     questions = FigureQuestions(database, scope)
@@ -380,13 +382,14 @@ async def test_every_question_and_correction_is_answered_by_an_index(database, f
     await questions.by_period(book, days, "week")
     await questions.by_key(book, days, "driver", limit=10)
     await questions.count_drivers(book, days)
-    await database.command("profile", 0)
     stages = {"buckets": set(), "facts": set(), "trips": set()}
-    async for noted in database["system.profile"].find({"op": {"$in": ["query", "command"]}}):
-        name = noted["ns"].rpartition(".")[2].removeprefix("analytics_")
-        if name in stages and ("find" in noted["command"] or "aggregate" in noted["command"]):
-            command = {key: value for key, value in noted["command"].items() if key in EXPLAINED}
-            stages[name] |= stages_of(await database.command("explain", command, verbosity="queryPlanner"))
+    for place in places:
+        await place.command("profile", 0)
+        async for noted in place["system.profile"].find({"op": {"$in": ["query", "command"]}}):
+            name = noted["ns"].rpartition(".")[2].removeprefix("analytics_")
+            if name in stages and ("find" in noted["command"] or "aggregate" in noted["command"]):
+                command = {key: value for key, value in noted["command"].items() if key in EXPLAINED}
+                stages[name] |= stages_of(await place.command("explain", command, verbosity="queryPlanner"))
     assert stages["buckets"] >= {"IXSCAN", "PROJECTION_COVERED"}
     assert stages["facts"] & {"IXSCAN", "IDHACK"}
     assert "IXSCAN" in stages["trips"]

@@ -25,12 +25,12 @@ from models.documents.tenant import Tenant
 from models.documents.user import User
 from models.documents.webhook import WebhookShape
 from models.store.accounts import AccountRepository
-from models.store.connections import connect_mongo, connect_redis
+from models.store.connections import connect_redis
 from models.store.scope import Scope
 from models.store.transactions import in_transaction
 from models.store.webhooks import WebhookRepository
 from tests.rest import PASSWORD, Caller
-from tests.stack import MASTER_KEYS, eventually, running_stores
+from tests.stack import connected, eventually, running_stores
 
 _LEVELS = ("process", "redis", "store")
 
@@ -201,7 +201,7 @@ def test_events_say_what_is_no_longer_good(event, groups):
 
 async def test_the_relay_heals_a_change_whose_writer_died_before_telling(stores, redis, prefix, tenant):
     settings = Settings(prefix=prefix, database=f"relay_{uuid.uuid4().hex[:8]}")
-    database = connect_mongo(stores.mongo_url, settings.database, MASTER_KEYS)
+    database = connected(stores.mongo_url, settings.database)
     database.kept = cache_of(redis, prefix)
     accounts, scope = AccountRepository(database), Scope(tenant, "usr_a")
     company = Tenant(id=tenant, tenant=tenant, name="first")
@@ -327,8 +327,8 @@ async def _list(caller, kind):
 
 
 async def test_whether_there_are_webhooks_is_never_older_than_the_last_one(stores, redis, prefix, tenant):
-    here = connect_mongo(stores.mongo_url, "outrider_test", MASTER_KEYS)
-    there = connect_mongo(stores.mongo_url, "outrider_test", MASTER_KEYS)
+    here = connected(stores.mongo_url, "outrider_test")
+    there = connected(stores.mongo_url, "outrider_test")
     here.kept, there.kept = cache_of(redis, prefix), cache_of(redis, prefix)
     webhooks, scope = WebhookRepository(here), Scope(tenant, "usr_a")
     commands = WebhookCommands(there, Settings().webhooks)

@@ -13,7 +13,6 @@ from engine.feed.feed import Feed
 from models.documents.delivery import Delivery, Place
 from models.documents.event import Event
 from models.ids import new_id
-from models.store.connections import connect_mongo
 from models.store.events import EventRepository
 from models.store.indexes import ensure_indexes
 from models.store.motion import MotionRepository
@@ -22,13 +21,13 @@ from models.store.scope import Scope
 from models.store.transactions import in_transaction
 from tests.feed import number
 from tests.rest import Caller, client_of, running_api
-from tests.stack import MASTER_KEYS, eventually
+from tests.stack import connected, eventually
 
 
 @pytest.fixture
 async def database(stores, prefix):
     """Return a database of this test alone: the feed is one for all tenants."""
-    own = connect_mongo(stores.mongo_url, prefix, MASTER_KEYS)
+    own = connected(stores.mongo_url, prefix)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(prefix)

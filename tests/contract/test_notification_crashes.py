@@ -24,7 +24,7 @@ from tests.gateway import running_gateway
 from tests.stack import eventually
 from tests.telling import a_delivery, an_office, api_on, both_sent, database_named, settled, sms_of, telling, told
 
-DATABASE = f"test-notification-crashes-{uuid.uuid4().hex[:12]}"
+DATABASE = f"test-crashes-{uuid.uuid4().hex[:12]}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -14,7 +14,7 @@ from tests.telling import (
     database_named,
 )
 
-DATABASE = f"test-notification-rules-{uuid.uuid4().hex[:12]}"
+DATABASE = f"test-rules-{uuid.uuid4().hex[:12]}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

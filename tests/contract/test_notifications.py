@@ -29,7 +29,7 @@ from tests.telling import (
     told,
 )
 
-DATABASE = f"test-notifications-{uuid.uuid4().hex[:12]}"
+DATABASE = f"test-notes-{uuid.uuid4().hex[:12]}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -114,7 +114,7 @@ async def test_neither_phone_nor_name_is_kept_with_a_notification(api, database,
         one = await settled(admin, "sent")
     [tenant] = [(await admin.ask("GET", "tenant")).json()["id"]]
     for collection in ("notifications", "tasks"):
-        stored = [str(found) async for found in database.shared[collection].find({"tenant": tenant})]
+        stored = [str(found) async for found in database[collection].find({"tenant": tenant})]
         assert stored
         assert not any("912" in text or "Ana" in text for text in stored)
     assert "912" not in json.dumps(one)

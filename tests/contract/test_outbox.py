@@ -18,13 +18,12 @@ from models.ids import new_id
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, FencesChanged, decode
 from models.messages.log import EVENT_FIELD, stream_key
 from models.store.backlog import BacklogRepository
-from models.store.connections import connect_mongo
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.geofences import GeofenceRepository
 from models.store.indexes import ensure_indexes
 from models.store.leases import Lease
 from models.store.scope import Scope
-from tests.stack import MASTER_KEYS, eventually
+from tests.stack import connected, eventually
 
 PARTITIONS = 4
 
@@ -32,7 +31,7 @@ PARTITIONS = 4
 @pytest.fixture
 async def database(stores, prefix):
     """Return a database of this test alone: a relay serves all tenants of one."""
-    own = connect_mongo(stores.mongo_url, prefix, MASTER_KEYS)
+    own = connected(stores.mongo_url, prefix)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(prefix)

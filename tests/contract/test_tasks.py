@@ -11,13 +11,12 @@ from models.documents.document import now
 from models.documents.task import Task
 from models.errors import NotFound, Postponed, Undoable
 from models.ids import new_id
-from models.store.connections import connect_mongo
 from models.store.indexes import ensure_indexes
 from models.store.paging import PageRequest
 from models.store.scope import Scope
 from models.store.tasks import TaskRepository
 from models.store.transactions import in_transaction
-from tests.stack import MASTER_KEYS, eventually
+from tests.stack import connected, eventually
 
 SOON = (0.02, 0.04)
 
@@ -25,7 +24,7 @@ SOON = (0.02, 0.04)
 @pytest.fixture
 async def database(stores, prefix):
     """Return a database of this test alone: a worker serves all tenants of one."""
-    own = connect_mongo(stores.mongo_url, prefix, MASTER_KEYS)
+    own = connected(stores.mongo_url, prefix)
     await ensure_indexes(own)
     yield own
     await own.client.drop_database(prefix)

@@ -2,7 +2,8 @@
 
 import os
 
-from pydantic import SecretStr
+import pytest
+from pydantic import SecretStr, ValidationError
 
 from engine.environment import environment_of
 from engine.settings import NotificationSettings, Settings, SmsSettings
@@ -22,3 +23,11 @@ def test_a_child_reads_the_settings_that_its_host_had(monkeypatch, tmp_path):
     for name, value in environment_of(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
+
+
+def test_a_company_of_its_own_database_needs_room_in_its_name():
+    """MongoDB takes 63 bytes for a name: too long a one would be met by the first company that registers."""
+    assert Settings(_env_file=None, database="d" * 32, tenancy="database").tenants_apart
+    assert Settings(_env_file=None, database="d" * 60, tenancy="shared")
+    with pytest.raises(ValidationError, match="OUTRIDER_DATABASE has 32 bytes"):
+        Settings(_env_file=None, database="d" * 33, tenancy="database")
