@@ -13,6 +13,7 @@ from engine.caching import DocumentCache
 from engine.geocoding.chain import Geocoding
 from engine.providers.circuits import SharedCircuits
 from engine.settings import Settings
+from engine.travel.chain import Travel, travel_of
 from models.store.connections import Database
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Services:
     """How often callers may ask."""
     geocoding: Geocoding = field(init=False)
     """Addresses to points."""
+    travel: Travel = field(init=False)
+    """Times, lengths and ways between places."""
     throttle: Throttle = field(init=False)
     """How often somebody may try to sign in."""
 
@@ -59,5 +62,6 @@ class Services:
         self.outages = OutageWatch(self.database.ping)
         limits, prefix = self.settings.limits, self.settings.prefix
         self.limits = RateLimits(limits, self.redis, prefix, self.database)
+        self.travel = travel_of(self.settings.travel)
         self.geocoding = Geocoding(self.settings.geocoding, self.database, SharedCircuits(self.redis, prefix))
         self.throttle = Throttle(limits, self.redis, prefix)

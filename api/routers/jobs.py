@@ -43,7 +43,7 @@ async def optimize_routes(
         raise InvalidInput(f"wait: for {_MOST_TO_WAIT_FOR} deliveries at most", [("wait", "too many deliveries")])
 
     async def create() -> JobView:
-        requests = RouteRequests(services.database, services.settings.log.partitions)
+        requests = RouteRequests(services.database, services.settings.log.partitions, services.travel)
         job = await requests.ask(principal.scope, body, now())
         return job_view(await _ended(services, principal, job, body.seconds + _QUEUE_S) if wait else job)
 

@@ -140,4 +140,4 @@ def _tagged(response: Response, proposal: Proposal) -> ProposalView:
 
 
 def _commands(services: Services) -> ProposalCommands:
-    return ProposalCommands(services.database, services.settings.log.partitions, services.engine)
+    return ProposalCommands(services.database, services.settings.log.partitions, services.engine, services.travel)

@@ -18,11 +18,13 @@ from api.route_view import RouteChange, RouteView, change_of, geojson_of, view_o
 from api.services import Services
 from engine.routing.commands import RouteCommands, RouteEdit, RouteRevision
 from engine.routing.drafts import RouteDraft
-from engine.routing.geometry import line_of
+from engine.routing.geometry import RouteLine, line_of, places_along
 from models.documents.delivery import Position
 from models.documents.document import Flag, Instant, Line, Shape, now
 from models.documents.route import MAX_STOPS, PlanLimits, Route, RouteStatus, Visit
+from models.documents.vehicle import VehicleProfile
 from models.errors import InvalidInput, NotFound
+from models.store.fleet import VehicleRepository
 from models.store.routes import RouteFilter, RouteRepository
 
 __all__ = ["router"]
@@ -188,7 +190,7 @@ async def get_route_geometry(
 ) -> Response:
     """Return a route as a line on the map: GeoJSON with a feature a leg and stop, or an encoded polyline."""
     route = await _visible(services, principal, route_id)
-    line = line_of(route)
+    line = await _line(services, principal, route)
     if shape == "geojson":
         return JsonResponse(geojson_of(route, line), media_type=GEOJSON)
     encoded = EncodedLine(polyline=line.encoded(), distance_m=route.distance_m, duration_s=route.duration_s)
@@ -287,5 +289,15 @@ def _draft(body: RouteShape) -> RouteDraft:
     )
 
 
+async def _line(services: Services, principal: Principal, route: Route) -> RouteLine:
+    """Return the line of a route on the roads that its vehicle takes."""
+    vehicles = await VehicleRepository(services.database).get_many(principal.scope, [route.vehicle or ""])
+    known = vehicles.get(route.vehicle or "")
+    profile: VehicleProfile = "van" if known is None else known.profile
+    legs = await services.travel.path(profile, places_along(route), route.start)
+    lines = {(leg.origin, leg.destination): leg.line for leg in legs}
+    return line_of(route, lambda one, other: lines[one, other])
+
+
 def _commands(services: Services) -> RouteCommands:
-    return RouteCommands(services.database, services.settings.log.partitions)
+    return RouteCommands(services.database, services.settings.log.partitions, services.travel)

@@ -59,7 +59,8 @@ class OsrmTravel:
         try:
             route = answer["routes"][0]
             line = polyline.decode(route["geometry"], 6)
-            return TravelLeg(float(route["duration"]), float(route["distance"]), line, self.name, _date(answer))
+            whole = float(route["duration"]), float(route["distance"])
+            return TravelLeg(origin, destination, *whole, line, self.name, _date(answer))
         except (KeyError, IndexError, TypeError, ValueError) as fault:
             raise ProviderDown("osrm answered something else than a route") from fault
 

@@ -70,7 +70,8 @@ class ValhallaTravel:
         try:
             leg = answer["trip"]["legs"][0]
             summary, line = leg["summary"], polyline.decode(leg["shape"], 6)
-            return TravelLeg(float(summary["time"]), float(summary["length"]) * 1000, line, self.name, None)
+            whole = float(summary["time"]), float(summary["length"]) * 1000
+            return TravelLeg(origin, destination, *whole, line, self.name, None)
         except (KeyError, IndexError, TypeError, ValueError) as fault:
             raise ProviderDown("valhalla answered something else than a route") from fault
 

@@ -9,6 +9,7 @@ from engine.deliveries.lifecycle import FINAL, Edit
 from engine.deliveries.orders import Revision
 from engine.routing.drafts import RouteDraft, RouteDrawer, draft_of
 from engine.routing.telling import order_told
+from engine.travel.chain import Travel
 from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.event import Event
@@ -62,12 +63,12 @@ class RouteEdit:
 class RouteCommands:
     """What can be done to routes."""
 
-    def __init__(self, database: Database, partitions: int) -> None:
+    def __init__(self, database: Database, partitions: int, travel: Travel) -> None:
         self._routes = RouteRepository(database)
         self._deliveries = DeliveryRepository(database)
         self._changes = DeliveryCommands(database, partitions)
         self._drivers, self._vehicles = DriverRepository(database, partitions), VehicleRepository(database)
-        self._drawer = RouteDrawer(database, partitions)
+        self._drawer = RouteDrawer(database, partitions, travel)
 
     async def create(
         self,

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from engine.deliveries.lifecycle import FINAL
-from engine.routing.planning import PlanConstraints, Tour, constraints_of, shift_of
+from engine.routing.planning import PlanConstraints, Tour, constraints_of, places_of, shift_of
 from engine.routing.schedule import Limits, check_order, schedule
+from engine.routing.ways import Ways
+from engine.travel.chain import Travel
 from models.documents.delivery import CLOSED, Delivery, Position
 from models.documents.document import now
 from models.documents.route import PlanLimits, Route, Visit
-from models.documents.vehicle import Vehicle
+from models.documents.vehicle import Vehicle, VehicleProfile
 from models.errors import Conflict, InvalidInput
 from models.store.accounts import AccountRepository
 from models.store.connections import Database
@@ -37,12 +39,15 @@ class RouteDraft:
     locked: bool = False
     job: str | None = None
     limits: PlanLimits = field(default_factory=PlanLimits)
+    ways: Ways | None = None
+    """How long it is from place to place; None asks for it."""
 
 
 class RouteDrawer:
     """Looks up what drafts name, and draws the routes that they make. Stores nothing."""
 
-    def __init__(self, database: Database, partitions: int) -> None:
+    def __init__(self, database: Database, partitions: int, travel: Travel) -> None:
+        self._travel = travel
         self._deliveries = DeliveryRepository(database)
         self._drivers = DriverRepository(database, partitions)
         self._vehicles = VehicleRepository(database)
@@ -84,8 +89,15 @@ class RouteDrawer:
             tour = None
             if draft.vehicle is not None:
                 [tour] = await self.tours(scope, [vehicles[draft.vehicle]], draft.start)
-            routes.append(_route(scope, draft, identifier, deliveries, tour))
+            ways = draft.ways or await self._ways(draft, deliveries, tour)
+            routes.append(_route(scope, draft, identifier, deliveries, tour, ways))
         return routes
+
+    async def _ways(self, draft: RouteDraft, deliveries: Mapping[str, Delivery], tour: Tour | None) -> Ways:
+        named = [deliveries[visit.delivery_id] for visit in draft.visits]
+        places = places_of(named, [] if tour is None else [tour])
+        places += [(end.latitude, end.longitude) for end in (draft.origin, draft.destination) if end is not None]
+        return await self._travel.ways({_profile(tour)}, places, draft.start)
 
     async def check_driver(self, scope: Scope, driver: str) -> None:
         """Refuse a driver that the tenant does not have.
@@ -151,8 +163,17 @@ def unplannable(delivery: Delivery | None, identifier: str) -> str | None:
     return None
 
 
+def _profile(tour: Tour | None) -> VehicleProfile:
+    return "van" if tour is None else tour.vehicle.profile
+
+
 def _route(
-    scope: Scope, draft: RouteDraft, identifier: str, deliveries: Mapping[str, Delivery], tour: Tour | None
+    scope: Scope,
+    draft: RouteDraft,
+    identifier: str,
+    deliveries: Mapping[str, Delivery],
+    tour: Tour | None,
+    ways: Ways,
 ) -> Route:
     origin = draft.origin or (tour.origin if tour else None)
     destination = draft.destination or (tour.destination if tour else None)
@@ -163,8 +184,9 @@ def _route(
         draft.start,
         origin=origin,
         destination=destination,
-        profile=tour.vehicle.profile if tour else "van",
+        profile=_profile(tour),
         limits=tour.limits(constraints) if tour else _plain(constraints),
+        ways=ways,
     )
     return Route(
         id=identifier,

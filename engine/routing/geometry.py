@@ -9,7 +9,7 @@ import polyline
 from models.documents.delivery import Position
 from models.documents.route import Route
 
-__all__ = ["DrawLeg", "Line", "RouteLine", "line_of", "straight"]
+__all__ = ["DrawLeg", "Line", "RouteLine", "line_of", "places_along", "straight"]
 
 PRECISION = 5
 """Decimals of an encoded polyline: about a metre."""
@@ -47,9 +47,13 @@ def straight(one: tuple[float, float], other: tuple[float, float]) -> Line:
 
 def line_of(route: Route, draw: DrawLeg = straight) -> RouteLine:
     """Return the line of a route."""
+    return RouteLine(tuple(tuple(draw(one, other)) for one, other in itertools.pairwise(places_along(route))))
+
+
+def places_along(route: Route) -> list[tuple[float, float]]:
+    """Return the places of a route in order: its start, stops and end, as far as they are known."""
     places = [_at(route.origin), *((stop.latitude, stop.longitude) for stop in route.stops), _at(route.destination)]
-    known = [place for place in places if place is not None]
-    return RouteLine(tuple(tuple(draw(one, other)) for one, other in itertools.pairwise(known)))
+    return [place for place in places if place is not None]
 
 
 def _at(position: Position | None) -> tuple[float, float] | None:

@@ -3,18 +3,21 @@
 import datetime
 import functools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Literal, Protocol
 
 import structlog
 from pydantic import Field
 
+from engine.roads.network import SNAP_LIMIT_M
 from engine.routing.commands import RouteCommands
 from engine.routing.drafts import RouteDraft, RouteDrawer, unplannable
-from engine.routing.planning import Criterion, Plan, Tour, constraints_of
+from engine.routing.planning import Criterion, Plan, Tour, constraints_of, places_of
 from engine.routing.problem import Problem, Solution
 from engine.routing.progress import Bell, Curve
 from engine.routing.schedule import schedule, spare_s
+from engine.travel.chain import Travel
+from models.documents.delivery import Delivery
 from models.documents.document import Instant, Shape
 from models.documents.job import Job, JobState
 from models.documents.route import PlanLimits, Route, Visit
@@ -73,11 +76,11 @@ class Solver(Protocol):
 class RouteRequests:
     """The way in: checks a request, and stores the job with its task."""
 
-    def __init__(self, database: Database, partitions: int) -> None:
-        self._database = database
+    def __init__(self, database: Database, partitions: int, travel: Travel) -> None:
+        self._database, self._travel = database, travel
         self._jobs, self._tasks = JobRepository(database), TaskRepository(database)
         self._deliveries, self._vehicles = DeliveryRepository(database), VehicleRepository(database)
-        self._drawer = RouteDrawer(database, partitions)
+        self._drawer = RouteDrawer(database, partitions, travel)
 
     async def ask(self, scope: Scope, request: OptimizeRequest, start: datetime.datetime) -> Job:
         """Store a job that makes routes.
@@ -113,7 +116,12 @@ class RouteRequests:
             raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
         tours = await self._drawer.tours(scope, vehicles, request.start)
         wanted = [known[identifier] for identifier in dict.fromkeys(request.deliveries)]
-        return Plan(wanted, tours, request.start, request.optimization_criteria, constraints_of(request.constraints))
+        ways = await self._travel.ways(
+            {tour.vehicle.profile for tour in tours}, places_of(wanted, tours), request.start
+        )
+        _check_on_road(wanted, ways.off_road)
+        constraints = constraints_of(request.constraints)
+        return Plan(wanted, tours, request.start, request.optimization_criteria, constraints, ways)
 
     async def _vehicles_of(
         self, scope: Scope, request: OptimizeRequest, faults: list[tuple[str, str]]
@@ -136,11 +144,11 @@ class RouteRequests:
 class RouteOptimizer:
     """The way out: does the task of a job."""
 
-    def __init__(self, database: Database, partitions: int, solver: Solver, ring: Bell) -> None:
+    def __init__(self, database: Database, partitions: int, solver: Solver, ring: Bell, travel: Travel) -> None:
         self._database = database
         self._jobs = JobRepository(database)
-        self._requests = RouteRequests(database, partitions)
-        self._commands = RouteCommands(database, partitions)
+        self._requests = RouteRequests(database, partitions, travel)
+        self._commands = RouteCommands(database, partitions, travel)
         self._solver, self._ring = solver, ring
 
     async def handle(self, task: Task) -> None:
@@ -206,10 +214,25 @@ class RouteOptimizer:
         await in_transaction(self._database, lambda session: self._jobs.finish(session, job, outcome))
 
 
+def _check_on_road(deliveries: Sequence[Delivery], off_road: Collection[tuple[float, float]]) -> None:
+    """Refuse deliveries of the map's region that no road leads to; raises InvalidInput with their paths."""
+    faults = [
+        (f"deliveries.{number}", f"no road is within {SNAP_LIMIT_M:.0f} m of the {kind} of {delivery.id}")
+        for number, delivery in enumerate(deliveries)
+        for kind, place in (("pickup", delivery.pickup), ("drop-off", delivery.dropoff))
+        if place is not None and (place.latitude, place.longitude) in off_road
+    ]
+    if faults:
+        raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
+
+
 def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: Sequence[Visit]) -> RouteDraft:
     known = {delivery.id: delivery for delivery in plan.deliveries}
     profile = tour.vehicle.profile
-    early = schedule(visits, known, tour.leaves, origin=tour.origin, destination=tour.destination, profile=profile)
+    origin, destination = tour.origin, tour.destination
+    early = schedule(
+        visits, known, tour.leaves, origin=origin, destination=destination, profile=profile, ways=plan.ways
+    )
     return RouteDraft(
         visits=visits,
         start=tour.leaves + datetime.timedelta(seconds=spare_s(early, known)),
@@ -217,4 +240,5 @@ def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: S
         vehicle=tour.vehicle.id,
         job=job.id,
         limits=request.constraints,
+        ways=plan.ways,
     )

@@ -1,7 +1,7 @@
 """From deliveries and vehicles to a routing problem, and from its solution to the stops of routes. Pure."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -14,13 +14,13 @@ from engine.routing.objectives import FUEL, Criterion, Rates, rates_of
 from engine.routing.problem import Problem, Solution
 from engine.routing.schedule import ON_BOARD, Limits
 from engine.routing.travel import DenseTravel
+from engine.routing.ways import GREAT_CIRCLE, Ways
 from models.documents.delivery import Delivery, Place, Position, Priority
 from models.documents.job import Unserved
 from models.documents.route import PlanLimits, Visit
 from models.documents.vehicle import Vehicle
-from models.eta.base_time import PACES, base_matrices
 
-__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "constraints_of", "shift_of"]
+__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "constraints_of", "places_of", "shift_of"]
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -76,6 +76,8 @@ class Plan:
         What is made small; of several, each counts the same, in the units of the first.
     constraints
         Limits beside the vehicles' own.
+    ways
+        How long it is from place to place.
     """
 
     def __init__(
@@ -85,7 +87,9 @@ class Plan:
         start: datetime.datetime,
         criteria: Sequence[Criterion],
         constraints: PlanConstraints,
+        ways: Ways = GREAT_CIRCLE,
     ) -> None:
+        self.ways = ways
         self.deliveries, self.tours, self.start = deliveries, tours, start
         self._places: list[tuple[float, float]] = []
         self._profiles = sorted({tour.vehicle.profile for tour in tours})
@@ -130,7 +134,7 @@ class Plan:
 
     def _travel(self) -> list[DenseTravel]:
         at = np.array(self._places)
-        matrices = [base_matrices(at[:, 0], at[:, 1], PACES[profile]) for profile in self._profiles]
+        matrices = [self.ways.matrices(profile, at) for profile in self._profiles]
         return [
             # up, so that what keeps a limit here keeps it in fractions of seconds and metres as well
             DenseTravel(np.ceil(duration).astype(np.int32), np.ceil(distance).astype(np.int32))
@@ -198,6 +202,18 @@ class Plan:
 def constraints_of(limits: PlanLimits) -> PlanConstraints:
     """Return limits as plans are checked against."""
     return PlanConstraints(limits.max_route_time, limits.max_distance, limits.max_stops, limits.vehicle_capacity)
+
+
+def places_of(deliveries: Iterable[Delivery], tours: Iterable[Tour]) -> list[tuple[float, float]]:
+    """Return all places between which a plan may lead (latitude, longitude)."""
+    stops = [
+        (place.latitude, place.longitude)
+        for one in deliveries
+        for place in (one.pickup, one.dropoff)
+        if place is not None and place.latitude is not None and place.longitude is not None
+    ]
+    ends = [end for tour in tours for end in (tour.origin, tour.destination) if end is not None]
+    return [*stops, *((end.latitude, end.longitude) for end in ends)]
 
 
 def shift_of(vehicle: Vehicle, start: datetime.datetime, zone: ZoneInfo) -> tuple[datetime.datetime, datetime.datetime]:

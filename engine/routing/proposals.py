@@ -1,6 +1,7 @@
 """Proposals for routes on the road: looked up, planned anew (`engine.routing.reoptimize`), shown, and carried out."""
 
 import asyncio
+import dataclasses
 import datetime
 import time
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ from engine.routing.changes import added_by, proposed_route
 from engine.routing.commands import RouteCommands
 from engine.routing.drafts import RouteDrawer, unplannable
 from engine.routing.explain import explain
+from engine.routing.planning import places_of
 from engine.routing.problem import Solution
 from engine.routing.reoptimize import Replanned, reoptimise
 from engine.routing.underway import Ahead, Situation, ahead_of, plan_of, situation_of
+from engine.travel.chain import Travel
 from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.event import Event
@@ -64,12 +67,13 @@ class _Road:
 class ProposalCommands:
     """What can be proposed for routes on the road, and done with proposals."""
 
-    def __init__(self, database: Database, partitions: int, whereabouts: Whereabouts) -> None:
+    def __init__(self, database: Database, partitions: int, whereabouts: Whereabouts, travel: Travel) -> None:
         self._proposals = ProposalRepository(database)
         self._routes, self._deliveries = RouteRepository(database), DeliveryRepository(database)
         self._vehicles = VehicleRepository(database)
-        self._drawer = RouteDrawer(database, partitions)
-        self._commands = RouteCommands(database, partitions)
+        self._drawer = RouteDrawer(database, partitions, travel)
+        self._commands = RouteCommands(database, partitions, travel)
+        self._travel = travel
         self._whereabouts = whereabouts
 
     async def propose(self, scope: Scope, cause: Cause, trace: str | None = None) -> Proposal:
@@ -201,7 +205,9 @@ class ProposalCommands:
             )
             for route, tour in zip(routes, await self._drawer.tours_at(scope, days), strict=True)
         ]
-        return _Road(ahead, deliveries, at)
+        places = places_of(deliveries.values(), [one.tour for one in ahead])
+        ways = await self._travel.ways({one.tour.vehicle.profile for one in ahead}, places, at)
+        return _Road([dataclasses.replace(one, ways=ways) for one in ahead], deliveries, at)
 
 
 def _unknown_routes(cause: Cause, routes: Sequence[Route]) -> list[tuple[str, str]]:

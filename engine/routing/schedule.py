@@ -1,6 +1,6 @@
 """What an order of stops comes to: when the vehicle is where, with what on board, and what that breaks.
 
-Pure: travel times come in as a pace, the clock as the route's start. Everything that stores or changes a route asks
+Pure: travel times come in as ways, the clock as the route's start. Everything that stores or changes a route asks
 here, so that a plan by hand and a plan by a solver are judged alike.
 """
 
@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.routing.ways import GREAT_CIRCLE, Ways
 from models.documents.delivery import Delivery, Place, Position, Status
 from models.documents.route import PlannedStop, Violation, Visit
 from models.errors import InvalidInput
-from models.eta.base_time import PACES, Leg, Pace, base_leg
+from models.eta.base_time import Leg
 
 __all__ = ["ON_BOARD", "Limits", "Schedule", "check_order", "schedule", "spare_s"]
 
@@ -47,6 +48,8 @@ class Schedule:
 class _Drive:
     """Where the vehicle is while the plan is gone through."""
 
+    ways: Ways
+    profile: str
     moment: datetime.datetime
     at: tuple[float, float] | None
     weight_kg: float
@@ -59,9 +62,9 @@ class _Drive:
         found = {"kind": kind, "stop": stop, "excess": round(excess, 1), "detail": detail}
         self.violations.append(Violation.model_validate(found))
 
-    def go_to(self, place: tuple[float, float], pace: Pace) -> Leg:
+    def go_to(self, place: tuple[float, float]) -> Leg:
         """Drive to a place and return the leg."""
-        leg = Leg(0.0, 0.0) if self.at is None else base_leg(*self.at, *place, pace)
+        leg = Leg(0.0, 0.0) if self.at is None else self.ways.leg(self.profile, self.at, place)
         self.at = place
         self.distance_m += leg.distance_m
         self.moment += datetime.timedelta(seconds=leg.duration_s)
@@ -100,6 +103,7 @@ def schedule(
     destination: Position | None = None,
     profile: str = "van",
     limits: Limits | None = None,
+    ways: Ways = GREAT_CIRCLE,
 ) -> Schedule:
     """Return the plan that visits in this order make; they have passed `check_order`.
 
@@ -117,11 +121,15 @@ def schedule(
         Kind of vehicle, a key of `PACES`.
     limits
         What the vehicle can take.
+    ways
+        How long it is from place to place.
     """
-    limits, pace = limits or Limits(), PACES[profile]
+    limits = limits or Limits()
     picked = {visit.delivery_id for visit in visits if visit.kind == "pickup"}
     aboard = [deliveries[visit.delivery_id] for visit in visits if visit.delivery_id not in picked]
     drive = _Drive(
+        ways=ways,
+        profile=profile,
         moment=start,
         at=None if origin is None else (origin.latitude, origin.longitude),
         weight_kg=sum(delivery.weight_kg or 0.0 for delivery in aboard),
@@ -129,11 +137,10 @@ def schedule(
     )
     _check_load(drive, None, limits)
     stops = tuple(
-        _stopped(drive, number, visit, deliveries[visit.delivery_id], pace, limits)
-        for number, visit in enumerate(visits)
+        _stopped(drive, number, visit, deliveries[visit.delivery_id], limits) for number, visit in enumerate(visits)
     )
     if destination is not None:
-        drive.go_to((destination.latitude, destination.longitude), pace)
+        drive.go_to((destination.latitude, destination.longitude))
     _check_whole(drive, start, len(stops), limits)
     duration_s = (drive.moment - start).total_seconds()
     return Schedule(stops, drive.moment, drive.distance_m, duration_s, tuple(drive.violations))
@@ -178,10 +185,10 @@ def _fault(visit: Visit, delivery: Delivery | None, seen: Mapping[tuple[str, str
     return None
 
 
-def _stopped(drive: _Drive, number: int, visit: Visit, delivery: Delivery, pace: Pace, limits: Limits) -> PlannedStop:
+def _stopped(drive: _Drive, number: int, visit: Visit, delivery: Delivery, limits: Limits) -> PlannedStop:
     place = place_of(delivery, visit.kind)
     assert place is not None and place.latitude is not None and place.longitude is not None  # noqa: S101, PT018 - checked
-    leg = drive.go_to((place.latitude, place.longitude), pace)
+    leg = drive.go_to((place.latitude, place.longitude))
     arrival, wait_s = drive.moment, 0.0
     if visit.kind == "dropoff":
         wait_s = _keep_window(drive, number, delivery)

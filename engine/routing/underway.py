@@ -11,6 +11,7 @@ from engine.routing.problem import Job
 from engine.routing.problem import Visit as Entry
 from engine.routing.reoptimize import UnderWay
 from engine.routing.schedule import ON_BOARD, Schedule, schedule
+from engine.routing.ways import GREAT_CIRCLE, Ways
 from models.documents.delivery import CLOSED, Delivery, Position, Status
 from models.documents.live import LiveDriver
 from models.documents.route import PlannedStop, Route, RouteStatus, Visit
@@ -36,6 +37,8 @@ class Ahead:
     visits: tuple[Visit, ...]
     fixed: int
     """How many of the visits stay first: the next stop of a vehicle on the road, and all up to a locked one."""
+    ways: Ways = GREAT_CIRCLE
+    """How long it is from place to place."""
 
     @property
     def is_dispatched(self) -> bool:
@@ -140,7 +143,7 @@ def situation_of(
     """
     named = [visit.delivery_id for ahead in routes for visit in ahead.visits]
     wanted = [deliveries[identifier] for identifier in dict.fromkeys([*named, *insert])]
-    plan = Plan(wanted, [ahead.tour for ahead in routes], now, ("time",), PlanConstraints())
+    plan = Plan(wanted, [ahead.tour for ahead in routes], now, ("time",), PlanConstraints(), routes[0].ways)
     number = {delivery.id: place for place, delivery in enumerate(wanted)}
     orders = tuple(
         tuple(Entry(number[visit.delivery_id], visit.kind == "pickup") for visit in ahead.visits) for ahead in routes
@@ -173,6 +176,7 @@ def plan_of(ahead: Ahead, visits: Sequence[Visit], deliveries: Mapping[str, Deli
         destination=tour.destination,
         profile=tour.vehicle.profile,
         limits=tour.limits(PlanConstraints()),
+        ways=ahead.ways,
     )
 
 

@@ -17,6 +17,7 @@ from engine.routing.progress import bell_of
 from engine.routing.solving import RaySolver
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
+from engine.travel.chain import travel_of
 from engine.webhooks.follower import WEBHOOK
 from engine.webhooks.tasks import webhook_kind
 from models.store.connections import Database
@@ -28,7 +29,11 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: 
     """Return how tasks are done, by kind; `live` knows where drivers are."""
     circuits = SharedCircuits(redis, settings.prefix)
     optimizer = RouteOptimizer(
-        database, settings.log.partitions, RaySolver(settings, redis), bell_of(redis, settings.prefix)
+        database,
+        settings.log.partitions,
+        RaySolver(settings, redis),
+        bell_of(redis, settings.prefix),
+        travel_of(settings.travel),
     )
     return {
         GEOCODE_TASK: geocode_kind(database, settings, circuits),

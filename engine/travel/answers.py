@@ -47,6 +47,8 @@ class TravelMatrix:
 class TravelLeg:
     """The way between two places, with its line on the map."""
 
+    origin: Place
+    destination: Place
     duration_s: float
     distance_m: float
     line: Sequence[Place]

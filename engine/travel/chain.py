@@ -4,11 +4,12 @@ An answer names who gave it. The great circle comes last and always answers, so 
 """
 
 import datetime
+import functools
 import hashlib
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import structlog
@@ -18,14 +19,15 @@ from engine.providers.breaker import Breaker
 from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
 from engine.roads.warm_up import BUILT
+from engine.routing.ways import Known, KnownWays
 from engine.settings import TravelSettings
-from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
+from engine.travel.answers import UNREACHABLE, OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
 from engine.travel.embedded import EmbeddedRoads, Weigher, free_flow
 from engine.travel.great_circle import GreatCircle
 from models.documents.vehicle import VehicleProfile
 from models.errors import ProviderDown
 
-__all__ = ["Travel", "providers_of"]
+__all__ = ["Travel", "providers_of", "travel_of"]
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,12 @@ def providers_of(settings: TravelSettings, weigher: Weigher = free_flow) -> list
     if settings.valhalla_url is not None:
         made["valhalla"] = ValhallaTravel(settings.valhalla_url, settings.timeout_s)
     return [made[name] for name in settings.order if name in made]
+
+
+@functools.lru_cache(maxsize=4)
+def travel_of(settings: TravelSettings) -> "Travel":
+    """Return the one that this process has for these settings: a network is loaded once."""
+    return Travel(providers_of(settings), settings)
 
 
 class Travel:
@@ -79,6 +87,26 @@ class Travel:
             self._keep(key, found)
             return found
         return await self._last.matrix(profile, points, at)
+
+    async def ways(
+        self, profiles: Iterable[VehicleProfile], places: Iterable[Place], at: datetime.datetime
+    ) -> KnownWays:
+        """Return what plans between these places are made with."""
+        known = list(dict.fromkeys(places))
+        if not known:
+            return KnownWays({})
+        number = {place: row for row, place in enumerate(known)}
+        found: dict[str, Known] = {}
+        off_road: set[Place] = set()
+        for profile in sorted(set(profiles)):
+            matrix = await self.matrix(profile, known, at)
+            is_way = matrix.duration_s < UNREACHABLE
+            distance_m, duration_s = (
+                np.where(is_way, cells, np.nan) for cells in (matrix.distance_m, matrix.duration_s)
+            )
+            found[profile] = Known(number, distance_m, duration_s)
+            off_road |= {known[row] for row in matrix.off_road}
+        return KnownWays(found, frozenset(off_road))
 
     async def leg(self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime) -> TravelLeg:
         """Return the way between two places; where no provider has one, the straight line."""

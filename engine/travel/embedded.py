@@ -80,7 +80,7 @@ class EmbeddedRoads:
         if found is None:
             return None
         line = list(zip(found.latitudes.tolist(), found.longitudes.tolist(), strict=True))
-        return TravelLeg(found.duration_s, found.distance_m, line, self.name, network.date)
+        return TravelLeg(origin, destination, found.duration_s, found.distance_m, line, self.name, network.date)
 
     def _in_region(self, places: NDArray[np.float64]) -> RoadNetwork:
         network = self._network or self._loaded()

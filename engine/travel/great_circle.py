@@ -26,7 +26,7 @@ class GreatCircle:
     async def leg(self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime) -> TravelLeg:
         """Return the straight line."""
         leg = base_leg(*origin, *destination, PACES[profile])
-        return TravelLeg(leg.duration_s, leg.distance_m, (origin, destination), self.name, None)
+        return TravelLeg(origin, destination, leg.duration_s, leg.distance_m, (origin, destination), self.name, None)
 
     async def close(self) -> None:
         """There is nothing to let go of."""
