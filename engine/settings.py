@@ -299,6 +299,10 @@ class TravelSettings(_Branch):
     """Root of an OSRM server."""
     valhalla_url: str | None = Field(None, pattern=r"^https?://\S+$")
     """Root of a Valhalla server; its limits on matrices have to be raised for plans."""
+    learned_pace: bool = True
+    """Whether free-flow times of maps are turned into those that vehicles were seen to take, by hour of the week."""
+    time_zone: str = "Europe/Lisbon"
+    """Of those hours; the default is that of the map which comes along."""
     failures: int = Field(3, ge=1)
     """Failures in a row after which a provider is left alone."""
     recovery_s: float = Field(30.0, gt=0)

@@ -3,6 +3,7 @@
 An answer names who gave it. The great circle comes last and always answers, so a plan is never held up by a map.
 """
 
+import asyncio
 import datetime
 import functools
 import hashlib
@@ -10,6 +11,8 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import structlog
@@ -24,6 +27,7 @@ from engine.settings import TravelSettings
 from engine.travel.answers import UNREACHABLE, OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
 from engine.travel.embedded import EmbeddedRoads, Weigher, free_flow
 from engine.travel.great_circle import GreatCircle
+from engine.travel.pace import ROAD_PACES, as_driven
 from models.documents.vehicle import VehicleProfile
 from models.errors import ProviderDown
 
@@ -33,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 _KEPT_CELLS = 4_000_000  # of all matrices that are kept: 64 MB
 _LONGEST_KEPT_S = 24 * 3600.0
+_WORKING_DAY = datetime.timedelta(hours=8)  # of which a plan takes the mean pace
 _SLOT_S = 900  # instants that count as the same to the cache
 
 
@@ -67,10 +72,28 @@ class Travel:
     def __init__(self, providers: Sequence[TravelProvider], settings: TravelSettings) -> None:
         self._providers = [(one, _breaker(one.name, settings)) for one in providers]
         self._last = GreatCircle()
+        self._paces = ROAD_PACES if settings.learned_pace else None
+        self._zone = ZoneInfo(settings.time_zone)
         self._kept: OrderedDict[tuple[str, bytes], tuple[float, TravelMatrix]] = OrderedDict()
 
-    async def matrix(self, profile: VehicleProfile, places: ArrayLike, at: datetime.datetime) -> TravelMatrix:
-        """Return times and lengths between N × 2 places (latitude, longitude); somebody always answers."""
+    async def matrix(
+        self,
+        profile: VehicleProfile,
+        places: ArrayLike,
+        at: datetime.datetime,
+        lasts: datetime.timedelta = datetime.timedelta(),
+    ) -> TravelMatrix:
+        """Return times and lengths between N × 2 places (latitude, longitude); somebody always answers.
+
+        Times are those of one who sets out at `at`, or in the mean of the while that it `lasts`.
+        """
+        found = await self._free_flow(profile, places, at)
+        if self._paces is None or found.provider == self._last.name:
+            return found
+        pace = self._paces[profile]
+        return as_driven(found, pace, pace.factor(at, lasts, self._zone))
+
+    async def _free_flow(self, profile: VehicleProfile, places: ArrayLike, at: datetime.datetime) -> TravelMatrix:
         points = np.ascontiguousarray(places, np.float64).reshape(-1, 2)
         for provider, breaker in self._providers:
             key = (provider.name, _key(profile, points, at))
@@ -99,7 +122,7 @@ class Travel:
         found: dict[str, Known] = {}
         off_road: set[Place] = set()
         for profile in sorted(set(profiles)):
-            matrix = await self.matrix(profile, known, at)
+            matrix = await self.matrix(profile, known, at, _WORKING_DAY)
             is_way = matrix.duration_s < UNREACHABLE
             distance_m, duration_s = (
                 np.where(is_way, cells, np.nan) for cells in (matrix.distance_m, matrix.duration_s)
@@ -120,13 +143,20 @@ class Travel:
                 log.warning("travel.provider_failed", provider=provider.name, error=str(fault))
                 continue
             if found is not None:
-                return found
+                return self._driven(found, profile, at)
             break
         return await self._last.leg(profile, origin, destination, at)
 
+    def _driven(self, leg: TravelLeg, profile: VehicleProfile, at: datetime.datetime) -> TravelLeg:
+        if self._paces is None or leg.distance_m == 0:
+            return leg
+        pace = self._paces[profile]
+        factor = pace.factor(at, datetime.timedelta(), self._zone)
+        return replace(leg, duration_s=pace.fixed_s + factor * leg.duration_s)
+
     async def path(self, profile: VehicleProfile, places: Sequence[Place], at: datetime.datetime) -> list[TravelLeg]:
         """Return the legs of a route from place to place."""
-        return [await self.leg(profile, one, other, at) for one, other in itertools.pairwise(places)]
+        return await asyncio.gather(*(self.leg(profile, *ends, at) for ends in itertools.pairwise(places)))
 
     async def close(self) -> None:
         """Let go of what the providers hold."""

@@ -151,8 +151,9 @@ async def test_a_route_is_a_line_on_the_map(admin):
     assert (kinds.count("LineString"), kinds.count("Point")) == (3, 3)
     encoded = (await admin.ask("GET", f"routes/{route['id']}/geometry", params={"format": "polyline"})).json()
     line = [place(10), *route["stops"]]
-    for drawn, there in zip(polyline.decode(encoded["polyline"]), line, strict=True):
-        assert drawn == pytest.approx((there["latitude"], there["longitude"]), abs=1e-5)
+    drawn = polyline.decode(encoded["polyline"])
+    for there in line:  # on the roads, where there is a map, and from place to place where there is none
+        assert any(point == pytest.approx((there["latitude"], there["longitude"]), abs=5e-3) for point in drawn)
 
 
 async def test_a_vehicles_limits_are_those_of_its_route(admin):

@@ -12,9 +12,11 @@ from werkzeug import Response
 
 from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
+from engine.routing.ways import GREAT_CIRCLE
 from engine.settings import TravelSettings
 from engine.travel.answers import UNREACHABLE
 from engine.travel.chain import Travel, providers_of
+from models.eta.base_time import Leg
 from tests.roads import grid_town
 
 AT = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
@@ -62,7 +64,9 @@ async def asking(server):
     made = []
 
     def ask(**fields):
-        settings = TravelSettings(**{"order": ("osrm",), "osrm_url": server.url_for("/"), "timeout_s": 0.5} | fields)
+        settings = TravelSettings(
+            **{"order": ("osrm",), "osrm_url": server.url_for("/"), "timeout_s": 0.5, "learned_pace": False} | fields
+        )
         made.append(Travel(providers_of(settings), settings))
         return made[-1]
 
@@ -175,6 +179,28 @@ async def test_valhalla_away_falls_to_osrm(server, asking):
     server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
     travel = asking(order=("valhalla", "osrm"), valhalla_url=server.url_for("/"))
     assert (await travel.matrix("van", PLACES, AT)).provider == "osrm"
+
+
+async def test_free_flow_times_become_those_that_are_driven_and_more_in_the_rush(server, asking):
+    server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
+    travel = asking(learned_pace=True, time_zone="UTC")
+    night = await travel.matrix("van", PLACES, AT.replace(hour=3))
+    rush = await travel.matrix("van", PLACES, AT.replace(hour=8))
+    day = await travel.matrix("van", PLACES, AT.replace(hour=8), datetime.timedelta(hours=8))
+    assert night.duration_s[0, 1] == pytest.approx(140 + 0.9 * 300, abs=1)
+    assert night.duration_s[0, 1] < day.duration_s[0, 1] < rush.duration_s[0, 1]
+    assert (rush.duration_s[0, 0], rush.duration_s[1, 0]) == (0, UNREACHABLE)
+    assert (rush.distance_m == night.distance_m).all()
+
+
+async def test_plans_know_their_ways_and_take_the_great_circle_for_others(server, asking):
+    server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
+    ways = await asking().ways({"van"}, [*PLACES, PLACES[0]], AT)
+    assert ways.leg("van", *PLACES) == Leg(2001.0, 300.0)
+    assert ways.leg("van", *reversed(PLACES)) == GREAT_CIRCLE.leg("van", *reversed(PLACES))  # no way back
+    metres, seconds = ways.matrices("van", np.array([*PLACES, (41.2, -8.5)]))
+    assert (metres[0, 1], seconds[0, 1]) == (2001.0, 300.0)
+    assert seconds[0, 2] == GREAT_CIRCLE.leg("van", PLACES[0], (41.2, -8.5)).duration_s
 
 
 async def test_closing_twice_is_fine(server):
