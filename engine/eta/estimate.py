@@ -22,6 +22,17 @@ _MARK_MS = 60_000
 _RECENT_S = 300.0  # a mark older than this says nothing of the last minutes
 _SETTING_OUT_M = 40.0  # who has not come further still stands where the leg begins
 _MOST_PARTITIONS = 4096
+_SAID = (
+    ("leg_raw_s", "raw"),
+    ("leg_shift", "shift"),
+    ("leg_said_s", "said"),
+    ("leg_shadow_raw_s", "shadow_raw"),
+    ("leg_shadow_shift", "shadow_shift"),
+    ("leg_shadow_s", "shadow"),
+    ("leg_model", "model"),
+    ("leg_candidate", "candidate"),
+)
+"""Fields of a head that keep what was said at the beginning of a leg."""
 _OPAQUE = np.dtype((np.void, AHEAD.itemsize))  # records moved whole, as in models.messages.records
 
 
@@ -40,12 +51,36 @@ class Said:
 
     raw: NDArray[np.float64]
     """By the model alone."""
+    shift: NDArray[np.float64]
+    """Log ratio by which the legs that finished lately moved it, length N."""
     said: NDArray[np.float64]
-    """Corrected by the legs that finished lately."""
+    """Corrected by them."""
+    shadow_raw: NDArray[np.float64]
+    """The same by the candidate beside it; NaN where there is none."""
+    shadow_shift: NDArray[np.float64]
     shadow: NDArray[np.float64]
-    """By the candidate beside it; NaN where there is none."""
+    model: NDArray[np.uint64]
+    """Digests of the champions' versions (`engine.eta.predictor.digest_of`)."""
+    candidate: NDArray[np.uint64]
+    """The same of the candidate's; 0 where there is none."""
     confidence: NDArray[np.uint8]
     """Places in `engine.eta.plan.CONFIDENCES`: the most that the answer deserves."""
+
+    @classmethod
+    def empty(cls, size: int) -> "Said":
+        """Return room for what is said of some legs."""
+        unknown, thrice = np.full(size, np.nan), np.full((size, 3), np.nan)
+        return cls(
+            raw=thrice.copy(),
+            shift=np.zeros(size),
+            said=thrice.copy(),
+            shadow_raw=thrice.copy(),
+            shadow_shift=unknown.copy(),
+            shadow=thrice.copy(),
+            model=np.zeros(size, np.uint64),
+            candidate=np.zeros(size, np.uint64),
+            confidence=np.zeros(size, np.uint8),
+        )
 
 
 @dataclass(slots=True)
@@ -196,8 +231,9 @@ class Estimate:
             ("leg_base_m", first["base_m"]),
         ):
             heads[name] = np.where(begins, value, heads[name])
-        for name, values in (("leg_raw_s", said.raw), ("leg_said_s", said.said), ("leg_shadow_s", said.shadow)):
-            heads[name] = np.where(begins[:, None], values[at], heads[name])
+        for name, values in _SAID:
+            fresh = getattr(said, values)[at]
+            heads[name] = np.where(begins[:, None] if fresh.ndim == 2 else begins, fresh, heads[name])
 
 
 def now_ms_of(

@@ -1,13 +1,49 @@
 """What a shard's models say of legs: the champion's word, corrected by what just happened, and the candidate's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from engine.eta.corrections import Corrections
 from engine.eta.estimate import LegsAhead, Said
-from engine.eta.predictor import COLD_START, ColdStart, Legs, Predictor
+from engine.eta.predictor import COLD_START, ColdStart, Legs, Predictor, digest_of
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "Models", "Word"]
+
+_LOW, _HIGH = 0, 2  # places in engine.eta.plan.CONFIDENCES
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Who is asked. Replaced as a whole: an estimate under way goes on with those that it began with."""
+
+    champion: Predictor = field(default_factory=ColdStart)
+    """Whose word counts."""
+    candidate: Predictor | None = None
+    """Who is asked beside it and compared."""
+    own: Mapping[str, Predictor] = field(default_factory=dict)
+    """Champions of single tenants."""
+
+    def of(self, tenant: str) -> Predictor:
+        """Return the champion of a tenant."""
+        return self.own.get(tenant, self.champion)
+
+    @property
+    def versions(self) -> list[str]:
+        """Return the versions of all."""
+        candidates = () if self.candidate is None else (self.candidate,)
+        return [one.version for one in (self.champion, *candidates, *self.own.values())]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one model says of N legs of one tenant, each N × 3 seconds."""
+
+    raw: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    said: NDArray[np.float64]
 
 
 class Estimator:
@@ -15,23 +51,67 @@ class Estimator:
 
     Parameters
     ----------
+    tenant_of
+        Returns the id of a tenant, by the shard's index.
     zone_of
-        Returns the IANA time zone of a tenant, by the shard's index.
+        Returns a tenant's IANA time zone.
     """
 
-    def __init__(self, zone_of: Callable[[int], str]) -> None:
-        self._zone_of = zone_of
-        self.champion: Predictor = ColdStart()
-        """Whose word counts."""
+    def __init__(self, tenant_of: Callable[[int], str], zone_of: Callable[[str], str]) -> None:
+        self._tenant_of, self._zone_of = tenant_of, zone_of
+        self.models = Models()
+        self.corrections = Corrections()
 
     def say(self, ahead: LegsAhead) -> Said:
         """Return what is said of legs."""
-        raw = self.champion.predict(self.with_zones(ahead))
-        confidence = np.full(len(raw), 0 if self.champion.version == COLD_START else 2, np.uint8)
-        return Said(raw, raw, np.full_like(raw, np.nan), confidence)
+        models = self.models
+        size = len(ahead.tenants)
+        said = Said.empty(size)
+        for index in np.unique(ahead.tenants):
+            rows = np.flatnonzero(ahead.tenants == index)
+            tenant = self._tenant_of(int(index))
+            legs = {name: np.asarray(column)[rows] for name, column in ahead.legs.items()}
+            legs["zone"] = np.asarray(self._zone_of(tenant))
+            champion = models.of(tenant)
+            word = self.word_of(champion, tenant, legs)
+            said.raw[rows], said.shift[rows], said.said[rows] = word.raw, word.shift, word.said
+            said.confidence[rows] = self.confidence(champion, tenant)
+            said.model[rows] = digest_of(champion.version)
+            if models.candidate is not None:
+                word = self.word_of(models.candidate, tenant, legs)
+                said.shadow_raw[rows], said.shadow_shift[rows], said.shadow[rows] = word.raw, word.shift, word.said
+                said.candidate[rows] = digest_of(models.candidate.version)
+        return said
 
-    def with_zones(self, ahead: LegsAhead) -> Legs:
-        """Return the columns of legs with the time zones of their stops."""
-        indices, back = np.unique(ahead.tenants, return_inverse=True)
-        zones = np.array([self._zone_of(int(index)) for index in indices])
-        return {**ahead.legs, "zone": zones[0] if len(zones) == 1 else zones[back]}
+    def word_of(self, model: Predictor, tenant: str, legs: Legs) -> Word:
+        """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins."""
+        raw = model.predict(legs)
+        moments = np.asarray(legs["moment_ms"])
+        shift = self.corrections.shifts(
+            model.version,
+            tenant,
+            np.asarray(legs["to_lat"], np.float64),
+            np.asarray(legs["to_lon"], np.float64),
+            np.asarray(legs.get("elapsed_s", np.zeros(len(raw))), np.float64),
+            int(moments.min()) if len(moments) else 0,
+        )
+        low, high = self.corrections.margins(model.version, tenant)
+        middle = raw[:, 1] * np.exp(shift)
+        return Word(
+            raw,
+            shift,
+            np.stack(
+                [
+                    np.minimum(raw[:, 0] * np.exp(shift - low), middle),
+                    middle,
+                    np.maximum(raw[:, 2] * np.exp(shift + high), middle),
+                ],
+                axis=1,
+            ),
+        )
+
+    def confidence(self, model: Predictor, tenant: str) -> int:
+        """Return the most that an answer deserves, a place in `engine.eta.plan.CONFIDENCES`."""
+        if model.version == COLD_START or not self.corrections.is_confident(model.version, tenant):
+            return _LOW
+        return _HIGH

@@ -1,5 +1,6 @@
 """Who says how long legs take: the protocol of models, and the answer that needs none. Pure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from models.eta.base_time import PACES
 from models.geo import distances_m
 
-__all__ = ["COLD_START", "PROFILES", "BaseTimes", "ColdStart", "GreatCircles", "Legs", "Predictor"]
+__all__ = ["COLD_START", "PROFILES", "BaseTimes", "ColdStart", "GreatCircles", "Legs", "Predictor", "digest_of"]
 
 Legs = Mapping[str, ArrayLike]
 """Columns of N legs by name, as `models.eta.schema` lists them."""
@@ -34,6 +35,11 @@ class Predictor(Protocol):
 
     def explain(self, legs: Legs) -> Sequence[Mapping[str, float]]:
         """Return for each leg what makes it longer or shorter than its base time, minutes by reason."""
+
+
+def digest_of(version: str) -> int:
+    """Return 64 bits that stand for a model's version in packed records."""
+    return int.from_bytes(hashlib.blake2b(version.encode(), digest_size=8).digest(), "little")
 
 
 class ColdStart:

@@ -41,8 +41,13 @@ HEAD = np.dtype(
         ("leg_base_s", "<f8"),
         ("leg_base_m", "<f8"),
         ("leg_raw_s", "<f8", (3,)),  # by the model alone
-        ("leg_said_s", "<f8", (3,)),  # corrected by what just happened
-        ("leg_shadow_s", "<f8", (3,)),  # by the candidate; NaN where there is none
+        ("leg_shift", "<f8"),  # log ratio by which what just happened moved it
+        ("leg_said_s", "<f8", (3,)),  # corrected by it
+        ("leg_shadow_raw_s", "<f8", (3,)),  # the same by the candidate; NaN where there is none
+        ("leg_shadow_shift", "<f8"),
+        ("leg_shadow_s", "<f8", (3,)),
+        ("leg_model", "<u8"),  # digest of the champion's version
+        ("leg_candidate", "<u8"),
         # Where the driver was one to two minutes ago.
         ("mark_ms", "<i8"),
         ("mark_lat", "<f8"),

@@ -5,18 +5,23 @@ Ids are made of what happened, so that a replay makes them again and every consu
 
 import datetime
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.corrections import Finish, ModelSaid
+from engine.eta.live import Finished
 from engine.eta.plan import CONFIDENCES, AheadFlag
+from engine.eta.predictor import digest_of
 from engine.shards.stops import StopKind, StopState
 
 __all__ = [
     "answer_of",
     "factors_of",
+    "finish_of",
     "imminent_event",
     "late_risk_event",
     "outcome_of",
@@ -112,10 +117,43 @@ def confidence_of(stop: np.void) -> int:
     return min(int(stop["confidence"]), by_width)
 
 
+def finish_of(
+    finished: Finished, tenant: str, delivery: str, arrived_ms: int, versions: Sequence[str]
+) -> Finish | None:
+    """Return the leg that ended at a stop; None if it is not known how it began, or by which model it was estimated.
+
+    Parameters
+    ----------
+    versions
+        Of the models that are asked now.
+    """
+    head, stop = finished.head, finished.stop
+    if not finished.is_leg or arrived_ms <= head["leg_ms"]:
+        return None
+    by_digest = {digest_of(version): version for version in versions}
+    said = [
+        ModelSaid(by_digest[digest], _three(head[f"leg_{mark}raw_s"]), float(head[f"leg_{mark}shift"]), _three(told))
+        for digest, mark, told in (
+            (int(head["leg_model"]), "", head["leg_said_s"]),
+            (int(head["leg_candidate"]), "shadow_", head["leg_shadow_s"]),
+        )
+        if digest in by_digest
+    ]
+    return Finish(
+        id=_digest("finish", delivery, _kind(stop), int(stop["driver"]), int(stop["born"])),
+        tenant=tenant,
+        finished_ms=arrived_ms,
+        actual_s=(arrived_ms - int(head["leg_ms"])) / 1000,
+        latitude=float(stop["lat"]),
+        longitude=float(stop["lon"]),
+        said=tuple(said),
+    )
+
+
 def outcome_of(
-    stop: np.void, tenant: str, delivery: str, arrived_ms: int, model: str, shadow: str | None = None
+    stop: np.void, tenant: str, delivery: str, arrived_ms: int, model: str, finish: Finish | None
 ) -> dict[str, Any]:
-    """Return how a promise turned out.
+    """Return how a promise turned out, and the last leg on the way to it.
 
     Parameters
     ----------
@@ -123,6 +161,8 @@ def outcome_of(
         The record of the stop when it was reached.
     arrived_ms
         First fix inside the stop's radius, epoch milliseconds.
+    model
+        Who is asked now.
     """
     promise = [int(value) for value in stop["promise"]]
     closes = int(stop["closes"])
@@ -142,8 +182,23 @@ def outcome_of(
         "missed": 0 < closes < arrived_ms,
         "toldLate": bool(stop["flags"] & AheadFlag.LATE),
         "model": model,
-        "candidate": shadow,
+        "legs": [] if finish is None else [_leg(one, finish.actual_s) for one in finish.said],
     }
+
+
+def _leg(said: ModelSaid, actual_s: float) -> dict[str, Any]:
+    low, middle, high = said.said_s
+    return {
+        "model": said.model,
+        "errorS": round(actual_s - middle, 1),
+        "inside": low <= actual_s <= high,
+        "widthS": round(high - low, 1),
+    }
+
+
+def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    low, middle, high = (float(value) for value in values)
+    return low, middle, high
 
 
 def _event(

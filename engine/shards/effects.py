@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.corrections import Finish
 from engine.motion.trips import VISIT, record_id, trips_of, visits_of
 from engine.registry import DriverRef
 from engine.shards.events import EventKind
@@ -76,11 +77,13 @@ class Effects:
     """Points of deliveries' histories of estimates."""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     """How estimates turned out."""
+    finishes: list[Finish] = field(default_factory=list)
+    """Legs that were driven to their end."""
     estimates: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Tenant and estimate, for watchers; not stored."""
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.points or self.outcomes or self.estimates)
+        return bool(self.events or self.points or self.outcomes or self.finishes or self.estimates)
 
     @property
     def size(self) -> int:
@@ -89,7 +92,7 @@ class Effects:
 
     def extend(self, other: "Effects") -> None:
         """Add those of a later step."""
-        for name in ("events", "trips", "visits", "moments", "points", "outcomes", "estimates"):
+        for name in ("events", "trips", "visits", "moments", "points", "outcomes", "finishes", "estimates"):
             getattr(self, name).extend(getattr(other, name))
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from engine.eta.estimator import Estimator
 from engine.eta.live import TICK_MS, Estimated
-from engine.eta.telling import answer_of, factors_of, imminent_event, late_risk_event, outcome_of, point_of
+from engine.eta.plan import AHEAD
+from engine.eta.telling import answer_of, factors_of, finish_of, imminent_event, late_risk_event, outcome_of, point_of
 from engine.log.read import POSITION_BITS, Entry
 from engine.shards.effects import Effects
 from engine.shards.events import EventKind
@@ -63,24 +64,21 @@ class ShardEstimates:
 
     def answers(self, number: int) -> list[dict[str, Any]]:
         """Return the estimates of a driver's stops, in the order of making them."""
-        plan = self._memory.etas.table.plans.get(number, ())
-        model = self.estimator.champion.version
-        return [
-            answer_of(stop, self._memory.deliveries[int(stop["delivery"])].id, model)
-            for stop in plan
-            if stop["promised"] and int(stop["delivery"]) in self._memory.deliveries
-        ]
+        found = []
+        for stop in self._memory.etas.table.plans.get(number, ()):
+            if stop["promised"] and (whose := self._whose(stop)) is not None:
+                found.append(answer_of(stop, whose[2], self.estimator.models.of(whose[0]).version))
+        return found
 
     def answer(self, number: int, delivery: str) -> dict[str, Any] | None:
         """Return the estimate of a delivery's drop-off and what it is made of; None where there is none."""
-        plan = self._memory.etas.table.plans.get(number)
-        for place in range(0 if plan is None else len(plan)):
-            stop = plan[place]  # type: ignore[index]  # there are none of None
-            held = self._memory.deliveries.get(int(stop["delivery"]))
-            if held is None or held.id != delivery or stop["kind"] != StopKind.DROPOFF or not stop["promised"]:
+        plan = self._memory.etas.table.plans.get(number, np.zeros(0, AHEAD))
+        for place, stop in enumerate(plan):
+            whose = self._whose(stop)
+            if whose is None or whose[2] != delivery or stop["kind"] != StopKind.DROPOFF or not stop["promised"]:
                 continue
-            answer = answer_of(stop, delivery, self.estimator.champion.version)
-            return answer | {"factors": factors_of(plan[: place + 1])}  # type: ignore[index]  # as above
+            model = self.estimator.models.of(whose[0])
+            return answer_of(stop, delivery, model.version) | {"factors": factors_of(plan[: place + 1])}
         return None
 
     def _next(self, ends: Mapping[int, int]) -> dict[int, int]:
@@ -105,7 +103,7 @@ class ShardEstimates:
 
     def _told(self, estimated: Estimated) -> Effects:
         ETA_ESTIMATES.inc(estimated.stops)
-        effects, model = Effects(), self.estimator.champion.version
+        effects, models = Effects(), self.estimator.models
         for stops, made in ((estimated.imminent, imminent_event), (estimated.late, late_risk_event)):
             for stop in stops:
                 if (whose := self._whose(stop)) is not None:
@@ -113,23 +111,28 @@ class ShardEstimates:
         for stop in estimated.told:
             if (whose := self._whose(stop)) is not None:
                 tenant, _, delivery = whose
+                model = models.of(tenant).version
                 effects.points.append(point_of(stop, tenant, delivery, model))
                 effects.estimates.append((tenant, answer_of(stop, delivery, model)))
         return effects
 
     def _score(self, event: np.void, number: int, effects: Effects) -> None:
+        """Note how what was said of a stop turned out, now that its driver is there."""
         stops = self._memory.state.stops.of(int(event["row"]))
         kinds = stops["kind"][stops["key"] == event["subject"]].tolist()
         key = int(event["value2"])
         if not kinds or (finished := self._memory.etas.finish(number, key, kinds[0])) is None:
             return
-        if (whose := self._whose(finished.stop)) is None or kinds[0] != StopKind.DROPOFF:
+        if (whose := self._whose(finished.stop)) is None:
             return
         tenant, _, delivery = whose
         arrived_ms = int(event["start_time"]) or int(event["time"])
-        effects.outcomes.append(
-            outcome_of(finished.stop, tenant, delivery, arrived_ms, self.estimator.champion.version)
-        )
+        finish = finish_of(finished, tenant, delivery, arrived_ms, self.estimator.models.versions)
+        if finish is not None:
+            effects.finishes.append(finish)
+        if kinds[0] == StopKind.DROPOFF:
+            model = self.estimator.models.of(tenant).version
+            effects.outcomes.append(outcome_of(finished.stop, tenant, delivery, arrived_ms, model, finish))
 
     def _whose(self, stop: np.void) -> tuple[str, str, str] | None:
         """Return tenant, driver and delivery of a stop; None if the delivery is gone."""

@@ -110,6 +110,11 @@ class ShardMemory:
             self._tenants.append(tenant)
         return found
 
+    @property
+    def tenants(self) -> Sequence[str]:
+        """Return the tenants that have been met, in the order of their indices."""
+        return self._tenants
+
     def tenant_of(self, index: int) -> str:
         """Return the tenant of an index."""
         return self._tenants[index]

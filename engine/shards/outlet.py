@@ -8,6 +8,7 @@ import structlog
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from engine.eta.finishes import FinishStream
 from engine.shards.effects import Effects, StopMoment
 from engine.shards.publish import Publisher, live_channel, pack_estimates, pack_events
 from engine.telemetry.metrics import EVENTS
@@ -32,10 +33,12 @@ class EffectOutlet:
         self,
         motion: MotionRepository,
         etas: EtaRepository,
+        finishes: FinishStream,
         on_stop: Callable[[StopMoment], Awaitable[None]],
         publisher: Publisher,
     ) -> None:
-        self._motion, self._etas, self._on_stop, self._publisher = motion, etas, on_stop, publisher
+        self._motion, self._etas, self._finishes = motion, etas, finishes
+        self._on_stop, self._publisher = on_stop, publisher
         self._waiting: deque[Effects] = deque()
         self._size = 0
         self._put = self._done = 0
@@ -97,6 +100,7 @@ class EffectOutlet:
         await self._motion.save_visits(effects.visits)
         await self._etas.save_points(effects.points)
         await self._etas.save_outcomes(effects.outcomes)
+        await self._finishes.add(effects.finishes)
         await self._motion.add_events(effects.events)  # after what they tell of: whoever hears of a trip finds it
         for moment in effects.moments:
             await self._apply(moment)

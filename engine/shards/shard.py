@@ -21,6 +21,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from engine.eta.estimator import Estimator
+from engine.eta.finishes import FinishStream
+from engine.eta.zones import TenantZones
 from engine.log.read import POSITION_BITS, Entry, LogReader, Turn, assemble, split_rounds
 from engine.motion.profiles import limited_profiles
 from engine.partitions.epochs import Progress, commit_progress
@@ -97,12 +99,16 @@ class Shard:
         self.memory.state.offline_after_ms = round(settings.shards.offline_after_s * 1000)
         self.owned: dict[int, Owned] = {}
         self.publisher = Publisher(redis, settings.prefix, index, self.boot, self.memory)
-        self.estimates = ShardEstimates(self.memory, Estimator(lambda _: "UTC"))
+        self._zones = TenantZones(database)
+        self.estimates = ShardEstimates(self.memory, Estimator(self.memory.tenant_of, self._zones.of))
+        self._finishes = FinishStream(redis, settings.prefix)
         motion = MotionRepository(database)
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)
         self._reader = LogReader(redis, settings.prefix)
-        self._outlet = EffectOutlet(motion, EtaRepository(database), ports.on_stop, self.publisher)
+        self._outlet = EffectOutlet(
+            motion, EtaRepository(database), self._finishes, ports.on_stop, self.publisher
+        )
         self._sink = HistorySink(settings, database, self.memory)
         self._images = SnapshotSink(settings, database, redis, self.memory, self.owned, self._outlet)
         self._repairs = RepairDesk(database, self.memory)
@@ -126,6 +132,7 @@ class Shard:
         self._supervisor.run("snapshots", self._images.run)
         self._supervisor.run("effects", self._outlet.run)
         self._supervisor.run("repair", self._repairs.run)
+        self._supervisor.run("finishes", self._follow_finishes)
         await self._supervisor.start()
 
     async def stop(self) -> None:
@@ -248,8 +255,18 @@ class Shard:
         await self._report()
         return bool(entries)
 
+    async def _follow_finishes(self) -> None:
+        """Learn from the finished legs of all shards."""
+        while True:
+            try:
+                await self._finishes.follow(self.estimates.estimator.corrections.observe)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("finishes.interrupted", shard=self.index, error=str(error))
+                await asyncio.sleep(_RETRY_S)
+
     async def _pass_moments(self, upto: Mapping[int, int]) -> None:
         """Estimate arrivals at the moments of log time before which everything has been applied."""
+        await self._zones.learn(self.memory.tenants)
         for effects in await self.estimates.pass_to(upto):
             self._outlet.put(effects)
 
@@ -293,6 +310,7 @@ class Shard:
                 self._stale_fences.add(message.tenant)
             case commands.TenantChanged():
                 self._roster.note_tenant_changed(message.tenant, partition)
+                self._zones.forget(message.tenant)
             case commands.PositionsErased():
                 self.memory.erase(message.driver)
             case commands.DriverChanged():
