@@ -38,6 +38,7 @@ _ROUTE: dict[str, Any] = {
 }
 
 EXAMPLES: Mapping[str, Any] = {
+    "WhatIf": {"legs": [{"from": _PORTO, "to": {"latitude": 41.1583, "longitude": -8.6347}, "vehicle": "van"}]},
     "Dispatching": {"version": 1},
     "PreviewBody": {"template": "delivery-on-the-way", "language": "de", "values": {"reference": "ORDER-1042"}},
     "RulesBody": {"rules": {"delivery-delivered": {"channels": ["email"]}}, "version": 1},

@@ -24,6 +24,7 @@ from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
 from engine.embedded.secrets import read_secrets, secrets_file
 from engine.environment import environment_of
+from engine.eta.watch import CoverageWatch
 from engine.feed.feed import Feed
 from engine.feed.followers import followers_of
 from engine.keys.lists import wrapping_keys
@@ -160,6 +161,7 @@ class Host:
         self._supervisor.run("feed", Feed(database, followers_of(database, self.settings), relay).run)
         if self.settings.archive.enabled:
             self._supervisor.run("archive", ArchiveLoop(database, self.settings).run)
+        self._supervisor.run("eta-coverage", CoverageWatch(database, self.settings.eta).run)
         self._supervisor.run("pids", self._note_pids)
         self._supervisor.run("warm-up", lambda: asyncio.to_thread(warm_up))
         self._stack.push_async_callback(self._supervisor.stop)
@@ -172,7 +174,7 @@ class Host:
         self._stack.push_async_callback(worker.stop)
 
     async def _start_stores(self) -> None:
-        resolved: dict[str, Any] = {}
+        resolved: dict[str, Any] = {"var": self._var}  # shards may run in another folder
         if not (self.settings.signing_secrets or self.settings.jwt_secrets_file):
             read_secrets(self._var, "jwt")
             resolved["jwt_secrets_file"] = secrets_file(self._var, "jwt")

@@ -16,6 +16,7 @@ __all__ = [
     "ArchiveSettings",
     "EmailSettings",
     "EmbeddedSettings",
+    "EtaSettings",
     "FanoutSettings",
     "GeocodingSettings",
     "HistorySettings",
@@ -311,6 +312,25 @@ class TravelSettings(_Branch):
     """Time limit of one question, seconds."""
 
 
+class EtaSettings(_Branch):
+    """Arrival estimates."""
+
+    models: Path | None = None
+    """Folder of the registry of models, shared by all machines that run shards; none means `models` in `var`."""
+    fresh_s: float = Field(10.0, ge=1, le=300)
+    """A driver that moves is estimated anew at least this often, seconds."""
+    told_s: float = Field(30.0, ge=1, le=3600)
+    """Change of what is shown that goes to watchers and into the history, seconds."""
+    late_risk: float = Field(0.6, gt=0, lt=1)
+    """Probability of missing a time window at which `delivery.late_risk` is told."""
+    imminent_s: float = Field(600.0, ge=60, le=7200)
+    """How long before the arrival `delivery.imminent` is told, seconds."""
+    coverage_low: float = Field(0.75, gt=0, lt=1)
+    """Share of a day's arrivals in the promised range below which `eta.coverage_off` is told …"""
+    coverage_high: float = Field(0.85, gt=0, lt=1)
+    """… and above which; 0.8 is what ranges are made for."""
+
+
 class LimitSettings(_Branch):
     """How often somebody may ask before the answer is 429. What sends positions is not counted here."""
 
@@ -388,6 +408,12 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     geocoding: GeocodingSettings = GeocodingSettings()
     travel: TravelSettings = TravelSettings()
+    eta: EtaSettings = EtaSettings()
+
+    @property
+    def models(self) -> Path:
+        """The folder of the registry of models."""
+        return self.eta.models or self.var / "models"
 
     @model_validator(mode="after")
     def _has_room_for_tenants(self) -> Self:

@@ -49,6 +49,8 @@ Right = Literal[
     "notifications.manage",
     "keys.manage",
     "quarantine.manage",
+    "models.view",
+    "models.manage",
     "health.view",
 ]
 
@@ -93,6 +95,8 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     "notifications.manage": _ADMIN,
     "keys.manage": _ADMIN,
     "quarantine.manage": _ADMIN,
+    "models.view": _OFFICE,
+    "models.manage": _ADMIN,
     "health.view": _ADMIN,
 }
 """Right → roles that have it."""

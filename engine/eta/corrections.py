@@ -1,14 +1,14 @@
 """What finished legs teach between trainings: the running residual and the calibration that goes on, by model. Pure.
 
-Every shard takes in the finishes of all shards, in the order in which they came together (`engine.eta.finishes`), so all
-say the same. A finish carries what champion and candidate had said; a candidate that is promoted has its own residual.
+Every shard takes in the finishes of all shards, in the order in which they came together (`engine.eta.finishes`), so
+all say the same. A finish carries what champion and candidate had said: who is promoted has a residual of its own.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import h3
+import h3  # type: ignore[import-untyped]  # it brings no types
 import msgspec
 import numpy as np
 from numpy.typing import NDArray

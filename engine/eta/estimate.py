@@ -100,6 +100,8 @@ class Estimate:
     begins_ms: NDArray[np.int64]
     wanted: NDArray[np.int64]
     """Places among the stops whose legs are predicted; the others keep theirs."""
+    whole: NDArray[np.bool_]
+    """Of which drivers all legs are predicted."""
     ahead: LegsAhead
 
     @classmethod
@@ -132,7 +134,6 @@ class Estimate:
             from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted], heads["profile"][owner]
         )
         stops["base_m"][wanted], stops["base_s"][wanted] = base_m, base_s
-        table.heads["legs_at"][slots] = np.where(needed, now_ms, heads["legs_at"])
         begins_ms = np.maximum(now_ms, heads["departs"])
         departs_ms = _departures(stops, counts, begins_ms)
         legs = {
@@ -157,6 +158,7 @@ class Estimate:
             lon=lon,
             begins_ms=begins_ms,
             wanted=wanted,
+            whole=needed,
             ahead=LegsAhead(legs, live["tenant"][rows][owner]),
         )
 
@@ -200,6 +202,7 @@ class Estimate:
         at = np.searchsorted(self.wanted, firsts)
         first = self.stops[firsts]
         heads["at"], heads["moved"] = self.now_ms, 0
+        heads["legs_at"] = np.where(self.whole, self.now_ms, heads["legs_at"])
         heads["lat"], heads["lon"] = first["lat"], first["lon"]
         heads["away_s"] = away_s(heads, self.lat, self.lon)
         heads["left_s"] = first["leg_s"][:, 1]

@@ -13,6 +13,8 @@ from engine.eta.predictor import COLD_START, ColdStart, Legs, Predictor, digest_
 __all__ = ["Estimator", "Models", "Word"]
 
 _LOW, _HIGH = 0, 2  # places in engine.eta.plan.CONFIDENCES
+_TOP_REASONS = 3
+_LEAST_MINUTES = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ class Estimator:
         for index in np.unique(ahead.tenants):
             rows = np.flatnonzero(ahead.tenants == index)
             tenant = self._tenant_of(int(index))
-            legs = {name: np.asarray(column)[rows] for name, column in ahead.legs.items()}
-            legs["zone"] = np.asarray(self._zone_of(tenant))
+            mine = {name: np.asarray(column)[rows] for name, column in ahead.legs.items()}
+            legs = self._with_zone(mine, tenant)
             champion = models.of(tenant)
             word = self.word_of(champion, tenant, legs)
             said.raw[rows], said.shift[rows], said.said[rows] = word.raw, word.shift, word.said
@@ -82,6 +84,24 @@ class Estimator:
                 said.shadow_raw[rows], said.shadow_shift[rows], said.shadow[rows] = word.raw, word.shift, word.said
                 said.candidate[rows] = digest_of(models.candidate.version)
         return said
+
+    def reasons(self, tenant: str, ahead: LegsAhead, count: int) -> list[tuple[str, float]]:
+        """Return what makes the first legs of a driver longer or shorter than the road says: the largest, minutes."""
+        legs = self._with_zone({name: np.asarray(column)[:count] for name, column in ahead.legs.items()}, tenant)
+        model = self.models.of(tenant)
+        found = model.explain(legs, self.word_of(model, tenant, legs).shift)
+        sums = {name: float(np.sum(minutes)) for name, minutes in found.items()}
+        largest = sorted(sums, key=lambda name: -abs(sums[name]))[:_TOP_REASONS]
+        return [(name, round(sums[name], 1)) for name in largest if abs(sums[name]) >= _LEAST_MINUTES]
+
+    def what_if(self, tenant: str, legs: Legs) -> tuple[NDArray[np.float64], str, int]:
+        """Return quantiles of a tenant's legs, N × 3 seconds, which model says so, and how sure it is."""
+        model = self.models.of(tenant)
+        said = self.word_of(model, tenant, self._with_zone(legs, tenant)).said
+        return said, model.version, self.confidence(model, tenant)
+
+    def _with_zone(self, legs: Legs, tenant: str) -> Legs:
+        return {**legs, "zone": np.asarray(self._zone_of(tenant))}
 
     def word_of(self, model: Predictor, tenant: str, legs: Legs) -> Word:
         """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins."""

@@ -6,14 +6,14 @@ Instants are those of each driver's own clock: the time of its last good fix, an
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.eta.chain import Spread
-from engine.eta.estimate import Estimate, Said, by_partition, now_ms_of
-from engine.eta.plan import AHEAD, AheadFlag, OpenStop, build_plan
+from engine.eta.estimate import Estimate, LegsAhead, Said, by_partition, now_ms_of
+from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
 from engine.eta.predictor import PROFILES, BaseTimes, GreatCircles
 from engine.eta.refresh import Pacing, damped, due_slots
 from engine.eta.risk import RiskRule, raise_alarms
@@ -76,8 +76,10 @@ class LiveEtas:
         self.table = EtaTable()
         self.spread = Spread()
         self._drivers, self._stops_of = drivers, stops_of
-        self._base: BaseTimes = base or GreatCircles()
-        self._pacing, self._risk = pacing or Pacing(), risk or RiskRule()
+        self.base: BaseTimes = base or GreatCircles()
+        """Who says how long ways are without a model."""
+        self.pacing, self.risk = pacing or Pacing(), risk or RiskRule()
+        """How often drivers are estimated, and when somebody is told."""
 
     def due(self, moments: Mapping[int, int]) -> NDArray[np.int64]:
         """Return the slots of drivers to estimate at these moments, by partition, epoch ms of log time."""
@@ -91,7 +93,7 @@ class LiveEtas:
         known = (heads["number"] > 0) & (rows != ABSENT) & (time > 0)
         at = by_partition(moments)[heads["partition"]]
         now_ms = now_ms_of(time, live["received"][rows], at)
-        return due_slots(heads, np.where(known, at, 0), live["lat"][rows], live["lon"][rows], now_ms, self._pacing)
+        return due_slots(heads, np.where(known, at, 0), live["lat"][rows], live["lon"][rows], now_ms, self.pacing)
 
     def prepare(self, slots: NDArray[np.int64], moments: Mapping[int, int]) -> Estimate | None:
         """Bring the plans of due drivers up to date and return what has to be predicted for them; None if nothing."""
@@ -99,11 +101,11 @@ class LiveEtas:
         slots = slots[self.table.heads["number"][slots] > 0]
         if not slots.size:
             return None
-        return Estimate.of(slots, self.table, self._drivers, self._base, self._pacing, by_partition(moments))
+        return Estimate.of(slots, self.table, self._drivers, self.base, self.pacing, by_partition(moments))
 
     def commit(self, estimate: Estimate, said: Said) -> Estimated:
         """Take what was predicted into the plans and return what is to be told of it."""
-        stops = estimate.committed(said, self.table, self.spread, self._pacing)
+        stops = estimate.committed(said, self.table, self.spread, self.pacing)
         ahead = estimate.is_ahead(stops)
         chosen = stops[ahead]
         now_ms = np.repeat(estimate.now_ms, estimate.counts)[ahead]
@@ -112,12 +114,30 @@ class LiveEtas:
         chosen["promise"] = np.where(fresh[:, None], chosen["reached"], chosen["promise"])
         chosen["promised"] = np.where(fresh, now_ms, chosen["promised"])
         chosen["updated"] = now_ms
-        alarms = raise_alarms(chosen, now_ms, estimate.is_next()[ahead], self._risk)
-        news = np.abs(chosen["shown"] - chosen["told"]) > self._pacing.told_s * 1000
+        alarms = raise_alarms(chosen, now_ms, estimate.is_next()[ahead], self.risk)
+        news = np.abs(chosen["shown"] - chosen["told"]) > self.pacing.told_s * 1000
         chosen["told"] = np.where(news, chosen["shown"], chosen["told"])
         stops[ahead] = chosen
         estimate.store(stops, self.table)
         return Estimated(chosen[news], chosen[alarms.late], chosen[alarms.imminent], len(chosen))
+
+    def legs_of(self, number: int) -> LegsAhead | None:
+        """Return the legs of a driver's plan as they would be predicted now; None where there is no plan."""
+        [slot] = self.table.slots_of([number])
+        row = int(self._drivers.rows(np.array([number], np.uint32))[0])
+        if slot == NOWHERE or row == ABSENT or number not in self.table.plans:
+            return None
+        head = self.table.heads[slot]
+        moments = by_partition({int(head["partition"]): self.table.passed.get(int(head["partition"]), 0)})
+        every_leg = replace(self.pacing, legs_s=-1.0)
+        return Estimate.of(np.array([slot]), self.table, self._drivers, self.base, every_leg, moments).ahead
+
+    def _route_of(self, number: int, delivery: int) -> RouteOrder | None:
+        """Return the route that a driver's next stop is in."""
+        names = {stop.delivery: stop.name for stop in self._stops_of(number)}
+        routes = self.table.routes.get(number, {}).values()
+        mine = [one for one in routes if any(visit[0] == names[delivery] for visit in one.visits)]
+        return min(mine, key=lambda one: one.departs_ms) if mine else None
 
     def finish(self, number: int, delivery: int, kind: int) -> Finished | None:
         """Return what had been said of a stop that its driver has reached, once; None if nothing was."""
@@ -149,8 +169,7 @@ class LiveEtas:
             table.plans[number] = plan
             head = table.heads[slot]
             head["legs_at"], head["stale"] = 0, 0
-            open_ones = [route for route in routes.values() if route.visits]
-            route = min(open_ones, key=lambda one: one.departs_ms) if open_ones else None
+            route = self._route_of(number, int(plan["delivery"][0]))
             profile = route.profile if route is not None and route.profile in PROFILES else "van"
             head["profile"] = PROFILES.index(profile)
             # nobody sets out before the route does; once a stop is made, it has begun

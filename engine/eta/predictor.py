@@ -1,7 +1,7 @@
 """Who says how long legs take: the protocol of models, and the answer that needs none. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -33,8 +33,11 @@ class Predictor(Protocol):
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return one in ten, middle and nine in ten of the seconds that each leg takes, N × 3, sorted."""
 
-    def explain(self, legs: Legs) -> Sequence[Mapping[str, float]]:
-        """Return for each leg what makes it longer or shorter than its base time, minutes by reason."""
+    def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Return what makes legs longer or shorter than their base times: minutes by reason, N each.
+
+        `shift` is the log ratio that what just happened adds, N values.
+        """
 
 
 def digest_of(version: str) -> int:
@@ -52,9 +55,9 @@ class ColdStart:
         base_s = np.asarray(legs["base_s"], np.float64)
         return np.asarray(base_s[:, None] * np.array([_LOW, 1.0, _HIGH]))
 
-    def explain(self, legs: Legs) -> Sequence[Mapping[str, float]]:
-        """Return nothing: base times are all there is."""
-        return [{} for _ in np.asarray(legs["base_s"])]
+    def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Return what just happened alone: base times are all there is beside it."""
+        return {"today": np.asarray(legs["base_s"], np.float64) * np.expm1(shift) / 60}
 
 
 class BaseTimes(Protocol):

@@ -22,7 +22,8 @@ _REASONS: Mapping[str, str] = {
     "load": "The load",
     "weather": "The weather",
     "driver": "The driver's usual pace",
-    "recent": "What the fleet met in the last hours",
+    "today": "What the fleet met in the last hours",
+    "usual": "What such ways usually take beyond the free road",
 }
 
 

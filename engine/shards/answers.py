@@ -25,6 +25,7 @@ class ShardAnswers:
             "stops": shard.memory.open_stops,
             "etas": shard.estimates.answers,
             "eta": shard.estimates.answer,
+            "what_if": shard.estimates.what_if,
         }
 
     def answer(self, method: str, *arguments: Any) -> Any:
@@ -37,6 +38,7 @@ class ShardAnswers:
         - `waiting(number, from_ms, to_ms)`: a driver's `STORED` records that history lacks; `since_written_s`
         - `stops(number)`: a driver's open stops
         - `etas(number)`: the estimates of a driver's stops; `eta(number, delivery)`: that of one drop-off, explained
+        - `what_if(tenant, columns)`: quantiles of legs that nobody drives
 
         Raises
         ------

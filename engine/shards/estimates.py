@@ -1,22 +1,33 @@
 """Arrival estimates in a shard: passes the moments of log time, and lets out what they bring."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.corrections import Finish
 from engine.eta.estimator import Estimator
 from engine.eta.live import TICK_MS, Estimated
-from engine.eta.plan import AHEAD
+from engine.eta.plan import AHEAD, CONFIDENCES
+from engine.eta.predictor import PROFILES
 from engine.eta.telling import answer_of, factors_of, finish_of, imminent_event, late_risk_event, outcome_of, point_of
 from engine.log.read import POSITION_BITS, Entry
 from engine.shards.effects import Effects
 from engine.shards.events import EventKind
 from engine.shards.memory import ShardMemory
 from engine.shards.stops import StopKind
-from engine.telemetry.metrics import ETA_ESTIMATES
+from engine.telemetry.metrics import (
+    ETA_ESTIMATES,
+    ETA_LEG_ERROR,
+    ETA_LEGS,
+    ETA_MARGIN,
+    ETA_PROMISES,
+    ETA_RESIDUAL,
+    ETA_RISKS,
+)
 
 __all__ = ["ShardEstimates", "split_at_moments"]
 
@@ -64,11 +75,11 @@ class ShardEstimates:
 
     def answers(self, number: int) -> list[dict[str, Any]]:
         """Return the estimates of a driver's stops, in the order of making them."""
-        found = []
-        for stop in self._memory.etas.table.plans.get(number, ()):
-            if stop["promised"] and (whose := self._whose(stop)) is not None:
-                found.append(answer_of(stop, whose[2], self.estimator.models.of(whose[0]).version))
-        return found
+        return [
+            answer_of(stop, whose[2], self.estimator.models.of(whose[0]).version)
+            for stop in self._memory.etas.table.plans.get(number, ())
+            if stop["promised"] and (whose := self._whose(stop)) is not None
+        ]
 
     def answer(self, number: int, delivery: str) -> dict[str, Any] | None:
         """Return the estimate of a delivery's drop-off and what it is made of; None where there is none."""
@@ -78,8 +89,37 @@ class ShardEstimates:
             if whose is None or whose[2] != delivery or stop["kind"] != StopKind.DROPOFF or not stop["promised"]:
                 continue
             model = self.estimator.models.of(whose[0])
-            return answer_of(stop, delivery, model.version) | {"factors": factors_of(plan[: place + 1])}
+            factors = factors_of(plan[: place + 1])
+            if (ahead := self._memory.etas.legs_of(number)) is not None:
+                factors += self.estimator.reasons(whose[0], ahead, place + 1)
+            return answer_of(stop, delivery, model.version) | {"factors": factors}
         return None
+
+    def what_if(self, tenant: str, columns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+        """Return what the tenant's model says of legs that nobody drives, columns as in `models.eta.schema`."""
+        legs = {name: np.asarray(column) for name, column in columns.items()}
+        profile = np.full(len(legs["from_lat"]), PROFILES.index("van"), np.uint8)
+        ends = {name: legs[name].astype(np.float64) for name in ("from_lat", "from_lon", "to_lat", "to_lon")}
+        chosen = legs.pop("profile", profile).astype(np.uint8)
+        base_m, base_s = self._memory.etas.base.between(**ends, profile=chosen)
+        said, model, confidence = self.estimator.what_if(tenant, {"base_s": base_s, "base_m": base_m, **legs})
+        said = np.where((base_s > 0)[:, None], said, 0.0)
+        return {
+            "seconds": said.tolist(),
+            "metres": base_m.tolist(),
+            "model": model,
+            "confidence": CONFIDENCES[confidence],
+        }
+
+    def learn(self, finish: Finish) -> None:
+        """Take in a leg that some shard saw end, and show what follows from it."""
+        corrections = self.estimator.corrections
+        corrections.observe(finish)
+        model = self.estimator.models.of(finish.tenant).version
+        standing = corrections.standing(model, finish.tenant, finish.finished_ms + 1)
+        ETA_RESIDUAL.labels(finish.tenant).set(math.exp(standing["residual"]))
+        for tail in ("low", "high"):
+            ETA_MARGIN.labels(finish.tenant, tail).set(standing[tail])
 
     def _next(self, ends: Mapping[int, int]) -> dict[int, int]:
         """Return the earliest moments that are not passed yet, those of one instant together."""
@@ -132,13 +172,25 @@ class ShardEstimates:
             effects.finishes.append(finish)
         if kinds[0] == StopKind.DROPOFF:
             model = self.estimator.models.of(tenant).version
-            effects.outcomes.append(outcome_of(finished.stop, tenant, delivery, arrived_ms, model, finish))
+            outcome = outcome_of(finished.stop, tenant, delivery, arrived_ms, model, finish)
+            effects.outcomes.append(outcome)
+            _count(outcome)
 
     def _whose(self, stop: np.void) -> tuple[str, str, str] | None:
         """Return tenant, driver and delivery of a stop; None if the delivery is gone."""
         delivery = self._memory.deliveries.get(int(stop["delivery"]))
         ref = self._memory.refs.get(int(stop["driver"]))
         return None if delivery is None or ref is None else (delivery.tenant, ref.id, delivery.id)
+
+
+def _count(outcome: Mapping[str, Any]) -> None:
+    """Show how a promise turned out, and the leg before it."""
+    ETA_PROMISES.labels("early" if outcome["early"] else "late" if outcome["late"] else "inside").inc()
+    if outcome["windowed"]:
+        ETA_RISKS.labels(str(outcome["toldLate"]).lower(), str(outcome["missed"]).lower()).inc()
+    for leg in outcome["legs"]:
+        ETA_LEGS.labels(leg["model"], "inside" if leg["inside"] else "outside").inc()
+        ETA_LEG_ERROR.labels(leg["model"]).observe(abs(leg["errorS"]))
 
 
 def split_at_moments(entries: Mapping[int, Sequence[Entry]]) -> list[dict[int, list[Entry]]]:

@@ -22,6 +22,9 @@ from redis.exceptions import RedisError
 
 from engine.eta.estimator import Estimator
 from engine.eta.finishes import FinishStream
+from engine.eta.refresh import Pacing
+from engine.eta.risk import RiskRule
+from engine.eta.swap import ModelWatch
 from engine.eta.zones import TenantZones
 from engine.log.read import POSITION_BITS, Entry, LogReader, Turn, assemble, split_rounds
 from engine.motion.profiles import limited_profiles
@@ -44,6 +47,7 @@ from engine.supervisor import Supervisor
 from engine.telemetry.metrics import BATCH_DURATION, FIXES_ADVANCED, LOG_LAG
 from models.documents.geofence import Geofence
 from models.errors import Fenced, OutriderError
+from models.eta.registry import Registry
 from models.geo import distances_m
 from models.ids import new_id
 from models.messages import commands
@@ -102,13 +106,13 @@ class Shard:
         self._zones = TenantZones(database)
         self.estimates = ShardEstimates(self.memory, Estimator(self.memory.tenant_of, self._zones.of))
         self._finishes = FinishStream(redis, settings.prefix)
+        self.memory.etas.pacing = Pacing(fresh_s=settings.eta.fresh_s, told_s=settings.eta.told_s)
+        self.memory.etas.risk = RiskRule(raised=settings.eta.late_risk, imminent_s=settings.eta.imminent_s)
         motion = MotionRepository(database)
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)
         self._reader = LogReader(redis, settings.prefix)
-        self._outlet = EffectOutlet(
-            motion, EtaRepository(database), self._finishes, ports.on_stop, self.publisher
-        )
+        self._outlet = EffectOutlet(motion, EtaRepository(database), self._finishes, ports.on_stop, self.publisher)
         self._sink = HistorySink(settings, database, self.memory)
         self._images = SnapshotSink(settings, database, redis, self.memory, self.owned, self._outlet)
         self._repairs = RepairDesk(database, self.memory)
@@ -133,6 +137,7 @@ class Shard:
         self._supervisor.run("effects", self._outlet.run)
         self._supervisor.run("repair", self._repairs.run)
         self._supervisor.run("finishes", self._follow_finishes)
+        self._supervisor.run("models", ModelWatch(Registry(self._settings.models), self.estimates.estimator).run)
         await self._supervisor.start()
 
     async def stop(self) -> None:
@@ -259,7 +264,7 @@ class Shard:
         """Learn from the finished legs of all shards."""
         while True:
             try:
-                await self._finishes.follow(self.estimates.estimator.corrections.observe)
+                await self._finishes.follow(self.estimates.learn)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("finishes.interrupted", shard=self.index, error=str(error))
                 await asyncio.sleep(_RETRY_S)

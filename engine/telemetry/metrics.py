@@ -18,6 +18,14 @@ __all__ = [
     "COMMIT_FIXES",
     "DRIVERS_LIVE",
     "ETA_ESTIMATES",
+    "ETA_LEGS",
+    "ETA_LEG_ERROR",
+    "ETA_MARGIN",
+    "ETA_MODEL",
+    "ETA_PROMISES",
+    "ETA_RESIDUAL",
+    "ETA_RISKS",
+    "ETA_SWAPS",
     "EVENTS",
     "FEED_LAG",
     "FEED_NUMBERED",
@@ -53,6 +61,37 @@ BATCH_DURATION = Histogram("outrider_shard_batch_duration_seconds", "Time to adv
 DRIVERS_LIVE = Gauge("outrider_shard_drivers", "Drivers in memory.", multiprocess_mode="livesum")
 EVENTS = Counter("outrider_shard_events", "Events that shards raised, by kind.", ["kind"])
 ETA_ESTIMATES = Counter("outrider_eta_estimates", "Stops whose arrival was estimated anew.")
+ETA_PROMISES = Counter(
+    "outrider_eta_promises", "Promises by how they turned out: early, inside or late of their range.", ["outcome"]
+)
+ETA_LEGS = Counter(
+    "outrider_eta_legs", "Finished legs by model and by whether they ended in range.", ["model", "outcome"]
+)
+ETA_LEG_ERROR = Histogram(
+    "outrider_eta_leg_error_seconds",
+    "Distance between the arrival and the middle of what was said at departure.",
+    ["model"],
+    buckets=(15, 30, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1800),
+)
+ETA_RISKS = Counter(
+    "outrider_eta_risks",
+    "Arrivals at stops with a window, by what was told before and what happened.",
+    ["told", "missed"],
+)
+ETA_RESIDUAL = Gauge(
+    "outrider_eta_residual_ratio",
+    "Time ÷ what the model says, of legs that finished lately.",
+    ["tenant"],
+    multiprocess_mode="livemostrecent",
+)
+ETA_MARGIN = Gauge(
+    "outrider_eta_margin_ratio",
+    "By how much a tail is moved outwards, log ratio.",
+    ["tenant", "tail"],
+    multiprocess_mode="livemostrecent",
+)
+ETA_SWAPS = Counter("outrider_eta_swaps", "Models put in place of others, by outcome.", ["outcome"])
+ETA_MODEL = Gauge("outrider_eta_model", "1 for each model that is asked.", ["model"], multiprocess_mode="livemax")
 HISTORY_FIXES = Counter("outrider_sink_history_fixes", "Fixes written to history.")
 HISTORY_OLDEST = Gauge(
     "outrider_sink_oldest_unwritten_seconds", "Age of the oldest fix not in history.", multiprocess_mode="livemax"

@@ -1,5 +1,6 @@
 """Arrival estimates over time, and how they turned out."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,64 @@ class EtaRepository:
         query = {"tenant": scope.tenant, "delivery": delivery, "stop": "dropoff"}
         found: dict[str, Any] | None = await self._outcomes.find_one(query, sort=[("at", -1)])
         return found
+
+    async def accuracy(
+        self, scope: Scope, since: datetime.datetime, until: datetime.datetime
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return how promises and legs of a tenant turned out: `promises` by day and by time ahead, `legs` by model.
+
+        Days are those of UTC.
+        """
+        arrived = {"tenant": scope.tenant, "at": {"$gte": since, "$lt": until}}
+        day = {"$dateToString": {"date": "$at", "format": "%Y-%m-%d"}}
+        ahead = {"$switch": {"branches": [_under(600), _under(1800), _under(3600)], "default": "over_60_min"}}
+        facets = {
+            "days": [{"$group": {"_id": day, **_PROMISES}}, {"$sort": {"_id": 1}}],
+            "ahead": [{"$group": {"_id": ahead, **_PROMISES}}],
+            "whole": [{"$group": {"_id": None, **_PROMISES}}],
+            "models": [{"$unwind": "$legs"}, {"$group": {"_id": "$legs.model", **_LEGS}}, {"$sort": {"_id": 1}}],
+        }
+        [found] = await self._outcomes.aggregate([{"$match": arrived}, {"$facet": facets}]).to_list(1)
+        answer: dict[str, list[dict[str, Any]]] = found
+        return answer
+
+    async def coverage(self, since: datetime.datetime, least: int) -> list[dict[str, Any]]:
+        """Return (`_id`: tenant, `promises`, `inside`) of all tenants with so many arrivals since an instant."""
+        groups = {"$group": {"_id": "$tenant", **_PROMISES}}
+        enough = {"$match": {"promises": {"$gte": least}}}
+        found: list[dict[str, Any]] = await self._outcomes.aggregate(
+            [{"$match": {"at": {"$gte": since}}}, groups, enough]
+        ).to_list(None)
+        return found
+
+
+def _under(seconds: int) -> dict[str, Any]:
+    return {"case": {"$lt": ["$leftS", seconds]}, "then": f"under_{seconds // 60}_min"}
+
+
+def _count(condition: Any) -> dict[str, Any]:
+    return {"$sum": {"$cond": [condition, 1, 0]}}
+
+
+_PROMISES: dict[str, Any] = {
+    "promises": {"$sum": 1},
+    "inside": _count({"$not": {"$or": ["$early", "$late"]}}),
+    "early": _count("$early"),
+    "late": _count("$late"),
+    "absErrorS": {"$sum": {"$abs": "$errorS"}},
+    "errorS": {"$sum": "$errorS"},
+    "widthS": {"$sum": "$widthS"},
+    "toldAndMissed": _count({"$and": ["$toldLate", "$missed"]}),
+    "told": _count("$toldLate"),
+    "missed": _count("$missed"),
+}
+_LEGS: dict[str, Any] = {
+    "legs": {"$sum": 1},
+    "inside": _count("$legs.inside"),
+    "absErrorS": {"$sum": {"$abs": "$legs.errorS"}},
+    "errorS": {"$sum": "$legs.errorS"},
+    "widthS": {"$sum": "$legs.widthS"},
+}
 
 
 async def _put(collection: Any, documents: Sequence[dict[str, Any]]) -> None:

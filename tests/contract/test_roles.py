@@ -55,6 +55,7 @@ FOREIGN = {
     "task_id": "tasks",
     "webhook_id": "webhooks",
     "notification_id": "notifications",
+    "model_name": "eta/models",
 }
 BODIES = {
     "PUT /api/v1/drivers/{driver_id}": {"name": "x"},
@@ -182,6 +183,7 @@ async def foreign(nobody, database):
     ids = {name: thing["id"] for name, thing in made.items()}
     file = {"content": "dropoff.address\nRua das Flores 1\n", "headers": {"Content-Type": "text/csv"}}
     ids["import_id"] = (await other.ask("POST", "deliveries/import", **file)).json()["id"]
+    ids["model_name"] = "theirs"  # models are the installation's: what is not there is nobody's
     return ids | {"user_id": user["id"], "device": "their-phone", "task_id": letter.id, "notification_id": told.id}
 
 

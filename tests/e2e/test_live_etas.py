@@ -9,6 +9,9 @@ import msgspec
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
+from models.eta.bundle import save_bundle
+from models.eta.registry import Registry
+from tests.legs import a_bundle
 from tests.rest import Caller
 from tests.stack import eventually
 
@@ -131,6 +134,10 @@ async def test_a_promise_is_scored_when_the_driver_is_there(admin):
 
     scored = await eventually(outcome, within_s=15)
     assert -3600 < scored["errorS"] < 0
+    accuracy = (await admin.ask("GET", "eta/accuracy")).json()
+    assert (accuracy["whole"]["arrivals"], accuracy["models"][0]["model"]) == (1, "cold-start")
+    metrics = (await admin.ask("GET", "eta/models/nothing/metrics")).status_code
+    assert metrics == 404
 
 
 async def test_a_dispatched_route_says_which_stop_comes_first(admin):
@@ -147,3 +154,46 @@ async def test_a_dispatched_route_says_which_stop_comes_first(admin):
 
     near = await eventually(in_order, within_s=15)
     assert "stops_before" in [factor["name"] for factor in near["factors"]]
+
+
+async def test_a_promoted_model_answers_and_no_ping_is_lost_on_the_way(admin, outrider_running):
+    registry = Registry(outrider_running.var / "models")
+    save_bundle(a_bundle(), registry.place("town"))
+    driver, delivery = await given(admin, FAR)
+    start = datetime.datetime.now(UTC) - datetime.timedelta(minutes=2)
+
+    async def drive(numbers):
+        for number in numbers:
+            place = {"latitude": 41.15 + number * 1e-4, "longitude": -8.62, "sequence": number}
+            at = (start + datetime.timedelta(seconds=number)).isoformat()
+            await admin.ask("POST", f"tracking/{delivery}", json=place | {"time": at})
+
+    await drive(range(20))
+    assert (await seen(admin, delivery))["model"] == "cold-start"
+    listed = (await admin.ask("POST", "eta/models/town/promote")).json()
+    assert (listed["serving"], listed["log"][0]["action"]) == ("town", "promote")
+    assert {one["name"]: one["serves"] for one in listed["items"]}["town"] == "you"
+    await drive(range(20, 60))
+    question = {"legs": [{"from": HERE, "to": FAR}, {"from": HERE, "to": HERE}]}
+
+    async def serves():
+        answer = (await admin.ask("POST", "eta/predict", json=question)).json()
+        return answer if answer["model"] == "town" else None
+
+    way, nothing = (await eventually(serves))["legs"]
+    assert 0 < way["p10S"] <= way["p50S"] <= way["p90S"]
+    assert nothing["p90S"] == 0
+
+    async def explained():
+        await drive(range(60, 62))
+        answer = await seen(admin, delivery)
+        return answer if answer["model"] == "town" else None
+
+    found = await eventually(explained, within_s=15)
+    assert len(found["factors"]) > 1
+    window = {"from": (start - datetime.timedelta(minutes=1)).isoformat(), "to": datetime.datetime.now(UTC).isoformat()}
+    track = (await admin.ask("GET", f"drivers/{driver}/track", params=window)).json()
+    assert track["count"] == 62
+    assert (await admin.ask("POST", "eta/models/rollback")).json()["serving"] == "cold-start"
+    assert (await admin.ask("POST", "eta/models/rollback")).status_code == 409
+    assert (await admin.ask("POST", "eta/models/nothing/promote")).status_code == 404

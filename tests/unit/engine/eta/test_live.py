@@ -68,7 +68,9 @@ def test_a_replay_from_a_snapshot_ends_where_living_through_it_did(cut, batches)
     after = play(memory, estimates, range(cut, 60))
     again = ShardMemory()
     again.restore(0, 0, image)
-    repeated = play(again, ShardEstimates(again, Estimator(again.tenant_of, lambda _: "Europe/Lisbon")), range(cut, 60), batches)
+    repeated = play(
+        again, ShardEstimates(again, Estimator(again.tenant_of, lambda _: "Europe/Lisbon")), range(cut, 60), batches
+    )
     assert state_of(again) == state_of(memory)
     assert told(repeated) == told(after)
     assert len({event["_id"] for event in told(before) + told(after)}) == len(told(before) + told(after))

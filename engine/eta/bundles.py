@@ -1,0 +1,61 @@
+"""A bundle as the engine asks it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.eta.predictor import Legs
+from models.eta.accelerator import is_compiled, load_fast
+from models.eta.bundle import Bundle
+from models.eta.features import base_times_s, leg_features
+
+__all__ = ["BundlePredictor", "load_predictor"]
+
+
+_OF_PROVIDER = "provider"
+
+
+class BundlePredictor:
+    """Says how long legs take, by a bundle with its running calibration; corrections are added by the estimator."""
+
+    def __init__(self, name: str, bundle: Bundle) -> None:
+        self.version = name
+        self.bundle = bundle
+
+    @property
+    def is_compiled(self) -> bool:
+        """Return whether machine code computes it."""
+        return is_compiled(self.bundle)
+
+    def predict(self, legs: Legs) -> NDArray[np.float64]:
+        """Return quantiles of the time that each leg takes, N × 3 seconds."""
+        legs = self._read(legs)
+        matrix = leg_features(legs, self.bundle.spec)
+        offsets = self.bundle.running.of(self.bundle.segments(matrix))
+        base_s = base_times_s(legs, self.bundle.spec)
+        return self.bundle.times_s(base_s, matrix, self.bundle.log_quantiles(matrix), offsets=offsets)
+
+    def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Return what makes legs longer or shorter than their base times, by SHAP values: minutes by reason."""
+        return self.bundle.contributions(self._read(legs), shift=shift)
+
+    def _read(self, legs: Legs) -> Legs:
+        """Return legs with the base times that the bundle was trained on: its own street grid's, or a provider's."""
+        if self.bundle.metadata.get("base") == _OF_PROVIDER:
+            return legs
+        return {name: column for name, column in legs.items() if name not in ("base_s", "base_m")}
+
+
+def load_predictor(name: str, folder: Path) -> BundlePredictor:
+    """Read a bundle, compiled where there is machine code for this machine, and let it predict once.
+
+    Raises
+    ------
+    BundleRefused
+        If it is damaged, or of another release.
+    """
+    predictor = BundlePredictor(name, load_fast(folder))
+    predictor.bundle.log_quantiles(predictor.bundle.probe[:1])
+    return predictor
