@@ -18,7 +18,7 @@ from models.documents.delivery import Position
 from models.documents.delivery import Priority as PriorityName
 from models.documents.document import Instant, Shape, now
 from models.errors import StoreUnavailable
-from models.eta.registry import Registry, Standing
+from models.eta.registry import EVERYBODY, Registry, Standing
 from models.store.etas import EtaRepository
 
 __all__ = ["router"]
@@ -86,8 +86,8 @@ class ModelDecision(Shape):
     """What was decided when."""
 
     at: Instant
-    by: str
-    action: str
+    reason: str
+    action: Literal["promote", "roll_back"]
     model: str | None
     before: str | None
 
@@ -165,7 +165,7 @@ async def get_eta_model_metrics(
 async def promote_eta_model(services: ServicesOf, principal: Manager, model_name: str) -> ModelsView:
     """Let a model answer your company from now on; all shards follow within a second, and no ping waits."""
     registry = Registry(services.settings.models)
-    await asyncio.to_thread(registry.promote, model_name, principal.subject, principal.tenant)
+    await asyncio.to_thread(registry.promote, model_name, f"asked for by {principal.subject}", principal.tenant)
     return await asyncio.to_thread(_models, registry, principal.tenant)
 
 
@@ -173,7 +173,7 @@ async def promote_eta_model(services: ServicesOf, principal: Manager, model_name
 async def roll_back_eta_model(services: ServicesOf, principal: Manager) -> ModelsView:
     """Take your company's last promotion back; before the first, the model of everybody answers again."""
     registry = Registry(services.settings.models)
-    await asyncio.to_thread(registry.roll_back, principal.subject, principal.tenant)
+    await asyncio.to_thread(registry.roll_back, f"asked for by {principal.subject}", principal.tenant)
     return await asyncio.to_thread(_models, registry, principal.tenant)
 
 
@@ -194,7 +194,7 @@ def _columns(legs: Sequence[WhatIfLeg], departures: Sequence[datetime.datetime])
 
 def _models(registry: Registry, tenant: str) -> ModelsView:
     standing = registry.standing()
-    decisions = [one for one in reversed(standing.log) if one.tenant in (None, tenant)]
+    decisions = [one for one in reversed(standing.history) if one.tenant in (EVERYBODY, tenant)]
     return ModelsView(
         serving=standing.tenants.get(tenant) or standing.champion or "cold-start",
         items=[
@@ -204,10 +204,10 @@ def _models(registry: Registry, tenant: str) -> ModelsView:
         log=[
             ModelDecision(
                 at=one.at,
-                by=one.by if one.tenant == tenant else "operator",
+                reason=one.reason,
                 action=one.action,
-                model=one.model,
-                before=one.before,
+                model=one.version,
+                before=one.replaced,
             )
             for one in decisions
         ],

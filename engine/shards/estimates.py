@@ -49,6 +49,8 @@ class ShardEstimates:
 
     def __init__(self, memory: ShardMemory, estimator: Estimator) -> None:
         self._memory, self.estimator = memory, estimator
+        self.estimated = 0
+        """How many stops have been estimated."""
 
     def note(self, events: NDArray[np.void]) -> Effects:
         """Follow arrivals at stops and departures from them; return how what was said of them turned out."""
@@ -143,6 +145,7 @@ class ShardEstimates:
 
     def _told(self, estimated: Estimated) -> Effects:
         ETA_ESTIMATES.inc(estimated.stops)
+        self.estimated += estimated.stops
         effects, models = Effects(), self.estimator.models
         for stops, made in ((estimated.imminent, imminent_event), (estimated.late, late_risk_event)):
             for stop in stops:

@@ -1,8 +1,8 @@
 """A folder of bundles and who of them serves: what pipelines write and shards watch.
 
-`bundles/<name>/` are bundles as `models.eta.bundle` saves them; `registry.json` says which is champion (its word
-counts), which is candidate (asked beside it and compared), which tenants have one of their own, and what was decided
-when. The file is replaced as a whole, under a lock, so whoever reads sees one decision or the next.
+`<name>/` are bundles as `models.eta.bundle` saves them; `registry.json` says who is champion (whose word counts) for
+everybody and for single tenants, who is candidate (asked beside them and compared), and what was decided when. The file
+is replaced as a whole, under a lock, so whoever reads sees one decision or the next. `pipelines.registry` adds bundles.
 """
 
 import contextlib
@@ -17,43 +17,54 @@ from typing import Literal
 import msgspec
 
 from models.errors import BundleRefused, Conflict, NotFound
+from models.eta.bundle import load_bundle
 
-__all__ = ["FORMAT", "Decision", "Registry", "Standing"]
+__all__ = ["EVERYBODY", "Decision", "Registry", "Standing"]
 
-FORMAT = "outrider-eta-registry/1"
+EVERYBODY = ""
+"""In place of a tenant: all who have no champion of their own."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_MOST_DECISIONS = 500
+_MOST_DECISIONS = 50
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """Something that was decided about a model."""
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A champion that was put in another's place."""
 
     at: datetime.datetime
-    by: str
-    action: Literal["promote", "shadow", "roll_back"]
-    model: str | None
-    """None is no model: base times, or no candidate."""
-    before: str | None
+    tenant: str
+    """Whose champion it is; empty is everybody's."""
+    version: str | None
+    """None is no model: base times."""
+    replaced: str | None
     """Who was in its place."""
-    tenant: str | None = None
-    """Whose champion it is; None is everybody's."""
+    reason: str
+    action: Literal["promote", "roll_back"] = "promote"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Who serves."""
+    """Who serves, as `registry.json` holds it."""
 
-    format: str = FORMAT
-    champion: str | None = None
+    champions: dict[str, str] = {}
+    """Tenant → its champion; the empty one is everybody's."""
     candidate: str | None = None
-    tenants: dict[str, str] = {}
-    """Tenant → its own champion."""
-    log: tuple[Decision, ...] = ()
+    """Who is asked beside the champions and compared."""
+    history: tuple[Decision, ...] = ()
     """What was decided, oldest first."""
+
+    @property
+    def champion(self) -> str | None:
+        """Return who serves all tenants that have none of their own."""
+        return self.champions.get(EVERYBODY)
+
+    @property
+    def tenants(self) -> dict[str, str]:
+        """Return the champions of single tenants."""
+        return {tenant: name for tenant, name in self.champions.items() if tenant != EVERYBODY}
 
     @property
     def named(self) -> tuple[str, ...]:
         """Return the names of all models that are asked, each once."""
-        chosen = (self.champion, self.candidate, *self.tenants.values())
+        chosen = (*self.champions.values(), self.candidate)
         return tuple(dict.fromkeys(name for name in chosen if name is not None))
 
 
@@ -78,72 +89,54 @@ class Registry:
         Raises
         ------
         BundleRefused
-            If the file is damaged, or of another format.
+            If the file is damaged.
         """
         try:
-            found = msgspec.json.decode(self._file.read_bytes(), type=Standing)
+            return msgspec.json.decode(self._file.read_bytes(), type=Standing)
         except FileNotFoundError:
             return Standing()
         except msgspec.MsgspecError as fault:
             raise BundleRefused(f"{self._file} is damaged: {fault}") from fault
-        if found.format != FORMAT:
-            raise BundleRefused(f"{self._file} is a {found.format}; this release reads {FORMAT}")
-        return found
 
     def names(self) -> list[str]:
         """Return the names of all bundles, in the order of the alphabet."""
-        place = self.folder / "bundles"
-        if not place.is_dir():
-            return []
-        return sorted(one.name for one in place.iterdir() if (one / "manifest.json").is_file())
-
-    def place(self, name: str) -> Path:
-        """Return where a bundle of this name is, or is to be saved.
-
-        Raises
-        ------
-        NotFound
-            If no bundle can have this name.
-        """
-        if _NAME.fullmatch(name) is None:
-            raise NotFound("model", name)
-        return self.folder / "bundles" / name
+        found = (path.parent.name for path in self.folder.glob("*/manifest.json"))
+        return sorted(name for name in found if _NAME.fullmatch(name))
 
     def folder_of(self, name: str) -> Path:
-        """Return the folder of a bundle that is there.
+        """Return the folder of a bundle.
 
         Raises
         ------
         NotFound
             If there is none of this name.
         """
-        place = self.place(name)
-        if not (place / "manifest.json").is_file():
+        if _NAME.fullmatch(name) is None or not (self.folder / name / "manifest.json").is_file():
             raise NotFound("model", name)
-        return place
+        return self.folder / name
 
-    def promote(self, name: str, by: str, tenant: str | None = None) -> Standing:
+    def promote(self, name: str, reason: str, tenant: str = EVERYBODY) -> Standing:
         """Make a bundle champion, everybody's or of one tenant.
 
         Raises
         ------
         NotFound
             If there is none of this name.
+        BundleRefused
+            If it is damaged: what can't be read never serves.
         """
-        self.folder_of(name)
+        load_bundle(self.folder_of(name))
         with self._deciding() as before:
-            had = before.champion if tenant is None else before.tenants.get(tenant)
-            return self._write(_set(before, name, tenant), Decision(_now(), by, "promote", name, had, tenant))
+            return self._put(before, name, reason, tenant, "promote")
 
-    def shadow(self, name: str | None, by: str) -> Standing:
-        """Let a bundle predict beside the champion; None ends that. Raises as `promote`."""
+    def shadow(self, name: str | None) -> Standing:
+        """Let a bundle predict beside the champions; None ends that. Raises as `promote`."""
         if name is not None:
-            self.folder_of(name)
+            load_bundle(self.folder_of(name))
         with self._deciding() as before:
-            after = msgspec.structs.replace(before, candidate=name)
-            return self._write(after, Decision(_now(), by, "shadow", name, before.candidate))
+            return self._write(msgspec.structs.replace(before, candidate=name))
 
-    def roll_back(self, by: str, tenant: str | None = None) -> Standing:
+    def roll_back(self, reason: str, tenant: str = EVERYBODY) -> Standing:
         """Bring the champion before the present one back; before the first there is none.
 
         Raises
@@ -155,20 +148,30 @@ class Registry:
             promotions = _standing_promotions(before, tenant)
             if not promotions:
                 raise Conflict("no promotion is left to be taken back")
-            last = promotions[-1]
-            decision = Decision(_now(), by, "roll_back", last.before, last.model, tenant)
-            return self._write(_set(before, last.before, tenant), decision)
+            return self._put(before, promotions[-1].replaced, reason, tenant, "roll_back")
 
     @contextlib.contextmanager
     def _deciding(self) -> Iterator[Standing]:
         """Hold the lock; only one decides at a time."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "registry.lock").open("w") as lock:
+        with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield self.standing()
 
-    def _write(self, after: Standing, decision: Decision) -> Standing:
-        after = msgspec.structs.replace(after, log=(*after.log, decision)[-_MOST_DECISIONS:])
+    def _put(
+        self, before: Standing, name: str | None, reason: str, tenant: str, action: Literal["promote", "roll_back"]
+    ) -> Standing:
+        rest = {one: model for one, model in before.champions.items() if one != tenant}
+        decision = Decision(_now(), tenant, name, before.champions.get(tenant), reason, action)
+        return self._write(
+            Standing(
+                champions=rest if name is None else {**rest, tenant: name},
+                candidate=None if before.candidate == name else before.candidate,
+                history=(*before.history, decision)[-_MOST_DECISIONS:],
+            )
+        )
+
+    def _write(self, after: Standing) -> Standing:
         fresh = self._file.with_suffix(".new")
         with fresh.open("wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(after), indent=1))
@@ -178,23 +181,15 @@ class Registry:
         return after
 
 
-def _set(before: Standing, name: str | None, tenant: str | None) -> Standing:
-    if tenant is None:
-        candidate = None if before.candidate == name else before.candidate
-        return msgspec.structs.replace(before, champion=name, candidate=candidate)
-    rest = {one: model for one, model in before.tenants.items() if one != tenant}
-    return msgspec.structs.replace(before, tenants=rest if name is None else {**rest, tenant: name})
-
-
-def _standing_promotions(standing: Standing, tenant: str | None) -> list[Decision]:
+def _standing_promotions(standing: Standing, tenant: str) -> list[Decision]:
     """Return the promotions of a place that have not been taken back, oldest first."""
     found: list[Decision] = []
-    for decision in standing.log:
+    for decision in standing.history:
         if decision.tenant != tenant:
             continue
         if decision.action == "promote":
             found.append(decision)
-        elif decision.action == "roll_back" and found:
+        elif found:
             found.pop()
     return found
 

@@ -357,6 +357,27 @@ def _engine(name: str) -> "Engine":
     return found
 
 
+@bench.command()
+def eta(
+    drivers: Annotated[int, typer.Option(min=100, help="Moving drivers, each with a delivery.")] = 20_000,
+    seconds: Annotated[int, typer.Option(min=10, help="Log time of the run.")] = 60,
+    bundle: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of a bundle; default: one of usual size.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Measure what live arrival estimates cost a shard.
+
+    rows_per_s: three quantiles by batch, from columns, on one thread. updates_per_s: estimated stops by processor
+    second, all included. core_share_at_20k: of one core, for 20,000 moving deliveries; oldest_s: of the estimates at
+    the end. pings_per_s: by processor second, with estimates and without (no deliveries). swap_ms: a bundle from its
+    folder into service.
+    """
+    from bench.eta import measure_eta
+
+    _tell(measure_eta(drivers=drivers, seconds=seconds, bundle=bundle), json=json, is_valid=True)
+
+
 def _tell(result: dict[str, Any], *, json: bool, is_valid: bool) -> None:
     from bench.report import show
 

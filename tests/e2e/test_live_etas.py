@@ -10,7 +10,6 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from models.eta.bundle import save_bundle
-from models.eta.registry import Registry
 from tests.legs import a_bundle
 from tests.rest import Caller
 from tests.stack import eventually
@@ -123,11 +122,12 @@ async def test_lateness_is_told_before_the_window_ends_and_nearness_to_the_custo
 
 async def test_a_promise_is_scored_when_the_driver_is_there(admin):
     _, delivery = await given(admin, NEAR)
-    await admin.ask("POST", f"tracking/{delivery}", json=HERE)
+    start = datetime.datetime.now(UTC) - datetime.timedelta(minutes=10)
+    await admin.ask("POST", f"tracking/{delivery}", json=HERE | {"time": start.isoformat()})
     await seen(admin, delivery)
-    for second in (0, 31, 62):
-        ahead = datetime.datetime.now(UTC) + datetime.timedelta(seconds=120 + second)
-        await admin.ask("POST", f"tracking/{delivery}", json=NEAR | {"time": ahead.isoformat(), "accuracy": 4})
+    for second in (120, 151, 182):
+        at = start + datetime.timedelta(seconds=second)
+        await admin.ask("POST", f"tracking/{delivery}", json=NEAR | {"time": at.isoformat(), "accuracy": 4})
 
     async def outcome():
         return (await admin.ask("GET", f"tracking/eta/{delivery}/history")).json()["outcome"]
@@ -157,8 +157,7 @@ async def test_a_dispatched_route_says_which_stop_comes_first(admin):
 
 
 async def test_a_promoted_model_answers_and_no_ping_is_lost_on_the_way(admin, outrider_running):
-    registry = Registry(outrider_running.var / "models")
-    save_bundle(a_bundle(), registry.place("town"))
+    save_bundle(a_bundle(), outrider_running.var / "models" / "town")
     driver, delivery = await given(admin, FAR)
     start = datetime.datetime.now(UTC) - datetime.timedelta(minutes=2)
 

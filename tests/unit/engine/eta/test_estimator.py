@@ -70,7 +70,7 @@ def test_ranges_widen_until_four_of_five_legs_end_inside():
 
 async def test_a_promoted_bundle_serves_and_a_damaged_one_never_does(tmp_path):
     registry, estimator = Registry(tmp_path), an_estimator()
-    save_bundle(a_bundle(), registry.place("one"))
+    save_bundle(a_bundle(), registry.folder / "one")
     watch = ModelWatch(registry, estimator)
     await watch.follow()
     before = estimator.say(some_ahead())
@@ -81,9 +81,9 @@ async def test_a_promoted_bundle_serves_and_a_damaged_one_never_does(tmp_path):
     after = estimator.say(some_ahead())
     assert not np.allclose(before.raw, after.raw)
     assert (np.diff(after.said, axis=1) >= 0).all()
-    save_bundle(a_bundle(seed=2), registry.place("two"))
-    (registry.place("two") / "p50-0.txt").write_text("tree")
+    save_bundle(a_bundle(seed=2), registry.folder / "two")
     registry.promote("two", "ana")
+    (registry.folder / "two" / "p50-0.txt").write_text("tree")  # damaged on its way to this machine
     await watch.follow()
     assert estimator.models.champion.version == "one"
     registry.roll_back("ana")
@@ -94,9 +94,9 @@ async def test_a_promoted_bundle_serves_and_a_damaged_one_never_does(tmp_path):
 
 async def test_a_candidate_is_asked_beside_the_champion_and_changes_nothing(tmp_path):
     registry, estimator = Registry(tmp_path), an_estimator()
-    save_bundle(a_bundle(), registry.place("one"))
+    save_bundle(a_bundle(), registry.folder / "one")
     watch = ModelWatch(registry, estimator)
-    registry.shadow("one", "ana")
+    registry.shadow("one")
     await watch.follow()
     said = estimator.say(some_ahead())
     assert np.allclose(said.said[:, 1], 600.0)
@@ -106,7 +106,7 @@ async def test_a_candidate_is_asked_beside_the_champion_and_changes_nothing(tmp_
 
 async def test_one_tenant_may_have_a_model_of_its_own(tmp_path):
     registry = Registry(tmp_path)
-    save_bundle(a_bundle(), registry.place("one"))
+    save_bundle(a_bundle(), registry.folder / "one")
     registry.promote("one", "ana", "ten_b")
     estimator = Estimator(lambda index: f"ten_{'ab'[index]}", lambda _: "Europe/Lisbon")
     await ModelWatch(registry, estimator).follow()
@@ -119,7 +119,7 @@ async def test_one_tenant_may_have_a_model_of_its_own(tmp_path):
 
 async def test_reasons_add_up_to_what_the_model_says(tmp_path):
     registry, estimator = Registry(tmp_path), an_estimator()
-    save_bundle(a_bundle(), registry.place("one"))
+    save_bundle(a_bundle(), registry.folder / "one")
     registry.promote("one", "ana")
     await ModelWatch(registry, estimator).follow()
     ahead = some_ahead(1)

@@ -3,15 +3,16 @@
 import pytest
 
 from models.errors import BundleRefused, Conflict, NotFound
+from models.eta.bundle import save_bundle
 from models.eta.registry import Registry
+from tests.legs import a_bundle
 
 
 @pytest.fixture
 def registry(tmp_path):
     registry = Registry(tmp_path / "models")
-    for name in ("one", "two"):
-        registry.place(name).mkdir(parents=True)
-        (registry.place(name) / "manifest.json").write_text("{}")
+    for seed, name in enumerate(("one", "two")):
+        save_bundle(a_bundle(seed=seed), registry.folder / name)
     return registry
 
 
@@ -28,7 +29,7 @@ def test_promotions_are_taken_back_one_after_the_other(registry):
     assert registry.roll_back("ana").champion is None
     with pytest.raises(Conflict):
         registry.roll_back("ana")
-    assert [one.action for one in registry.standing().log] == ["promote", "promote", "roll_back", "roll_back"]
+    assert [one.action for one in registry.standing().history] == ["promote", "promote", "roll_back", "roll_back"]
 
 
 def test_a_tenants_own_champion_leaves_everybodys_alone(registry):
@@ -41,7 +42,7 @@ def test_a_tenants_own_champion_leaves_everybodys_alone(registry):
 
 
 def test_a_candidate_that_is_promoted_is_no_candidate_any_more(registry):
-    registry.shadow("two", "ana")
+    registry.shadow("two")
     assert registry.standing().named == ("two",)
     assert registry.promote("two", "ana").candidate is None
 
@@ -52,13 +53,19 @@ def test_each_decision_shows_in_the_mark(registry):
     assert registry.mark() != before
 
 
+def test_a_damaged_bundle_is_never_promoted(registry):
+    (registry.folder / "two" / "spec.json").write_text("{}")
+    with pytest.raises(BundleRefused):
+        registry.promote("two", "ana")
+
+
 @pytest.mark.parametrize("name", ["three", "../one", "", ".hidden", "a" * 90])
 def test_what_is_no_bundle_is_not_found(registry, name):
     with pytest.raises(NotFound):
         registry.promote(name, "ana")
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"format": "outrider-eta-registry/9"}', '{"champion": 7}'])
+@pytest.mark.parametrize("content", ["", "{", '{"champions": 7}', '{"history": [1]}'])
 def test_a_damaged_file_is_refused(registry, content):
     (registry.folder / "registry.json").write_text(content)
     with pytest.raises(BundleRefused):
