@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import h3  # type: ignore[import-untyped]  # it brings no types
+import h3
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
