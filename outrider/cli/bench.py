@@ -368,10 +368,10 @@ def eta(
 ) -> None:
     """Measure what live arrival estimates cost a shard.
 
-    rows_per_s: three quantiles by batch, from columns, on one thread. updates_per_s: estimated stops by processor
-    second, all included. core_share_at_20k: of one core, for 20,000 moving deliveries; oldest_s: of the estimates at
-    the end. pings_per_s: by processor second, with estimates and without (no deliveries). swap_ms: a bundle from its
-    folder into service.
+    rows_per_s: three quantiles by batch, from columns, by processor second. updates_per_s: estimated stops by processor
+    second, all included. core_share_at_20k: of one core, for 20,000 moving deliveries, which is what is left less for
+    pings; oldest_s: of the estimates at the end. pings_per_cpu_s: what a core takes of pings alone. swap_ms: a bundle
+    from its folder into service, checked.
     """
     from bench.eta import measure_eta
 
