@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from engine.deliveries.lifecycle import FINAL, Decision
 from models.documents.delivery import CLOSED, Delivery, Status, Stop
-from models.documents.driver import Driver
+from models.documents.driver import Driver, DriverPost
 from models.documents.event import Event
 from models.ids import new_id
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, StopPlan
@@ -47,7 +47,7 @@ def created(scope: Scope, delivery: Delivery) -> Announcement:
 
 
 def announced(
-    before: Delivery, decision: Decision, scope: Scope, drivers: Mapping[str, Driver], event_id: str
+    before: Delivery, decision: Decision, scope: Scope, drivers: Mapping[str, Driver | DriverPost], event_id: str
 ) -> Announcement:
     """Return what is told of a decided change; `drivers` has those who have the delivery now or had it before."""
     delivery = decision.delivery
@@ -72,7 +72,7 @@ def announced(
     return Announcement(event, tuple(messages), before, delivery)
 
 
-def _assigned(event: Event, delivery: Delivery, driver: Driver) -> DeliveryAssigned:
+def _assigned(event: Event, delivery: Delivery, driver: Driver | DriverPost) -> DeliveryAssigned:
     return DeliveryAssigned(
         event=event.id,
         tenant=event.tenant,
@@ -100,7 +100,7 @@ def _ms(at: datetime.datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
-def _changed(event: Event, delivery: Delivery, driver: Driver, *, assigned: bool) -> DeliveryChanged:
+def _changed(event: Event, delivery: Delivery, driver: Driver | DriverPost, *, assigned: bool) -> DeliveryChanged:
     return DeliveryChanged(
         event=event.id,
         tenant=event.tenant,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Literal
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from engine.deliveries.announcements import announced, event_id_of
 from engine.deliveries.lifecycle import Assign, Command, Decision, Edit, Move, Prove, steps_after
@@ -216,7 +216,7 @@ class DeliveryCommands:
             )
         except (NotFound, ForbiddenTransition):
             return False
-        except BulkWriteError as fault:
+        except (BulkWriteError, DuplicateKeyError) as fault:
             if not is_repeat(fault):
                 raise
             return False
@@ -260,7 +260,7 @@ class DeliveryCommands:
         if not decisions:
             return
         concerned = {driver for one in decisions for driver in (one.delivery.driver, one.left_driver) if driver}
-        drivers = await self._drivers.get_many(scope, sorted(concerned))
+        drivers = await self._drivers.posts_of(scope, concerned)
         steps = zip([before, *(one.delivery for one in decisions)], decisions, strict=False)
         announcements = [announced(was, one, scope, drivers, name(one)) for was, one in steps]
         after = decisions[-1].delivery

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from engine.deliveries.announcements import event_id_of
 from engine.deliveries.commands import DeliveryCommands
@@ -105,7 +105,7 @@ class Uploads:
             if event in await self._events.of_ids(self._scope, [event]):
                 return MoveOutcome("already-done")
             return MoveOutcome("refused", delivery=await self._seen(late.delivery), fault=fault)
-        except BulkWriteError as fault:
+        except (BulkWriteError, DuplicateKeyError) as fault:
             if not is_repeat(fault):
                 raise
             return MoveOutcome("already-done")

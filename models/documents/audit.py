@@ -39,32 +39,36 @@ class AuditEntry(Document):
     changes: tuple[FieldChange, ...] = ()
 
 
-def audit_entry(event: Event, before: Document | None, after: Document | None) -> AuditEntry:
-    """Return what the audit log says of a change; a document that is None did not exist."""
+def audit_entry(event: Event, before: Document | None, after: Document | None) -> dict[str, Any]:
+    """Return what the audit log says of a change, as MongoDB keeps it; a document that is None did not exist."""
     old = dict(_leaves(before.stored())) if before is not None else {}
     new = dict(_leaves(after.stored())) if after is not None else {}
-    changes = [
-        FieldChange(field=field, before=old.get(field), after=new.get(field))
-        for field in sorted(old.keys() | new.keys())
-        if old.get(field) != new.get(field)
-    ]
-    return AuditEntry(
-        id=new_id("aud"),
-        tenant=event.tenant,
-        at=event.time,
-        actor=event.actor,
-        action=event.type,
-        entity=event.aggregate,
-        event=event.id,
-        changes=tuple(changes),
-    )
+    return {
+        "_id": new_id("aud"),
+        "tenant": event.tenant,
+        "at": event.time,
+        "actor": event.actor,
+        "action": event.type,
+        "entity": event.aggregate,
+        "event": event.id,
+        "changes": [
+            _change(field, old.get(field), new.get(field))
+            for field in sorted(old.keys() | new.keys())
+            if old.get(field) != new.get(field)
+        ],
+    }
+
+
+def _change(field: str, before: Any, after: Any) -> dict[str, Any]:
+    sides = {"before": before, "after": after}
+    return {"field": field} | {side: value for side, value in sides.items() if value is not None}
 
 
 def _leaves(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in fields.items():
         if not path and name in _UNSAID:
             continue
-        if isinstance(value, Mapping):
+        if type(value) is dict:  # as documents are stored; a look at its class alone, for each field of each change
             yield from _leaves(value, f"{path}{name}.")
         else:
             yield f"{path}{name}", value

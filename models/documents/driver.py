@@ -1,6 +1,6 @@
 """A driver: who moves. The engine knows a driver by number; people and devices know it by id."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -8,9 +8,16 @@ from models.documents.document import Document, Instant, Line, now
 from models.documents.language import Language
 from models.documents.user import Email
 
-__all__ = ["Driver", "MotionProfileName"]
+__all__ = ["Driver", "DriverPost", "MotionProfileName"]
 
 MotionProfileName = Literal["default", "parcel"]
+
+
+class DriverPost(NamedTuple):
+    """Where the engine has a driver: what never changes of it."""
+
+    number: int
+    partition: int
 
 
 class Driver(Document):

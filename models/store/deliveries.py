@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo.client_session import ClientSession
-
 from models.documents.delivery import CLOSED, Delivery, Priority, Status
 from models.documents.event import Event
 from models.errors import NotFound
@@ -17,7 +15,7 @@ from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, find_page, read_page
 from models.store.personal import opened
 from models.store.scope import Scope
-from models.store.transactions import Session, Write, in_one_go, in_transaction
+from models.store.transactions import Session, Write, in_one_go, in_transaction, insert_now
 from models.store.versions import replace_at, replace_many_at, replace_now_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
@@ -72,11 +70,7 @@ class DeliveryRepository:
     async def create(self, deliveries: Sequence[Delivery], announcements: Sequence[Announcement]) -> None:
         """Store new deliveries and their events, all or none."""
         stored = [await self._contacts.sealed(delivery.stored()) for delivery in deliveries]
-        collection = self._database.blocking("deliveries", *stored)
-
-        def insert(session: ClientSession) -> None:
-            collection.insert_many(stored, session=session)
-
+        insert = functools.partial(insert_now, self._database.blocking("deliveries", *stored), stored)
         await in_one_go(self._database, [insert, *await self._outbox.prepared(announcements)])
 
     async def replace(

@@ -1,12 +1,12 @@
 """Drivers in MongoDB."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.documents.delivery import CLOSED
-from models.documents.driver import Driver, MotionProfileName
+from models.documents.driver import Driver, DriverPost, MotionProfileName
 from models.documents.event import Event
 from models.documents.language import Language
 from models.errors import Conflict, NotFound
@@ -23,6 +23,7 @@ from models.store.versions import delete_at, replace_at
 __all__ = ["DriverRepository", "NewDriver"]
 
 _DUPLICATE_KEY = 11000
+_MOST_POSTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,18 @@ class DriverRepository:
         query = {"_id": {"$in": list(drivers)}, "tenant": scope.tenant}
         found = await self._database.drivers.find(query).to_list(None)
         return {fields["_id"]: Driver.restored(fields) for fields in found}
+
+    async def posts_of(self, scope: Scope, drivers: Collection[str]) -> dict[str, DriverPost]:
+        """Return where the engine has those of some drivers that the tenant has, or had: it is read once a process."""
+        known = self._database.posts
+        missing = [driver for driver in drivers if (scope.tenant, driver) not in known]
+        if missing:
+            if len(known) > _MOST_POSTS:
+                known.clear()
+            for driver in (await self.get_many(scope, missing)).values():
+                known[scope.tenant, driver.id] = DriverPost(driver.number, driver.partition)
+        found = {driver: known.get((scope.tenant, driver)) for driver in drivers}
+        return {driver: post for driver, post in found.items() if post is not None}
 
     async def page(self, scope: Scope, page: PageRequest, *, external_id: str | None = None) -> Page[Driver]:
         """Return one page of the tenant's drivers, oldest first."""

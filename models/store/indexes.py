@@ -126,7 +126,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [
-        IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("tenant", ASCENDING), ("aggregate", ASCENDING), ("sequence", ASCENDING)]),
         # Only what waits for its number is in this one.
         IndexModel(
@@ -136,7 +135,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("late", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"late": True}),
         IndexModel([("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
         IndexModel([("tenant", ASCENDING), ("number", ASCENDING)], partialFilterExpression={"number": {"$gt": 0}}),
-        IndexModel([("tenant", ASCENDING), ("time", ASCENDING), ("number", ASCENDING)]),
+        # Without the number, which would move every event in it once more; it is asked where a replay begins.
+        IndexModel([("tenant", ASCENDING), ("time", ASCENDING)]),
     ],
     "audit": [
         IndexModel([("tenant", ASCENDING), ("_id", DESCENDING)]),

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson.binary import Binary
-from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from models.documents.audit import audit_entry
 from models.documents.document import Document, now
@@ -21,7 +19,7 @@ from models.documents.event import Event
 from models.messages.commands import LogMessage, encode
 from models.store.connections import Database
 from models.store.personal import sealed
-from models.store.transactions import PreparedWrite, Session
+from models.store.transactions import PreparedWrite, Session, insert_now
 
 __all__ = ["EVERYWHERE", "Announcement", "OutboxRepository", "Routed", "is_repeat"]
 
@@ -62,7 +60,7 @@ class OutboxRepository:
 
         Raises
         ------
-        pymongo.errors.BulkWriteError
+        pymongo.errors.BulkWriteError, pymongo.errors.DuplicateKeyError
             If an event of this id was stored before.
         """
         for name, documents in await self._documents(announcements):
@@ -71,7 +69,7 @@ class OutboxRepository:
     async def prepared(self, announcements: Sequence[Announcement]) -> list[PreparedWrite]:
         """Return what `put` would write, for `in_one_go`."""
         return [
-            functools.partial(_insert, self._database.blocking(name, *documents), documents)
+            functools.partial(insert_now, self._database.blocking(name, *documents), documents)
             for name, documents in await self._documents(announcements)
         ]
 
@@ -91,17 +89,15 @@ class OutboxRepository:
         return [*documents, ("audit", entries)] if entries else documents
 
 
-def is_repeat(fault: BulkWriteError) -> bool:
+def is_repeat(fault: BulkWriteError | DuplicateKeyError) -> bool:
     """Tell whether a write failed only because the same event was stored before."""
+    if isinstance(fault, DuplicateKeyError):
+        return True
     return all(error["code"] == _DUPLICATE_KEY for error in fault.details["writeErrors"])
 
 
-def _insert(collection: "Collection[Any]", documents: Sequence[dict[str, Any]], session: ClientSession) -> None:
-    collection.insert_many(documents, session=session)
-
-
 def _entry(announcement: Announcement) -> dict[str, Any]:
-    return audit_entry(announcement.event, announcement.before, announcement.after).stored()
+    return audit_entry(announcement.event, announcement.before, announcement.after)
 
 
 def _stored(announcement: Announcement, queued: datetime.datetime) -> dict[str, Any]:

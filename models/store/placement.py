@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.collection import Collection
 
+from models.documents.driver import DriverPost
 from models.store.kept import KeptDocuments, KeptGroup
 from models.store.vault import Vault
 
@@ -78,6 +79,8 @@ class Database:
         self.apart = apart
         self.kept: KeptDocuments | None = None
         """Where what hardly changes is looked for first; none in processes that read it seldom."""
+        self.posts: dict[tuple[str, str], DriverPost] = {}
+        """Where the engine has drivers, by tenant and id, as far as this process has looked."""
         self.client: Any = shared.client
         self.name: str = shared.name
         self._collections: dict[str, Any] = {name: _OwnedCollection(self, name) for name in OWNED}

@@ -6,9 +6,10 @@ moved to another tenant or field it does not open. The number of its data key st
 new keys live side by side while one takes over from the other.
 """
 
+import os
 import secrets
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ MIN_SECRET_BYTES = 32
 """Least length of a master key's secret, bytes."""
 
 _NONCE_BYTES = 12
+_DRAWN_AT_ONCE = 1024
 _HEAD_BYTES = 5  # what kind of value, and the number of its data key
 _BEGIN = _HEAD_BYTES + _NONCE_BYTES
 _TEXT, _OTHER, _BYTES = 1, 2, 3
@@ -105,7 +107,7 @@ class TenantKeys:
         else:
             kind, plain = _OTHER, bson.encode({"": value})
         head = bytes((kind,)) + self.number.to_bytes(4, "big")
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = _fresh_nonce()
         return head + nonce + self._newest.sealing.encrypt(nonce, plain, self._bound(field, head))
 
     def open(self, field: str, sealed: bytes) -> Any:
@@ -278,6 +280,19 @@ class Vault:
 def _by_id(secrets_given: Sequence[str]) -> dict[str, _MasterKey]:
     return {key.id: key for key in map(_MasterKey, secrets_given)}
 
+
+def _fresh_nonce() -> bytes:
+    """Return bytes that are used once; drawn by the thousand, for each draw lets another thread in between."""
+    while True:
+        try:
+            return _nonces.popleft()
+        except IndexError:
+            drawn = secrets.token_bytes(_NONCE_BYTES * _DRAWN_AT_ONCE)
+            _nonces.extend(drawn[at : at + _NONCE_BYTES] for at in range(0, len(drawn), _NONCE_BYTES))
+
+
+_nonces: deque[bytes] = deque()
+os.register_at_fork(after_in_child=_nonces.clear)  # a child must not use its parent's
 
 _OPENED: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 

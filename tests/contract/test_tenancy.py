@@ -172,6 +172,7 @@ async def send(mine, theirs, method, path, options):
     if answer.is_success and "json" in answer.headers.get("content-type", "") and "ndjson" not in sent:
         try:
             mine.learn(answer.json())
+            mine.ids -= theirs.ids  # an answer may repeat what it was asked with
         except json.JSONDecodeError:
             return
 
