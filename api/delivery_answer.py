@@ -90,17 +90,13 @@ def _window(fields: Fields) -> dict[str, Any] | None:
 
 def _stops(fields: Fields) -> list[dict[str, Any]]:
     """Return the planned stops of a stored delivery: those of its places that are known as points."""
-    places = ((kind, fields.get(kind)) for kind in ("pickup", "dropoff"))
-    return [
-        {
-            "kind": kind,
-            "latitude": place["latitude"],
-            "longitude": place["longitude"],
-            "radiusM": place.get("radiusM") or STOP_RADIUS_M,
-        }
-        for kind, place in places
-        if place is not None and _is_located(place)
-    ]
+    found = []
+    for kind in ("pickup", "dropoff"):
+        place = fields.get(kind)
+        if place is not None and (latitude := place.get("latitude")) is not None:
+            radius_m = place.get("radiusM") or STOP_RADIUS_M
+            found.append({"kind": kind, "latitude": latitude, "longitude": place["longitude"], "radiusM": radius_m})
+    return found
 
 
 def _is_located(place: Fields) -> bool:

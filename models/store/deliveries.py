@@ -13,7 +13,7 @@ from models.store.connections import Database
 from models.store.contacts import Contacts
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, find_page, read_page
-from models.store.personal import opened
+from models.store.personal import open_read
 from models.store.scope import Scope
 from models.store.transactions import Session, Write, in_one_go, in_transaction, insert_now
 from models.store.versions import replace_at, replace_many_at, replace_now_at
@@ -239,7 +239,7 @@ class DeliveryRepository:
         return query
 
     async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return await opened(self._database.vault, "deliveries", fields["tenant"], fields)
+        return await open_read(self._database.vault, "deliveries", fields["tenant"], fields)
 
 
 def _query(wanted: DeliveryFilter) -> dict[str, Any]:

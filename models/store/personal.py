@@ -9,7 +9,7 @@ from typing import Any
 
 from models.store.vault import TenantKeys, Vault
 
-__all__ = ["KEY_NUMBER", "PERSONAL", "opened", "sealed"]
+__all__ = ["KEY_NUMBER", "PERSONAL", "open_read", "opened", "sealed"]
 
 KEY_NUMBER = "dataKey"
 """Field of a document that says under which data key its personal fields are sealed."""
@@ -59,6 +59,33 @@ async def opened(vault: Vault, collection: str, tenant: str, fields: Mapping[str
         return keys.open(field, value) if isinstance(value, bytes) else value
 
     return _changed(fields, collection, in_clear)
+
+
+async def open_read(vault: Vault, collection: str, tenant: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Open a document that was just read and that nobody else has in place, at a third of the cost of a copy.
+
+    Raises as `opened`.
+    """
+    if KEY_NUMBER in fields:
+        _open_at_ends(fields, _PLANS[collection], await _keys_for(vault, tenant, fields[KEY_NUMBER]))
+    return fields
+
+
+def _open_at_ends(fields: dict[str, Any], plan: "_Plan", keys: TenantKeys) -> None:
+    for name, inner in plan.items():
+        value = fields.get(name)
+        if value is None:
+            continue
+        kind = type(value)
+        if type(inner) is str:
+            if kind is bytes:
+                fields[name] = keys.open(inner, value)
+        elif kind is dict:
+            _open_at_ends(value, inner, keys)
+        elif kind is list:
+            for item in value:
+                if type(item) is dict:
+                    _open_at_ends(item, inner, keys)
 
 
 async def _keys_for(vault: Vault, tenant: str, number: int) -> TenantKeys:
