@@ -1,10 +1,11 @@
 """Optimisation jobs: asked for with a task, solved on Ray, ended together with the routes that came of them."""
 
+import asyncio
 import datetime
 import functools
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import structlog
 from pydantic import Field
@@ -12,13 +13,14 @@ from pydantic import Field
 from engine.roads.network import SNAP_LIMIT_M
 from engine.routing.commands import RouteCommands
 from engine.routing.drafts import RouteDraft, RouteDrawer, unplannable
-from engine.routing.planning import Criterion, Plan, Tour, constraints_of, places_of
-from engine.routing.problem import Problem, Solution
+from engine.routing.planning import Criterion, Plan, PlanTerms, Tour, Wish, constraints_of, places_of
+from engine.routing.problem import InOrder, Problem, SameVehicle, Solution
 from engine.routing.progress import Bell, Curve
 from engine.routing.schedule import schedule, spare_s
+from engine.routing.verifier import verify
 from engine.travel.chain import Travel
-from models.documents.delivery import Delivery
-from models.documents.document import Instant, Shape
+from models.documents.delivery import Delivery, Priority
+from models.documents.document import Flag, Instant, Shape
 from models.documents.job import Job, JobState
 from models.documents.route import PlanLimits, Route, Visit
 from models.documents.task import Task
@@ -49,6 +51,27 @@ _MAX_DELIVERIES = 2000
 _MAX_VEHICLES = 200
 
 
+class JobTerms(Shape):
+    """What holds for one delivery in this plan, beside what it says itself."""
+
+    delivery_id: str = Field(max_length=80)
+    priority: Priority | None = None
+    """Instead of its own."""
+    mandatory: Flag = False
+    """Whether no plan at all is better than one without it."""
+    allowed_vehicles: tuple[str, ...] | None = Field(None, min_length=1, max_length=_MAX_VEHICLES)
+    """Which may take it; none means all."""
+    forbidden_vehicles: tuple[str, ...] = Field((), max_length=_MAX_VEHICLES)
+
+
+class Together(Shape):
+    """Deliveries that belong together, as far as they are served."""
+
+    kind: Literal["same_vehicle", "in_order"]
+    """`in_order`: one vehicle, in this order; other stops may stand between."""
+    deliveries: tuple[str, ...] = Field(min_length=2, max_length=100)
+
+
 class OptimizeRequest(Shape):
     """Deliveries to be put on routes."""
 
@@ -56,7 +79,14 @@ class OptimizeRequest(Shape):
     vehicles: tuple[str, ...] | None = Field(None, min_length=1, max_length=_MAX_VEHICLES)
     """Which may be used; none means all that are active."""
     optimization_criteria: tuple[Criterion, ...] = Field(("time",), min_length=1, max_length=3)
-    """What is made small; of several, each counts the same."""
+    """What is made small; of several, each counts the same unless `weights` says otherwise."""
+    weights: dict[Criterion, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict, max_length=3)
+    """How much a criterion counts; 1 unless given."""
+    balance: float = Field(0.0, ge=0, le=100)
+    """Cost of a second of the longest route, in units of the first criterion: more makes routes more alike."""
+    jobs: tuple[JobTerms, ...] = Field((), max_length=_MAX_DELIVERIES)
+    """What holds for single deliveries in this plan."""
+    relations: tuple[Together, ...] = Field((), max_length=200)
     constraints: PlanLimits = PlanLimits()
     start: Instant | None = None
     """When the first vehicle may leave; now unless given."""
@@ -107,21 +137,28 @@ class RouteRequests:
         assert request.start is not None  # noqa: S101 - set when the job was made
         known = await self._deliveries.get_many(scope, request.deliveries)
         faults = [
+            (f"deliveries.{place}", f"{identifier} comes twice")
+            for place, identifier in enumerate(request.deliveries)
+            if request.deliveries.index(identifier) < place
+        ]
+        faults += [
             (f"deliveries.{place}", fault)
             for place, identifier in enumerate(request.deliveries)
             if (fault := unplannable(known.get(identifier), identifier))
         ]
         vehicles = await self._vehicles_of(scope, request, faults)
+        faults += _unknown(request, {one.id for one in vehicles})
         if faults:
             raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
         tours = await self._drawer.tours(scope, vehicles, request.start)
-        wanted = [known[identifier] for identifier in dict.fromkeys(request.deliveries)]
+        wanted = [known[identifier] for identifier in request.deliveries]
         ways = await self._travel.ways(
             {tour.vehicle.profile for tour in tours}, places_of(wanted, tours), request.start
         )
         _check_on_road(wanted, ways.off_road)
+        weights = {name: request.weights.get(name, 1.0) for name in request.optimization_criteria}
         constraints = constraints_of(request.constraints)
-        return Plan(wanted, tours, request.start, request.optimization_criteria, constraints, ways)
+        return Plan(wanted, tours, request.start, weights, constraints, _terms(request), ways)
 
     async def _vehicles_of(
         self, scope: Scope, request: OptimizeRequest, faults: list[tuple[str, str]]
@@ -194,9 +231,13 @@ class RouteOptimizer:
     ) -> None:
         state = JobState.DONE if await self._jobs.goes_on(scope, job.id) else JobState.CANCELLED
         if solution is None:
-            error = None if state is JobState.CANCELLED else "no plan was found in the time; allow more"
+            lack = " that serves all mandatory deliveries" if any(one.mandatory for one in request.jobs) else ""
+            error = None if state is JobState.CANCELLED else f"no plan{lack} was found in the time; allow more"
             await self._end(job, JobOutcome(JobState.CANCELLED if error is None else JobState.FAILED, error=error))
             return
+        verdict = await asyncio.to_thread(verify, plan.problem, solution)
+        if broken := next((one for one in verdict.violations if one.kind != "cost"), None):
+            raise InvalidInput(f"the solver's plan is not feasible: {broken.kind}")
         unserved = tuple(plan.unserved(solution))
         drafts = [_draft(job, request, plan, tour, visits) for tour, visits in plan.visits(solution)]
         if not drafts:
@@ -224,6 +265,51 @@ def _check_on_road(deliveries: Sequence[Delivery], off_road: Collection[tuple[fl
     ]
     if faults:
         raise InvalidInput(f"{faults[0][0]}: {faults[0][1]}", faults)
+
+
+def _unknown(request: OptimizeRequest, vehicles: set[str]) -> list[tuple[str, str]]:
+    """Return what a request's terms name that is not in it."""
+    deliveries, seen = set(request.deliveries), set[str]()
+    faults = []
+    for place, one in enumerate(request.jobs):
+        if one.delivery_id not in deliveries:
+            faults.append((f"jobs.{place}.deliveryId", f"{one.delivery_id} is not among the deliveries"))
+        if one.delivery_id in seen:
+            faults.append((f"jobs.{place}.deliveryId", f"{one.delivery_id} comes twice"))
+        seen.add(one.delivery_id)
+        for name, named in (
+            ("allowedVehicles", one.allowed_vehicles or ()),
+            ("forbiddenVehicles", one.forbidden_vehicles),
+        ):
+            faults += [
+                (f"jobs.{place}.{name}.{number}", f"{vehicle} is not among the vehicles")
+                for number, vehicle in enumerate(named)
+                if vehicle not in vehicles
+            ]
+    for place, relation in enumerate(request.relations):
+        faults += [
+            (f"relations.{place}.deliveries.{number}", f"{delivery} is not among the deliveries, or comes twice")
+            for number, delivery in enumerate(relation.deliveries)
+            if delivery not in deliveries or delivery in relation.deliveries[:number]
+        ]
+    if stray := set(request.weights) - set(request.optimization_criteria):
+        faults.append(("weights", f"{min(stray)} is not among the optimizationCriteria"))
+    return faults
+
+
+def _terms(request: OptimizeRequest) -> PlanTerms:
+    kinds: dict[str, type[SameVehicle] | type[InOrder]] = {"same_vehicle": SameVehicle, "in_order": InOrder}
+    wishes = {
+        one.delivery_id: Wish(
+            priority=one.priority,
+            is_mandatory=one.mandatory,
+            allowed=None if one.allowed_vehicles is None else frozenset(one.allowed_vehicles),
+            forbidden=frozenset(one.forbidden_vehicles),
+        )
+        for one in request.jobs
+    }
+    relations = [(kinds[one.kind], one.deliveries) for one in request.relations]
+    return PlanTerms(wishes, relations, request.balance)
 
 
 def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: Sequence[Visit]) -> RouteDraft:

@@ -1,8 +1,9 @@
 """From deliveries and vehicles to a routing problem, and from its solution to the stops of routes. Pure."""
 
+import dataclasses
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,17 @@ from models.documents.job import Unserved
 from models.documents.route import PlanLimits, Visit
 from models.documents.vehicle import Vehicle
 
-__all__ = ["Criterion", "Plan", "PlanConstraints", "Tour", "constraints_of", "places_of", "shift_of"]
+__all__ = [
+    "Criterion",
+    "Plan",
+    "PlanConstraints",
+    "PlanTerms",
+    "Tour",
+    "Wish",
+    "constraints_of",
+    "places_of",
+    "shift_of",
+]
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -61,6 +72,31 @@ class Tour:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What holds for one delivery in one plan, beside what it says itself."""
+
+    priority: Priority | None = None
+    """Instead of its own."""
+    is_mandatory: bool = False
+    """Whether no plan at all is better than one without it."""
+    allowed: frozenset[str] | None = None
+    """Vehicles that may take it; None means all."""
+    forbidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What holds in one plan, beside what deliveries and vehicles say."""
+
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    """By delivery."""
+    relations: Sequence[tuple[type[model.SameVehicle] | type[model.InOrder], Sequence[str]]] = ()
+    """Deliveries that belong together."""
+    balance: float = 0.0
+    """Cost of a second of the longest route, in the objective's units."""
+
+
 class Plan:
     """A routing problem and what its numbers stand for.
 
@@ -72,10 +108,12 @@ class Plan:
         At least one.
     start
         The problem's zero.
-    criteria
-        What is made small; of several, each counts the same, in the units of the first.
+    weights
+        What is made small, and how much each counts; in the units of the first.
     constraints
         Limits beside the vehicles' own.
+    terms
+        What else holds.
     ways
         How long it is from place to place.
     """
@@ -85,8 +123,9 @@ class Plan:
         deliveries: Sequence[Delivery],
         tours: Sequence[Tour],
         start: datetime.datetime,
-        criteria: Sequence[Criterion],
+        weights: Mapping[Criterion, float],
         constraints: PlanConstraints,
+        terms: "PlanTerms | None" = None,
         ways: Ways = GREAT_CIRCLE,
     ) -> None:
         self.ways = ways
@@ -96,7 +135,7 @@ class Plan:
         ends = [(self._end(tour.origin), self._end(tour.destination)) for tour in tours]
         stops = [self._stops(delivery) for delivery in deliveries]
         travel = self._travel()
-        rates = self._rates(dict.fromkeys(criteria, 1.0), travel)
+        rates = self._rates(weights, travel)
         loads = [_load(delivery) for delivery in deliveries]
         whole = tuple(map(sum, zip(*loads, strict=True)))
         vehicles = [
@@ -104,8 +143,15 @@ class Plan:
             for tour, end in zip(tours, ends, strict=True)
         ]
         unit = _dearest(vehicles, travel, whole[0])
-        jobs = [self._job(*one, unit) for one in zip(deliveries, stops, loads, strict=True)]
-        self.problem = Problem(jobs, vehicles, travel)
+        terms = terms or PlanTerms()
+        numbers = {tour.vehicle.id: number for number, tour in enumerate(tours)}
+        jobs = [
+            _on_terms(self._job(*one, unit), terms.wishes.get(one[0].id), numbers, unit)
+            for one in zip(deliveries, stops, loads, strict=True)
+        ]
+        places = {delivery.id: number for number, delivery in enumerate(deliveries)}
+        relations = [kind(tuple(places[one] for one in together)) for kind, together in terms.relations]
+        self.problem = Problem(jobs, vehicles, travel, relations, terms.balance)
 
     def visits(self, solution: Solution) -> list[tuple[Tour, list[Visit]]]:
         """Return the stops of each vehicle that is used."""
@@ -197,6 +243,20 @@ class Plan:
 
     def _seconds(self, moment: datetime.datetime) -> int:
         return int((moment - self.start).total_seconds())
+
+
+def _on_terms(job: model.Job, wish: Wish | None, vehicles: Mapping[str, int], unit: float) -> model.Job:
+    """Return a job with what holds for it in this plan."""
+    if wish is None:
+        return job
+    penalty = job.penalty if wish.priority is None else unit * _PENALTY[wish.priority]
+    named = None if wish.allowed is None else frozenset(vehicles[one] for one in wish.allowed)
+    return dataclasses.replace(
+        job,
+        penalty=None if wish.is_mandatory else penalty,
+        allowed=named,
+        forbidden=frozenset(vehicles[one] for one in wish.forbidden),
+    )
 
 
 def constraints_of(limits: PlanLimits) -> PlanConstraints:

@@ -143,7 +143,7 @@ def situation_of(
     """
     named = [visit.delivery_id for ahead in routes for visit in ahead.visits]
     wanted = [deliveries[identifier] for identifier in dict.fromkeys([*named, *insert])]
-    plan = Plan(wanted, [ahead.tour for ahead in routes], now, ("time",), PlanConstraints(), routes[0].ways)
+    plan = Plan(wanted, [ahead.tour for ahead in routes], now, {"time": 1.0}, PlanConstraints(), ways=routes[0].ways)
     number = {delivery.id: place for place, delivery in enumerate(wanted)}
     orders = tuple(
         tuple(Entry(number[visit.delivery_id], visit.kind == "pickup") for visit in ahead.visits) for ahead in routes

@@ -256,16 +256,42 @@ async def test_what_is_wrong_is_named_by_its_path(admin, body, field):
         ({"deliveries": "MINE"}, "vehicles"),
         ({"deliveries": "MINE", "seconds": 10_000}, "seconds"),
         ({"deliveries": "MINE", "optimizationCriteria": ["luck"]}, "optimizationCriteria.0"),
+        ({"deliveries": "TWICE"}, "deliveries.1"),
+        ({"deliveries": ["dlv_0"] * 50_000}, "deliveries"),
+        ({"deliveries": "MINE", "jobs": [{"deliveryId": "dlv_0"}]}, "jobs.0.deliveryId"),
+        ({"deliveries": "MINE", "weights": {"fuel": 2}}, "weights"),
+        ({"deliveries": "MINE", "weights": {"time": -1}}, "weights.time"),
+        ({"deliveries": "MINE", "balance": -1}, "balance"),
+        (
+            {"deliveries": "MINE", "relations": [{"kind": "in_order", "deliveries": ["dlv_0", "dlv_1"]}]},
+            "relations.0.deliveries.0",
+        ),
     ],
 )
 async def test_an_optimisation_that_cant_begin_says_why(admin, body, field):
     ids = await deliveries(admin, 1)
-    deliveries_of = {"MINE": ids}
+    deliveries_of = {"MINE": ids, "TWICE": ids * 2}
     request = body | {"deliveries": deliveries_of.get(str(body["deliveries"]), body["deliveries"])}
     answer = await admin.ask("POST", "routes/optimize", json=request)
     assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["field"] == field
+    assert field in [one["field"] for one in answer.json()["errors"]]
     assert (await admin.ask("GET", "jobs")).json()["items"] == []
+
+
+async def test_what_is_no_number_is_refused_and_not_stored(admin):
+    [one] = await deliveries(admin, 1)
+    body = f'{{"deliveries": ["{one}"], "seconds": NaN}}'
+    answer = await admin.ask("POST", "routes/optimize", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert (await admin.ask("GET", "jobs")).json()["items"] == []
+
+
+async def test_terms_of_a_plan_name_vehicles_that_are_in_it(admin):
+    [one] = await deliveries(admin, 1)
+    await admin.make("vehicles", {"name": "van"})
+    terms = {"deliveryId": one, "allowedVehicles": ["veh_0"]}
+    answer = await admin.ask("POST", "routes/optimize", json={"deliveries": [one], "jobs": [terms]})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "jobs.0.allowedVehicles.0")
 
 
 async def test_a_job_that_nobody_has_begun_can_be_cancelled(admin):

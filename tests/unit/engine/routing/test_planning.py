@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.routing.planning import Plan, PlanConstraints, Tour, shift_of
+from engine.routing.planning import Plan, PlanConstraints, PlanTerms, Tour, Wish, shift_of
+from engine.routing.problem import InOrder
 from engine.routing.schedule import check_order, schedule
 from engine.routing.solvers.or_tools import improve
 from models.documents.delivery import Delivery, Place, Position
@@ -40,13 +41,13 @@ def tours(count, hours=10, **fields):
     return [Tour(vehicle, DEPOT, DEPOT, START, back) for vehicle in made]
 
 
-@pytest.mark.parametrize("criteria", [["distance"], ["fuel"], ["time", "distance"]])
+@pytest.mark.parametrize("criteria", [{"distance": 1.0}, ["fuel"], ["time", "distance"]])
 @pytest.mark.parametrize(
     "fields", [{"capacity": Capacity(weight_kg=80)}, {"max_stops": 9}, {"max_route_time_s": 9000, "profile": "bike"}]
 )
 def test_a_solution_keeps_what_the_schedule_checks(criteria, fields):
     wanted, vans = deliveries(24), tours(6, **fields)
-    plan = Plan(wanted, vans, START, criteria, NONE)
+    plan = Plan(wanted, vans, START, dict.fromkeys(criteria, 1.0), NONE)
     solution = improve(plan.problem, 0.5)
     known, served = {one.id: one for one in wanted}, []
     for tour, visits in plan.visits(solution):
@@ -67,7 +68,7 @@ def test_a_solution_keeps_what_the_schedule_checks(criteria, fields):
 
 
 def test_a_better_start_is_kept():
-    plan = Plan(deliveries(20), tours(3), START, ["distance"], NONE)
+    plan = Plan(deliveries(20), tours(3), START, {"distance": 1.0}, NONE)
     told = []
     first = improve(plan.problem, 1.0, report=told.append)
     assert told[-1].cost == first.cost
@@ -86,7 +87,7 @@ def test_a_better_start_is_kept():
 )
 def test_what_is_left_out_has_a_reason(fields, vans, reason):
     wanted = [one.model_copy(update={"pickup": None}) for one in deliveries(3, **fields)]
-    plan = Plan(wanted, vans, START, ["time"], NONE)
+    plan = Plan(wanted, vans, START, {"time": 1.0}, NONE)
     left = plan.unserved(improve(plan.problem, 0.3))
     assert left
     assert all(reason in one.reason for one in left)
@@ -95,7 +96,7 @@ def test_what_is_left_out_has_a_reason(fields, vans, reason):
 def test_urgent_ones_are_the_last_to_be_left_out():
     wanted = [one.model_copy(update={"pickup": None}) for one in deliveries(6)]
     wanted[2] = wanted[2].model_copy(update={"priority": "urgent"})
-    plan = Plan(wanted, tours(1, max_stops=1), START, ["time"], NONE)
+    plan = Plan(wanted, tours(1, max_stops=1), START, {"time": 1.0}, NONE)
     solution = improve(plan.problem, 0.3)
     assert 2 not in solution.unserved
 
@@ -105,3 +106,20 @@ def test_a_shift_is_in_the_companys_own_time():
     leaves, back = shift_of(night, START, ZoneInfo("Asia/Shanghai"))
     assert leaves == datetime.datetime(2026, 11, 25, 14, tzinfo=datetime.UTC)
     assert back - leaves == datetime.timedelta(hours=8)
+
+
+def test_what_holds_in_one_plan_goes_before_what_deliveries_say():
+    wanted, vans = deliveries(3), tours(2)
+    ids, vehicles = [one.id for one in wanted], [one.vehicle.id for one in vans]
+    wishes = {
+        ids[0]: Wish(is_mandatory=True, allowed=frozenset(vehicles[1:])),
+        ids[1]: Wish(priority="urgent", forbidden=frozenset(vehicles[:1])),
+    }
+    terms = PlanTerms(wishes, [(InOrder, (ids[2], ids[0]))], balance=0.5)
+    problem = Plan(wanted, vans, START, {"time": 1.0}, NONE, terms).problem
+    plain = Plan(wanted, vans, START, {"time": 1.0}, NONE).problem
+    first, second, third = problem.jobs
+    assert (first.penalty, first.allowed, second.forbidden) == (None, {1}, {0})
+    assert second.penalty == 10 * plain.jobs[1].penalty
+    assert third == plain.jobs[2]
+    assert (problem.relations, problem.balance) == ([InOrder((2, 0))], 0.5)
