@@ -11,7 +11,7 @@ from engine.tenants.commands import TenantCommands
 from models.documents.document import Flag, Instant, Line, Shape
 from models.documents.driver import MotionProfileName
 from models.documents.language import Language
-from models.documents.tenant import Country, DispatchMode, QuietHours, Tenant, TenantSettings, TimeZone
+from models.documents.tenant import Country, DispatchMode, QuietHours, Replanning, Tenant, TenantSettings, TimeZone
 from models.store.accounts import AccountRepository
 
 __all__ = ["router"]
@@ -53,7 +53,10 @@ class SettingsChanges(Shape):
     requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Requests a second of all users and keys, up to what the installation allows; null for its own number."""
 
-    @field_validator("auto_status", "motion_profile", "language", "time_zone")
+    replanning: Replanning | None = None
+    """What re-optimisation may do by itself when a delivery is at risk of being late."""
+
+    @field_validator("auto_status", "motion_profile", "language", "time_zone", "replanning")
     @classmethod
     def _has_value(cls, value: object) -> object:
         if value is None:

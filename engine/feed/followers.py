@@ -5,6 +5,7 @@ from engine.dispatch.follower import DispatchFollower
 from engine.feed.feed import Follower
 from engine.geocoding.places import PlaceFollower
 from engine.notifications.follower import NotificationFollower
+from engine.routing.automatic import ReplanFollower
 from engine.routing.completion import RouteFollower
 from engine.settings import Settings
 from engine.webhooks.follower import WebhookFollower
@@ -19,6 +20,7 @@ def followers_of(database: Database, settings: Settings) -> list[Follower]:
         WebhookFollower(database),
         FigureFollower(database),
         RouteFollower(database),
+        ReplanFollower(database),
         PlaceFollower(database),
         DispatchFollower(database),
         NotificationFollower(database, settings),

@@ -77,7 +77,11 @@ class ProposalCommands:
         self._whereabouts = whereabouts
 
     async def propose(self, scope: Scope, cause: Cause, trace: str | None = None) -> Proposal:
-        """Store a proposal that answers to what has happened.
+        """Store a proposal that answers to what has happened; raises as `find`."""
+        return await self.store(scope, await self.find(scope, cause, trace))
+
+    async def find(self, scope: Scope, cause: Cause, trace: str | None, *, quiet_stops: int = 0) -> Proposal:
+        """Return a proposal that is not stored yet.
 
         Raises
         ------
@@ -86,27 +90,32 @@ class ProposalCommands:
         """
         began = time.monotonic()
         road = await self._look(scope, cause)
-        situation = situation_of(road.routes, road.deliveries, cause.insert, road.at, frozenset(cause.breakdowns))
-        found = await asyncio.to_thread(reoptimise, situation.now)
+        if not cause.insert and not any(ahead.visits for ahead in road.routes):
+            return _proposal(scope, cause, trace, road.at)
+        situation, found = await asyncio.to_thread(_replanned, road, cause, quiet_stops)
         changed = await asyncio.to_thread(_changes, situation, found, road)
         total = added_by(changed)
-        proposal = Proposal(
-            id=new_id("prp"),
-            tenant=scope.tenant,
-            by=scope.actor,
-            cause=cause,
-            trace_id=trace,
-            routes=tuple(changed),
-            unserved=_unserved(situation, found),
-            distance_m=total.distance_m,
-            duration_s=total.duration_s,
-            cost=total.cost,
-            elapsed_s=round(time.monotonic() - began, 3),
-            expires_at=road.at + _GOOD_FOR,
+        return _proposal(scope, cause, trace, road.at).model_copy(
+            update={
+                "routes": tuple(changed),
+                "unserved": _unserved(situation, found),
+                "distance_m": total.distance_m,
+                "duration_s": total.duration_s,
+                "cost": total.cost,
+                "elapsed_s": round(time.monotonic() - began, 3),
+            }
         )
-        await self._proposals.create(proposal, _announced(scope, None, proposal, "created"))
-        log.info("proposal.created", tenant=scope.tenant, proposal=proposal.id, routes=len(changed),
-                 duration_ms=round(proposal.elapsed_s * 1000))  # fmt: skip
+
+    async def store(self, scope: Scope, proposal: Proposal) -> Proposal:
+        """Store a proposal and tell about it."""
+        await self._proposals.create(proposal, _announced(scope, proposal, "created"))
+        log.info(
+            "proposal.created",
+            tenant=scope.tenant,
+            proposal=proposal.id,
+            routes=len(proposal.routes),
+            duration_ms=round(proposal.elapsed_s * 1000),
+        )
         return proposal
 
     async def accept(self, scope: Scope, identifier: str, version: int | None) -> Proposal:
@@ -137,7 +146,7 @@ class ProposalCommands:
         ended = _ended(before, scope, "accepted")
 
         async def also(session: Session, _: Sequence[Route]) -> None:
-            await self._proposals.replace(session, ended, _announced(scope, before, ended, "accepted"))
+            await self._proposals.replace(session, ended, _announced(scope, ended, "accepted"))
 
         await self._commands.store(scope, list(held.values()), after, also)
         return ended
@@ -146,7 +155,7 @@ class ProposalCommands:
         """Say no to a proposal. Raises NotFound, Conflict if it is not open any more, VersionConflict."""
         before = await self._open(scope, identifier, version)
         ended = _ended(before, scope, "rejected")
-        await self._proposals.end(ended, _announced(scope, before, ended, "rejected"))
+        await self._proposals.end(ended, _announced(scope, ended, "rejected"))
         return ended
 
     async def _open(self, scope: Scope, identifier: str, version: int | None) -> Proposal:
@@ -208,6 +217,28 @@ class ProposalCommands:
         places = places_of(deliveries.values(), [one.tour for one in ahead])
         ways = await self._travel.ways({one.tour.vehicle.profile for one in ahead}, places, at)
         return _Road([dataclasses.replace(one, ways=ways) for one in ahead], deliveries, at)
+
+
+def _proposal(scope: Scope, cause: Cause, trace: str | None, at: datetime.datetime) -> Proposal:
+    """Return a proposal that changes nothing yet."""
+    return Proposal(
+        id=new_id("prp"),
+        tenant=scope.tenant,
+        by=scope.actor,
+        cause=cause,
+        trace_id=trace,
+        created_at=at,
+        expires_at=at + _GOOD_FOR,
+    )
+
+
+def _replanned(road: _Road, cause: Cause, quiet_stops: int) -> tuple[Situation, Replanned]:
+    """Return the routes on the road as a problem, and planned anew."""
+    broken = frozenset(cause.breakdowns)
+    situation = situation_of(
+        road.routes, road.deliveries, cause.insert, road.at, broken=broken, quiet_stops=quiet_stops
+    )
+    return situation, reoptimise(situation.now)
 
 
 def _unknown_routes(cause: Cause, routes: Sequence[Route]) -> list[tuple[str, str]]:
@@ -291,9 +322,7 @@ def _ended(before: Proposal, scope: Scope, state: Literal["accepted", "rejected"
     return before.model_copy(update=fields)
 
 
-def _announced(
-    scope: Scope, before: Proposal | None, after: Proposal, change: Literal["created", "accepted", "rejected"]
-) -> Announcement:
+def _announced(scope: Scope, after: Proposal, change: Literal["created", "accepted", "rejected"]) -> Announcement:
     data = {
         "proposalId": after.id,
         "state": after.state,

@@ -124,7 +124,9 @@ def situation_of(
     deliveries: Mapping[str, Delivery],
     insert: Sequence[str],
     now: datetime.datetime,
+    *,
     broken: frozenset[str] = frozenset(),
+    quiet_stops: int = 0,
 ) -> Situation:
     """Return routes on the road as a problem whose objective is seconds.
 
@@ -140,6 +142,8 @@ def situation_of(
         The problem's zero.
     broken
         Routes whose vehicles go no further.
+    quiet_stops
+        Routes on the road with so few stops ahead, or fewer, are left as they are.
     """
     named = [visit.delivery_id for ahead in routes for visit in ahead.visits]
     wanted = [deliveries[identifier] for identifier in dict.fromkeys([*named, *insert])]
@@ -159,7 +163,7 @@ def situation_of(
         problem=dataclasses.replace(plan.problem, jobs=jobs),
         routes=orders,
         fixed=tuple(ahead.fixed for ahead in routes),
-        closed=frozenset(vehicle for vehicle, ahead in enumerate(routes) if ahead.route.locked),
+        closed=frozenset(vehicle for vehicle, ahead in enumerate(routes) if _is_closed(ahead, quiet_stops)),
         broken=frozenset(vehicle for vehicle, ahead in enumerate(routes) if ahead.route.id in broken),
     )
     return Situation(under_way, plan, routes)
@@ -189,6 +193,10 @@ def _as_carried(job: Job, vehicle: int | None, is_fetched: bool, delivery: Deliv
     if vehicle in dispatched:  # a driver has been told: only another driver can take it over
         return dataclasses.replace(job, allowed=dispatched)
     return job
+
+
+def _is_closed(ahead: Ahead, quiet_stops: int) -> bool:
+    return ahead.route.locked or (ahead.is_dispatched and len(ahead.visits) <= quiet_stops)
 
 
 def _is_done(stop: PlannedStop, delivery: Delivery | None) -> bool:

@@ -1,5 +1,7 @@
 """Which kinds of tasks there are, and who does them."""
 
+from typing import Protocol
+
 from redis.asyncio import Redis
 
 from engine.analytics.follower import REBUILD_KIND, rebuild_kind
@@ -12,8 +14,10 @@ from engine.notifications.follower import MESSAGE
 from engine.notifications.messenger import message_kind
 from engine.privacy.erasure import ERASURE, erasure_kind
 from engine.providers.circuits import SharedCircuits
+from engine.routing.automatic import REPLAN, AutomaticReplanning
 from engine.routing.optimize import MAX_SECONDS, OPTIMIZE, RouteOptimizer
 from engine.routing.progress import bell_of
+from engine.routing.proposals import ProposalCommands, Whereabouts
 from engine.routing.solving import RaySolver
 from engine.settings import Settings
 from engine.tasks.worker import TaskKind
@@ -22,10 +26,14 @@ from engine.webhooks.follower import WEBHOOK
 from engine.webhooks.tasks import webhook_kind
 from models.store.connections import Database
 
-__all__ = ["task_kinds_of"]
+__all__ = ["Live", "task_kinds_of"]
 
 
-def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: LiveDrivers) -> dict[str, TaskKind]:
+class Live(LiveDrivers, Whereabouts, Protocol):
+    """Knows where drivers are, asked either way."""
+
+
+def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: Live) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind; `live` knows where drivers are."""
     circuits = SharedCircuits(redis, settings.prefix)
     optimizer = RouteOptimizer(
@@ -35,6 +43,7 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: 
         bell_of(redis, settings.prefix),
         travel_of(settings.travel),
     )
+    proposals = ProposalCommands(database, settings.log.partitions, live)
     return {
         GEOCODE_TASK: geocode_kind(database, settings, circuits),
         MESSAGE: message_kind(database, settings, circuits=circuits),
@@ -44,5 +53,6 @@ def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: 
         REBUILD_KIND: rebuild_kind(database),
         CLEARING: proof_clearing(database, settings.proofs),
         OPTIMIZE: TaskKind(optimizer.handle, at_once=2, timeout_s=MAX_SECONDS + 120, on_death=optimizer.give_up),
+        REPLAN: TaskKind(AutomaticReplanning(database, proposals).handle, at_once=2),
         **offer_kinds(database, settings.log.partitions, live),
     }

@@ -11,7 +11,7 @@ from models.documents.document import Document, Instant, Line, Shape, now
 from models.documents.driver import MotionProfileName
 from models.documents.language import Language
 
-__all__ = ["Country", "DispatchMode", "LocalTime", "QuietHours", "Tenant", "TenantSettings", "TimeZone"]
+__all__ = ["Country", "DispatchMode", "LocalTime", "QuietHours", "Replanning", "Tenant", "TenantSettings", "TimeZone"]
 
 _zone_names = cache(zoneinfo.available_timezones)  # it walks the folders of the zone database at every call
 
@@ -55,6 +55,21 @@ class QuietHours(Shape):
         return self
 
 
+class Replanning(Shape):
+    """What re-optimisation may do by itself when a delivery is at risk of being late."""
+
+    mode: Literal["off", "propose", "accept"] = "off"
+    """`propose`: people decide. `accept`: what keeps the limits below is carried out, the rest is left to people."""
+    changes_per_hour: int = Field(6, ge=1, le=1000)
+    """Proposals that may be carried out within an hour."""
+    max_detour_s: float = Field(900.0, ge=0, le=86_400)
+    """Longest driving that one may add, seconds."""
+    max_shift_s: float = Field(1800.0, ge=0, le=86_400)
+    """Most that any stop may come earlier or later, seconds."""
+    quiet_stops: int = Field(2, ge=0, le=400)
+    """Routes with so few stops ahead are near their end and left alone."""
+
+
 class TenantSettings(Shape):
     """What a tenant may choose."""
 
@@ -76,6 +91,8 @@ class TenantSettings(Shape):
     """When messages that can wait are held back; none holds back nothing."""
     requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Requests a second of all its users and keys; none is the installation's own number."""
+    replanning: Replanning = Replanning()
+    """What re-optimisation may do by itself."""
 
 
 class Tenant(Document):

@@ -1,5 +1,6 @@
 """Proposals in MongoDB: each change with its event, and an accepted one with the routes that it changes."""
 
+import datetime
 from typing import Any
 
 from models.documents.proposal import Proposal
@@ -49,9 +50,9 @@ class ProposalRepository:
         query = {"tenant": scope.tenant} | ({} if state is None else {"state": state})
         return await read_page(self._proposals, Proposal, query, page, newest_first=True)
 
-    async def accepted_since(self, scope: Scope, by: str, since: Any) -> list[Proposal]:
-        """Return what somebody has accepted since a moment, newest first."""
-        query = {"tenant": scope.tenant, "state": "accepted", "endedBy": by, "endedAt": {"$gte": since}}
+    async def made_since(self, scope: Scope, by: str, since: datetime.datetime) -> list[Proposal]:
+        """Return what somebody has asked for since a moment, newest first."""
+        query = {"tenant": scope.tenant, "by": by, "createdAt": {"$gte": since}}
         found = self._proposals.find(query).sort("_id", -1)
         return [Proposal.restored(fields) async for fields in found]
 

@@ -355,6 +355,24 @@ def _engine(name: str) -> "Engine":
     if found is None:
         raise typer.BadParameter(f"there is no engine {name}; choose of {', '.join(known)}")
     return found
+def insertion(
+    vans: Annotated[int, typer.Option(min=1, help="On the road, each with its share of the stops.")] = 50,
+    stops: Annotated[int, typer.Option(min=1, help="Still to be made, of all vans together.")] = 1000,
+    orders: Annotated[int, typer.Option(min=1, help="Urgent orders, each asked by itself.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Of the city and the orders.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """Measure how long it takes to find a place for an urgent order, collected and delivered, in routes on the road.
+
+    p50_ms, p95_ms, max_ms: from where everybody is to the changed routes: matrices, every place in every route with its
+    exact times, then moves of single stops in the touched routes and their neighbours; without reading and storing.
+    added_s: what an order adds, in seconds of driving and what it disturbs. moved_pinned: routes of which a stop moved
+    that had to stay; it must be 0.
+    """
+    from bench.insertion import measure_insertion
+
+    result = measure_insertion(vans=vans, stops=stops, orders=orders, seed=seed)
+    _tell(result, json=json, is_valid=not result["moved_pinned"])
 
 
 @bench.command()

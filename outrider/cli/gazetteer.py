@@ -1,5 +1,6 @@
 """`outrider gazetteer`: make the file in which addresses are looked up offline."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from engine.gazetteer import PORTO
 from engine.gazetteer.build import build_gazetteer
 from engine.gazetteer.look_up import Gazetteer
+from engine.gazetteer.sample import sample_addresses, write_orders
 
 __all__ = ["gazetteer"]
 
@@ -41,3 +44,13 @@ def find(
     Console().print(
         f"{found.name}: {found.latitude}, {found.longitude} ({found.kind}, confidence {found.confidence:.2f})"
     )
+
+
+@gazetteer.command()
+def sample(
+    count: Annotated[int, typer.Argument(min=1, max=10_000, help="How many.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the dice; the same seed draws the same addresses.")] = 1,
+    file: Annotated[Path, typer.Option("--in", help="The gazetteer to draw from.")] = PORTO,
+) -> None:
+    """Write deliveries to real addresses as CSV, for trials: what an import takes."""
+    write_orders(sample_addresses(file, count, seed), seed, sys.stdout)

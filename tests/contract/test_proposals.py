@@ -6,12 +6,26 @@ import uuid
 import pytest
 import pytest_asyncio
 
+from engine.routing.automatic import REPLAN, AutomaticReplanning, ReplanFollower
+from engine.routing.proposals import ProposalCommands
+from engine.tasks.worker import TaskKind, TaskWorker
+from models.documents.document import now
+from models.documents.event import Event
+from models.ids import new_id
+from models.store.transactions import in_transaction
 from tests.rest import Caller, client_of, running_api
+from tests.stack import eventually
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def http(stores):
-    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, _), client_of(app) as client:
+async def running(stores):
+    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, services):
+        yield app, services
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def http(running):
+    async with client_of(running[0]) as client:
         yield client
 
 
@@ -220,3 +234,70 @@ async def test_what_is_wrong_with_a_cause_is_named_by_its_path(admin, body, fiel
     await a_route(admin, [place(1)])
     answer = await admin.ask("POST", "routes/proposals", json=body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+async def at_risk(services, tenant, delivery, trace):
+    """Let a delivery be at risk of being late, as a shard tells it."""
+    event = Event(
+        id=new_id("evt"),
+        tenant=tenant,
+        time=now(),
+        type="delivery.late_risk",
+        aggregate=delivery,
+        sequence=1,
+        data={"deliveryId": delivery, "traceId": trace},
+    )
+    follower = ReplanFollower(services.database)
+    wanted = await follower.sift([event, event])
+    if wanted:
+        await in_transaction(services.database, lambda session: follower.take(wanted, session))
+    return len(wanted)
+
+
+async def a_late_route(admin):
+    """Return a route whose last stop is late unless it is made sooner."""
+    begin = datetime.datetime.now(tz=datetime.UTC)
+    window = {"start": begin.isoformat(), "end": (begin + datetime.timedelta(minutes=12)).isoformat()}
+    route = await a_route(admin, [place(north) for north in range(1, 6)], begins=place(0))
+    last = order(route)[-1][0]
+    await admin.ask("PUT", f"deliveries/{last}", json={"dropoff": place(5), "timeWindow": window})
+    return route, last
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def replanning(running):
+    _, services = running
+    commands = ProposalCommands(services.database, services.settings.log.partitions, services.engine)
+    kind = TaskKind(AutomaticReplanning(services.database, commands).handle)
+    worker = TaskWorker(services.database, {REPLAN: kind})
+    await worker.start()
+    yield services
+    await worker.stop()
+
+
+@pytest.mark.parametrize(("mode", "ends"), [("accept", "accepted"), ("propose", "open")])
+async def test_a_delivery_at_risk_is_answered_within_the_companys_limits_under_its_trace(admin, replanning, mode, ends):
+    wish = {"mode": mode, "maxDetourS": 1800, "quietStops": 1}
+    await admin.ask("PATCH", "tenant", json={"settings": {"replanning": wish}})
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    route, late = await a_late_route(admin)
+    assert await at_risk(replanning, tenant, late, "trace-9") == 2
+
+    async def proposals():
+        found = (await admin.ask("GET", "routes/proposals")).json()["items"]
+        return [one for one in found if one["state"] == ends]
+
+    [proposal] = await eventually(proposals, within_s=30)
+    assert (proposal["by"], proposal["traceId"]) == ("engine", "trace-9")
+    assert [one["kind"] for one in proposal["routes"][0]["mended"]] == ["late"]
+    places = [delivery for delivery, _ in order(await now_of(admin, route))]
+    assert (places.index(late) < 4) == (ends == "accepted")
+    events = (await admin.ask("GET", "events", params={"limit": 200})).json()["items"]
+    told = [one for one in events if one["type"].startswith("proposal.")]
+    assert all(one["data"]["traceId"] == "trace-9" for one in told)
+
+
+async def test_nothing_is_replanned_by_itself_unless_a_company_wants_it(admin, replanning):
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    _, late = await a_late_route(admin)
+    assert await at_risk(replanning, tenant, late, "trace-1") == 0
