@@ -59,8 +59,10 @@ def replay_quantiles(
     matrix, base_s = leg_features(trips.legs, bundle.spec), base_times_s(trips.legs, bundle.spec)
     actual = np.log(trips.legs["duration_s"] / base_s)
     shifts = running_shifts(trips, actual - quantiles[:, 1], residual)
-    offsets = bundle.running.of(bundle.segments(matrix))
-    margins = _margins(trips, quantiles + shifts[:, None], actual, offsets, bundle.scores, online)
+    segments = bundle.segments(matrix)
+    offsets = bundle.running.of(segments)
+    scores = tail_scores(quantiles + shifts[:, None], actual) - offsets
+    margins = _margins(trips, scores, segments, bundle.scores, online)
     return Replayed(
         bundle.times_s(base_s, matrix, quantiles),
         bundle.times_s(base_s, matrix, quantiles, shifts, offsets + margins),
@@ -93,21 +95,19 @@ def running_shifts(
 
 def _margins(
     trips: Trips,
-    quantiles: NDArray[np.float64],
-    actual: NDArray[np.float64],
-    offsets: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    segments: NDArray[np.int64],
     seed: NDArray[np.float64],
     profile: OnlineProfile | None,
 ) -> NDArray[np.float64]:
     online = OnlineCalibration(profile or OnlineProfile())
     online.seed(seed)
-    scores = tail_scores(quantiles, actual) - offsets
     margins = np.zeros((len(trips), 2))
     for arrived, place in _in_order(trips.legs["moment_ms"], finishes_ms(trips)):
         if arrived:
-            online.observe(float(scores[place, 0]), float(scores[place, 1]))
+            online.observe(float(scores[place, 0]), float(scores[place, 1]), int(segments[place]))
         else:
-            margins[place] = online.margins()
+            margins[place] = online.margins(int(segments[place]))
     return margins
 
 

@@ -63,6 +63,7 @@ def a_bundle(rounds=40, seed=1):
         scores=scores - calibration.of(segments),
         smooth=smooth,
         smooth_share=0.5,
+        level=0.0,
         table=fit_time_table(matrix[:cut], log_ratio[:cut], SPEC),
         probe=matrix[:200],
         metadata={"base": "great circle"},

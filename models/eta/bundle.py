@@ -27,7 +27,7 @@ from models.eta.time_table import TimeTable
 
 __all__ = ["FORMAT", "LEVELS", "Bundle", "Predictor", "load_bundle", "load_time_table", "save_bundle"]
 
-FORMAT = "outrider-eta-bundle/2"
+FORMAT = "outrider-eta-bundle/3"
 LEVELS = ("p10", "p50", "p90")
 _LEAST_S = 1.0
 
@@ -57,6 +57,8 @@ class Bundle:
     """A surface that is averaged with the trees of `p50`."""
     smooth_share: float
     """How much it counts, 0 to 1."""
+    level: float
+    """Log ratio that the newest trips of training lay beyond what was foreseen of them; drift goes on for a while."""
     table: TimeTable
     probe: NDArray[np.float64]
     """Feature rows on which a compiled form is compared with LightGBM."""
@@ -115,6 +117,7 @@ class Bundle:
         low, middle, high = (_mean([predict(matrix) for predict in self.predictors[level]]) for level in LEVELS)
         if self.smooth_share:
             middle = (1 - self.smooth_share) * middle + self.smooth_share * self.smooth(matrix)
+        middle = middle + self.level
         return np.sort(np.stack([middle + low, middle, middle + high], axis=1), axis=1)
 
     def times_s(
@@ -147,7 +150,10 @@ class Bundle:
         """
         matrix, base_s = leg_features(legs, self.spec), base_times_s(legs, self.spec)
         logs = _mean([booster.predict(matrix, pred_contrib=True, num_threads=1) for booster in self.boosters["p50"]])
-        parts = {"usual": logs[:, -1] * (1 - self.smooth_share), "today": np.broadcast_to(shift, len(matrix))}
+        parts = {
+            "usual": logs[:, -1] * (1 - self.smooth_share) + self.level,
+            "today": np.broadcast_to(shift, len(matrix)),
+        }
         for place, factor in enumerate(self.spec.factors):
             parts[factor] = parts.get(factor, 0.0) + logs[:, place] * (1 - self.smooth_share)
         if self.smooth_share:
@@ -186,6 +192,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         "schema": SCHEMA,
         "levels": {level: len(texts) for level, texts in bundle.texts.items()},
         "smoothShare": bundle.smooth_share,
+        "level": bundle.level,
         "metadata": dict(bundle.metadata),
         "files": {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())},
     }
@@ -219,6 +226,7 @@ def load_bundle(folder: Path) -> Bundle:
             scores=scores,
             smooth=SmoothModel.load(folder / "smooth.npz"),
             smooth_share=float(manifest["smoothShare"]),
+            level=float(manifest["level"]),
             table=TimeTable.load(folder / "table.npz"),
             probe=probe,
             metadata=manifest["metadata"],

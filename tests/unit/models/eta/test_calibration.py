@@ -61,6 +61,19 @@ def test_coverage_holds_while_the_world_drifts():
     assert sum(online.missed) == pytest.approx(1_600, rel=0.1)
 
 
+def test_an_hour_that_is_wilder_than_the_rest_gets_a_range_of_its_own():
+    online, draw = OnlineCalibration(), np.random.default_rng(2)
+    inside = {0: [], 12: []}
+    for number in range(6_000):
+        segment, spread = ((0, 2.0), (12, 0.7))[number % 2]
+        below, above = online.margins(segment)
+        actual = draw.normal(0, spread * 0.2)
+        inside[segment].append(-0.25 - below <= actual <= 0.25 + above)
+        online.observe(-0.25 - actual, actual - 0.25, segment)
+    for hits in inside.values():
+        assert np.mean(hits[3_000 // 2 :]) == pytest.approx(0.8, abs=0.04)
+
+
 def test_it_begins_with_what_training_left():
     online = OnlineCalibration()
     online.seed(np.full((500, 2), 0.25))
