@@ -49,12 +49,22 @@ class Backtest:
             "mean_width_s": self.running.mean_width_s,
             **{f"{name}_mae_s": mae_s for name, mae_s in self.alternatives_mae_s.items()},
             "worst_segment_coverage": self.running.worst,
+            **self._by_elapsed(),
             "below": self.running.below,
             "above": self.running.above,
             "batch": self.frozen.to_json(),
             "time_order": self.running.to_json(),
             "gain_s": {name: [gain.mean_s, gain.low_s, gain.high_s] for name, gain in self.gains.items()},
         }
+
+    def _by_elapsed(self) -> dict[str, Any]:
+        """Return the error at each moment of a drive, where predictions were made on the way."""
+        if "elapsed_s" not in self.test.legs:
+            return {}
+        elapsed_s, actual_s = self.test.legs["elapsed_s"], self.test.legs["duration_s"]
+        error_s = np.abs(self.replayed.running_s[:, 1] - actual_s)
+        means = {f"{after_s:.0f}": float(error_s[elapsed_s == after_s].mean()) for after_s in np.unique(elapsed_s)}
+        return {"mae_s_by_elapsed_s": means}
 
 
 def split_trips(trips: Trips, later: Trips | None = None) -> tuple[Trips, Trips]:
@@ -86,7 +96,7 @@ def backtest(
     train: Trips, test: Trips, schema: TripSchema, plan: TrainingPlan | None = None, told: Progress = lambda *_: None
 ) -> Backtest:
     """Return how good a model of the training trips would have been on the test trips."""
-    plan = plan or TrainingPlan()
+    plan = plan or TrainingPlan.for_rows(len(train))
     trained = train_bundle(train, schema, plan, told)
     bundle = trained.bundle
     replayed = replay(bundle, test, plan.residual)

@@ -38,6 +38,9 @@ _LEAST_ROUNDS = 20
 _GROWTH = 1.2  # the number of trees was chosen on fewer trips than they will see
 _PROBE = 1_000
 _TAILS = (0.1, 0.9)
+_LEVEL_MS = 7 * 86_400_000
+_LEVEL_SHRINK = 200.0
+_FEW_TRIPS = 4_000
 _SHARES = (0.0, 0.25, 0.5)
 
 
@@ -66,6 +69,21 @@ class TrainingPlan:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
         return asdict(self)
+
+    @classmethod
+    def for_rows(cls, rows: int, threads: int = 1, seed: int = 1) -> "TrainingPlan":
+        """Return the plan for so many trips: few of them carry small trees only."""
+        if rows >= _FEW_TRIPS:
+            return cls(threads=threads, seed=seed)
+        return cls(
+            medians=(
+                TreePlan(leaves=8, least_rows=40, rounds=400),
+                TreePlan(objective="huber", alpha=0.15, leaves=8, least_rows=40, rounds=400),
+            ),
+            tails=TreePlan(objective="quantile", rounds=80, leaves=4, least_rows=100),
+            threads=threads,
+            seed=seed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,7 @@ def train_bundle(
     InvalidInput
         If there are too few trips, or a column knows the future.
     """
-    plan = plan or TrainingPlan()
+    plan = plan or TrainingPlan.for_rows(len(trips))
     good, taken = clean_trips(trips, schema)
     if len(good) < _LEAST_TRIPS:
         raise InvalidInput(
@@ -208,15 +226,16 @@ def _best_share(data: _Data, folds: _Folds) -> float:
 def _levelled(data: _Data, folds: _Folds, middle: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Return each fold's medians moved by what the newest trips before it lay beyond theirs, and the next such level.
 
-    Drift goes on: on both cities' trips the level of the newest half fold made the next one better, by 0.8 % where it
-    drifted.
+    Drift goes on for days: what counts is the last week, or half a fold where that is shorter, shrunk by n/(n+200).
     """
     moved, level = middle.copy(), 0.0
     for number in range(int(folds.fold[-1]) + 1):
         now = np.flatnonzero(folds.fold == number)
         moved[now] += level
-        newest = now[len(now) // 2 :]
-        level = float(np.median(data.target[folds.rows[newest]] - middle[newest]))
+        moments_ms = data.trips.legs["moment_ms"][folds.rows[now]]
+        newest = now[(moments_ms >= moments_ms[-1] - _LEVEL_MS) & (np.arange(len(now)) >= len(now) // 2)]
+        left = np.median(data.target[folds.rows[newest]] - middle[newest])
+        level = float(left * len(newest) / (len(newest) + _LEVEL_SHRINK))
     return moved, level
 
 

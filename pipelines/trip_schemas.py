@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.errors import InvalidInput
 from models.eta.clock import is_zone
@@ -27,6 +27,8 @@ class TripSchema:
     name: str
     columns: Mapping[str, str]
     """Leg column (`models.eta.schema`) → column of the file."""
+    kind: Literal["trips", "drives"] = "trips"
+    """`trips`: a row a trip. `drives`: a row a fix, with `trip`, `time_ms`, `lat`, `lon` (`pipelines.drives`)."""
     zone: str = ""
     """IANA time zone of the stops, and of times that carry no offset; without it such times are refused."""
     country: str = ""
@@ -49,6 +51,8 @@ class TripSchema:
     """Whom the data are from, and their licence."""
 
     def __post_init__(self) -> None:
+        if self.kind not in ("trips", "drives"):
+            raise InvalidInput(f"schema {self.name}: kind {self.kind!r} is neither trips nor drives")
         faults = [(f"columns.{name}", "is missing") for name in _NEEDED if name not in self.columns]
         unknown = [name for name in self.columns if name not in LEG_COLUMNS]
         faults += [(f"columns.{name}", f"is no leg column; known are {', '.join(LEG_COLUMNS)}") for name in unknown]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from models.eta.base_time import PACES
 from outrider.cli.model_output import (
     AsJson,
     File,
@@ -18,17 +19,21 @@ from outrider.cli.model_output import (
     show_result,
 )
 from pipelines.backtest import backtest, split_trips
+from pipelines.drives import Ways, great_circle_ways, legs_of_drives, read_drives, split_drives
 from pipelines.training import TrainingPlan
-from pipelines.trip_schemas import load_schema
-from pipelines.trips import read_trips
+from pipelines.trip_schemas import TripSchema, load_schema
+from pipelines.trips import Trips, read_trips
 
 __all__ = ["backtest_file"]
+
+_ELAPSED_S = (0.0, 180.0, 360.0)
 
 
 def backtest_file(
     file: File,
     schema: Schema,
     test: Annotated[Path | None, typer.Option("--test", help="Later trips to test with.")] = None,
+    roads: Annotated[Path | None, typer.Option("--roads", help="A road network for the base times of drives.")] = None,
     threads: Threads = 1,
     seed: Seed = 1,
     json: AsJson = False,
@@ -37,12 +42,29 @@ def backtest_file(
     began = time.monotonic()
     with plain_errors(), progress_bar() as told:
         shape = load_schema(schema)
-        later = None if test is None else read_trips(test, shape)
-        known, judged = split_trips(read_trips(file, shape), later)
-        found = backtest(known, judged, shape, TrainingPlan(threads=threads, seed=seed), told)
+        known, judged = _drives(file, roads) if shape.kind == "drives" else _trips(file, shape, test)
+        found = backtest(known, judged, shape, TrainingPlan.for_rows(len(known), threads, seed), told)
     show_notes(list(found.trained.notes))
     figures = found.to_json()
     if not json:
         figures = {name: value for name, value in figures.items() if name not in ("batch", "time_order")}
     seconds = round(time.monotonic() - began, 1)
     show_result(f"outrider backtest {file.name}", {"seconds": seconds, **figures}, as_json=json, bench="backtest")
+
+
+def _trips(file: Path, shape: TripSchema, test: Path | None) -> tuple[Trips, Trips]:
+    later = None if test is None else read_trips(test, shape)
+    return split_trips(read_trips(file, shape), later)
+
+
+def _drives(file: Path, roads: Path | None) -> tuple[Trips, Trips]:
+    """Return what is left of earlier and of later drives, at the moments that are scored."""
+    ways = great_circle_ways(PACES["car"]) if roads is None else _road_ways(roads)
+    earlier, later = split_drives(read_drives(file))
+    return legs_of_drives(earlier, _ELAPSED_S, ways), legs_of_drives(later, _ELAPSED_S, ways)
+
+
+def _road_ways(roads: Path) -> Ways:
+    from pipelines.road_ways import road_ways  # here: only drives on roads need the network
+
+    return road_ways(roads)

@@ -1,16 +1,18 @@
 """`outrider eta-report`: how a model does on newer trips, and what has moved since it was trained."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from models.errors import BadSettings
 from outrider.cli.model_output import AsJson, File, Folder, Schema, Tenant, plain_errors, show_result
-from pipelines.drift import look_for_drift
+from pipelines.drift import DriftReport, look_for_drift
 from pipelines.registry import EVERYBODY, Registry
-from pipelines.report import write_report
+from pipelines.replay_finishes import Replayed
 from pipelines.trip_schemas import load_schema
-from pipelines.trips import read_trips
+from pipelines.trips import Trips, read_trips
 
 __all__ = ["eta_report"]
 
@@ -28,6 +30,7 @@ def eta_report(
 ) -> None:
     """Write a page on how a model does on trips of a file, with plots, and say what has moved."""
     with plain_errors():
+        write_report = _writer()
         books = Registry(registry)
         bundle = books.load(model or books.champion(tenant) or books.newest())
         trips = read_trips(file, load_schema(schema))
@@ -43,3 +46,11 @@ def eta_report(
         "figures": str(figures),
     }
     show_result("outrider eta-report", result, as_json=json, bench="eta-report")
+
+
+def _writer() -> Callable[[DriftReport, Trips, Replayed, Path], Path]:
+    try:
+        from pipelines.report import write_report  # here: its plots come with an extra
+    except ImportError as fault:
+        raise BadSettings("a report draws with matplotlib: install outrider[ml]") from fault
+    return write_report

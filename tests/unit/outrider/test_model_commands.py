@@ -7,9 +7,17 @@ import typer
 from typer.testing import CliRunner
 
 from outrider.cli.backtest import backtest_file
+from outrider.cli.eta_report import eta_report
 from outrider.cli.promote import promote
 from outrider.cli.train import train
-from tests.trips import SAMPLE
+from pipelines.promotion import register
+from pipelines.registry import Registry
+from pipelines.training import train_bundle
+from pipelines.trip_schemas import load_schema
+from pipelines.trips import read_trips
+from tests.trips import QUICK, SAMPLE
+
+NYC = load_schema("nyc_taxi")
 
 
 def run(command, *arguments):
@@ -21,7 +29,7 @@ def run(command, *arguments):
 @pytest.fixture(scope="module")
 def trips(tmp_path_factory):
     path = tmp_path_factory.mktemp("trips") / "trips.csv"
-    path.write_text("\n".join(SAMPLE.read_text().splitlines()[:801]) + "\n")
+    path.write_text("\n".join(SAMPLE.read_text().splitlines()[:501]) + "\n")
     return path
 
 
@@ -44,6 +52,16 @@ def test_three_commands_lead_from_a_file_to_a_model_that_serves(trips, tmp_path)
     again = run(promote, *registry, "--json")
     assert again.exit_code == 2
     assert "serves already" in again.stdout
+
+
+def test_a_report_is_a_page_with_figures_beside_it(trips, tmp_path):
+    name, _ = register(Registry(tmp_path / "models"), train_bundle(read_trips(trips, NYC), NYC, QUICK))
+    arguments = (trips, "--schema", "nyc_taxi", "--registry", tmp_path / "models", "--out", tmp_path / "report.html")
+    done = run(eta_report, *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout.splitlines()[-1])["model"] == name
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert json.loads((tmp_path / "report.json").read_text())["rows"] == 500
 
 
 def test_a_file_that_can_not_be_read_is_one_line_and_status_1(tmp_path):
