@@ -112,7 +112,7 @@ def _ortools(problem: Problem, seconds: float, cores: int, seed: int) -> Routes 
 
 
 def _vroom(problem: Problem, seconds: float, cores: int, seed: int) -> Routes | None:
-    import vroom  # the extra "peers"
+    import vroom  # type: ignore[import-untyped]  # the extra "peers", without types
 
     asked = vroom.Input()
     places = np.arange(problem.travel[0].size)
