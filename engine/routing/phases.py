@@ -11,7 +11,7 @@ from typing import Literal
 
 from engine.routing.search import Engine
 
-__all__ = ["Phase", "Sizes", "phases", "sizes"]
+__all__ = ["Phase", "Sizes", "part_seconds", "phases", "sizes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,26 @@ class Sizes:
     """Of a part of the first plan."""
     part: int
     """Of a part of a round."""
+    part_s: tuple[float, float]
+    """Seconds that a part is searched in one round: of a short effort, and the most of a long one."""
 
 
-_SIZES: dict[Engine, Sizes] = {"pyvrp": Sizes(300, 1200, 400, 300), "or-tools": Sizes(100, 100, 100, 100)}
+_ROUNDS = 40  # of one part in an effort, where its seconds are within the limits
+_SIZES: dict[Engine, Sizes] = {
+    "pyvrp": Sizes(300, 1200, 400, 200, (1.5, 6.0)),
+    "or-tools": Sizes(100, 100, 100, 100, (1.0, 3.0)),
+}
 
 
 def sizes(engine: Engine) -> Sizes:
     """Return how many stops an engine is given at a time."""
     return _SIZES[engine]
+
+
+def part_seconds(engine: Engine, seconds: float) -> float:
+    """Return how long a part is searched in one round, of an effort of so many seconds."""
+    shortest, longest = _SIZES[engine].part_s
+    return min(longest, max(shortest, seconds / _ROUNDS))
 
 
 def phases(stops: int, engine: Engine, *, started: bool, cores: int) -> tuple[Phase, ...]:

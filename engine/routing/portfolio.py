@@ -14,17 +14,20 @@ import numpy as np
 from engine.routing.clusters import clusters
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
-from engine.routing.phases import Phase, phases, sizes
+from engine.routing.phases import Phase, part_seconds, phases, sizes
 from engine.routing.problem import RELOAD, Part, Problem, Solution
 from engine.routing.recombination import RoutePool, recombine
+from engine.routing.relaxation import relaxed
 from engine.routing.search import Budget, Column, Engine, Found, Routes, Runner, Search
 from engine.routing.solvers.pyvrp_model import uncovered
+from engine.routing.verifier import check_route
 
 __all__ = ["Effort", "Portfolio"]
 
-_ROUND_S = 3.0  # of one part in one round: enough to gain, short enough for borders to move often
-_ROUND_SHARE = 0.05  # of the effort, where steps are counted, or where it is short
+_FIRST_SHARE = 0.3  # of what is left, for a first plan in parts where there was none of the whole
+_ROUND_SHARE = 0.05  # of the effort, where steps are counted
 _SAMPLE_EVERY = 20
+_MOST_OVERRUN = 4.0  # of a round, for cutting, sending and checking, that the next allows for
 _LEAST_S = 0.2  # a search that is shorter is all set-up
 _COLUMNS = 1500
 _RECOMBINE_S = 5.0
@@ -57,11 +60,10 @@ class _Meter:
         """Return the share below which a search is not worth its set-up."""
         return _ROUND_SHARE / 10 if self._effort.seconds is None else _LEAST_S / self._effort.seconds
 
-    @property
-    def round(self) -> float:
+    def round(self, engine: Engine) -> float:
         """Return the share of one part in one round."""
         seconds = self._effort.seconds
-        return _ROUND_SHARE if seconds is None else min(_ROUND_SHARE, _ROUND_S / seconds)
+        return _ROUND_SHARE if seconds is None else part_seconds(engine, seconds) / seconds
 
     def budget(self, share: float, seed: int) -> Budget:
         """Return what a search may use."""
@@ -106,7 +108,10 @@ class Portfolio:
         self._incumbent, self._pool = Incumbent(problem), RoutePool(problem)
         self._chart: Chart | None = None
         self._engine = self._engine_of(problem)
-        self._was_too_hard = False
+        self._may_relax = self._engine == "or-tools" and "pyvrp" in engines and relaxed(problem) is not None
+        self._was_too_hard, self._rounds = False, 0
+        self._joined_at, self._overrun = 0.0, 1.0
+        self._joins = len(problem.jobs) <= _JOIN_JOBS
         self.used: set[Engine] = set()
         """Solvers that have run."""
 
@@ -133,17 +138,27 @@ class Portfolio:
                 self._join()
                 return
             if phase.kind == "clusters" or self._incumbent.routes is None:
-                self._search_clusters(share)
+                self._search_clusters(share if phase.kind == "clusters" else share * _FIRST_SHARE)
+                if phase.kind == "clusters" or self._incumbent.routes is None:
+                    return
+            if not self._search_parts(phase.until - self._meter.used):
                 return
-            if not self._search_parts(share):
-                return
+
+    def _relax(self, turn: int) -> bool:
+        """Return whether it is PyVRP's turn with a problem that its model does not cover."""
+        return self._may_relax and turn % 2 == 1
 
     def _engine_of(self, problem: Problem) -> Engine:
         return "pyvrp" if "pyvrp" in self._engines and not uncovered(problem) else "or-tools"
 
-    def _search(self, problem: Problem, share: float, start: Routes | None, *, optional: bool) -> Search:
+    def _search(
+        self, problem: Problem, share: float, start: Routes | None, *, optional: bool, relax: bool = False
+    ) -> Search:
+        """Return a search, of an easier problem if that is wanted and OR-Tools would have to do it else."""
         self._seed += 1
         engine = self._engine_of(problem)
+        if relax and engine == "or-tools" and (easier := relaxed(problem)) is not None:
+            problem, engine = easier, "pyvrp"
         self.used.add(engine)
         return Search(problem, engine, self._meter.budget(share, self._seed), start, optional)
 
@@ -160,40 +175,50 @@ class Portfolio:
         best = self._incumbent.routes
         optional = self._was_too_hard if best is None else not self._incumbent.is_complete
         searches = [
-            self._search(self._problem, share, None if core < afresh else best, optional=optional)
+            self._search(
+                self._problem, share, None if core < afresh else best, optional=optional, relax=self._relax(core)
+            )
             for core in range(self._runner.cores)
         ]
         for _, found in self._runner.run(searches, lambda _, routes: self._offer(routes)):
             if found.routes is not None:
                 self._offer(found.routes)
-            self._pool.add(found.columns)
+            self._pool.add(found.columns if self._engine == "pyvrp" else ())
         self._was_too_hard = self._incumbent.routes is None
         self._meter.note(share)
 
     def _search_clusters(self, share: float) -> None:
         """Make a first plan of parts that are solved by themselves."""
-        parts = clusters(self._problem, self._known_chart(), sizes(self._engine).cluster, self._rng)
+        relax = self._may_relax and not self._was_too_hard
+        size = sizes("pyvrp" if relax else self._engine).cluster
+        parts = clusters(self._problem, self._known_chart(), size, self._rng)
         waves = math.ceil(len(parts) / self._runner.cores)
-        searches = [self._search(part.problem, share / waves, None, optional=True) for part in parts]
+        searches = [self._search(part.problem, share / waves, None, optional=True, relax=relax) for part in parts]
         routes = [tuple(vehicle.pinned) for vehicle in self._problem.vehicles]
         for number, found in self._runner.run(searches, lambda *_: None):
             if found.routes is not None:
                 for vehicle, route in parts[number].routes_there(found.routes).items():
-                    routes[vehicle] = route
+                    if not check_route(self._problem, vehicle, route).violations:
+                        routes[vehicle] = route
         self._meter.note(share)
         self._offer(tuple(routes))
+        self._was_too_hard = self._incumbent.routes is None
 
     def _search_parts(self, share: float) -> bool:
         """Improve every part of the plan once; return False if there is nothing to cut."""
         routes = self._incumbent.routes
         assert routes is not None  # noqa: S101 - the caller looked
-        parts = neighbouring_parts(self._problem, self._known_chart(), routes, sizes(self._engine).part, self._rng)
+        relax = self._relax(self._rounds)
+        self._rounds += 1
+        engine: Engine = "pyvrp" if relax else self._engine
+        parts = neighbouring_parts(self._problem, self._known_chart(), routes, sizes(engine).part, self._rng)
         if not parts:
             return False
         waves = math.ceil(len(parts) / self._runner.cores)
-        each = min(share / waves, self._meter.round)
+        begun, each = self._meter.used, min(share / waves / self._overrun, self._meter.round(engine))
         searches = [
-            self._search(part.problem, each, part.routes_here(routes), optional=self._lacks_one(part)) for part in parts
+            self._search(part.problem, each, part.routes_here(routes), optional=self._lacks_one(part), relax=relax)
+            for part in parts
         ]
         outcomes: dict[int, Found] = {}
         for number, found in self._runner.run(searches, lambda *_: None):
@@ -201,8 +226,10 @@ class Portfolio:
             if found.routes is not None and self._incumbent.offer_part(parts[number].routes_there(found.routes)):
                 self._tell()
         for number in sorted(outcomes):  # in the same order whichever ended first
-            self._pool.add(_columns_there(parts[number], outcomes[number].columns))
+            if self._engine == "pyvrp":  # of an easier problem they would be columns with other costs
+                self._pool.add(_columns_there(parts[number], outcomes[number].columns))
         self._meter.note(each * waves)
+        self._overrun = min(_MOST_OVERRUN, max(1.0, (self._meter.used - begun) / (each * waves)))
         return True
 
     def _lacks_one(self, part: Part) -> bool:

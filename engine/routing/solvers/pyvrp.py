@@ -21,7 +21,7 @@ __all__ = ["improve"]
 _TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _MAX_PENALTY = 100_000.0  # PyVRP's own, in units of the objective
 _NEIGHBOURS = 50
-_PERTURBATION = 25  # most stops that one step moves about
+_PERTURBATION = 12  # most stops that one step moves about
 _HISTORY = 300  # steps after which a plan is compared with
 
 

@@ -13,8 +13,10 @@ from engine.routing.phases import phases
 from engine.routing.portfolio import Effort, Portfolio
 from engine.routing.problem import Break, Job, Problem, SameVehicle, Stop, Vehicle, Visit
 from engine.routing.recombination import RoutePool, recombine
+from engine.routing.relaxation import relaxed
 from engine.routing.search import Budget, Column, Found
 from engine.routing.solvers.pyvrp import improve
+from engine.routing.solvers.pyvrp_model import uncovered
 from engine.routing.travel import PlaneTravel
 from engine.routing.verifier import check_route, verify
 from tests.routing_problems import a_mixed_problem, a_plain_problem, plan_of
@@ -183,3 +185,26 @@ def test_the_incumbent_counts_relations_balance_and_penalties():
     assert (incumbent.cost, incumbent.value) == (600, 650)
     assert not incumbent.offer_part({1: (Visit(0),)})
     assert dataclasses.replace(incumbent.solution, routes=incumbent.routes) == incumbent.solution
+
+
+def test_fuel_by_load_is_searched_by_both_solvers_and_paid_as_it_is():
+    problem = a_plain_problem(13, 120, 24)
+    heavy = [dataclasses.replace(vehicle, per_metre_load=0.2) for vehicle in problem.vehicles]
+    problem = dataclasses.replace(problem, vehicles=heavy)
+    portfolio = Portfolio(problem, InlineRunner(), Effort(iterations=SMALL))
+    best = portfolio.solve()
+    assert best is not None
+    assert verify(problem, best).is_feasible
+    assert portfolio.used == {"pyvrp", "or-tools"}
+
+
+def test_an_easier_problem_leaves_time_for_breaks_and_nothing_else_out():
+    rest = Break(((0, 5000),), 600)
+    van = Vehicle("van", start=0, end=0, shift=(0, 4000), max_duration_s=3000, breaks=(rest,), per_metre_load=0.5)
+    problem = Problem([Job("a", None, Stop(1), (4,)), Job("b", None, Stop(2), (4,))], [van], [LINE], balance=1.0)
+    easier = relaxed(problem)
+    assert easier is not None
+    assert uncovered(easier) == []
+    assert (easier.vehicles[0].shift, easier.vehicles[0].max_duration_s) == ((0, 3400), 2400)
+    assert easier.vehicles[0].per_metre == 1 + 0.5 * 4
+    assert relaxed(dataclasses.replace(problem, relations=(SameVehicle((0, 1)),))) is None
