@@ -25,6 +25,7 @@ from engine.routing.verifier import check_route
 __all__ = ["Effort", "Portfolio"]
 
 _FIRST_SHARE = 0.3  # of what is left, for a first plan in parts where there was none of the whole
+_WHOLE_SHARE = 0.5  # of what is left, for a search of the whole where no cut can be made
 _ROUND_SHARE = 0.05  # of the effort, where steps are counted
 _SAMPLE_EVERY = 20
 _MOST_OVERRUN = 4.0  # of a round, for cutting, sending and checking, that the next allows for
@@ -212,8 +213,11 @@ class Portfolio:
         self._rounds += 1
         engine: Engine = "pyvrp" if relax else self._engine
         parts = neighbouring_parts(self._problem, self._known_chart(), routes, sizes(engine).part, self._rng)
-        if not parts:
-            return False
+        if len(parts) < self._runner.cores:  # few long routes: no cut leaves enough of them in every part
+            if parts:
+                self._search_whole(max(share * _WHOLE_SHARE, min(share, self._meter.round(engine))), 0)
+                self._join()
+            return bool(parts)
         waves = math.ceil(len(parts) / self._runner.cores)
         begun, each = self._meter.used, min(share / waves / self._overrun, self._meter.round(engine))
         searches = [
