@@ -24,7 +24,6 @@ log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.25  # how often the best so far is looked at, and whether anybody wants the search to end
 _KEEP_S = 3600
-_TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _SHORTEST_S = 0.3
 _MOST_LOSSES = 3  # of one problem: a solver that goes on dying is a fault of the problem or ours
 _SMALL_S = 3.0  # a search that is shorter would be over before other processes have begun
@@ -32,13 +31,10 @@ _SMALL_S = 3.0  # a search that is shorter would be over before other processes 
 
 @ray.remote(num_cpus=0, max_retries=0)
 def _solve(problem: Problem, seconds: float, start: Solution | None, url: str, key: str) -> bytes | None:
-    redis, told = SyncRedis.from_url(url), 0.0
+    redis = SyncRedis.from_url(url)
 
     def report(solution: Solution) -> None:
-        nonlocal told
-        if time.monotonic() - told > _TELL_S:
-            redis.set(key, msgspec.msgpack.encode(solution), ex=_KEEP_S)
-            told = time.monotonic()
+        redis.set(key, msgspec.msgpack.encode(solution), ex=_KEEP_S)
 
     runner = InlineRunner() if seconds <= _SMALL_S else RayRunner(url, key)
     portfolio = Portfolio(problem, runner, Effort(seconds), report=report)

@@ -96,6 +96,7 @@ class _Watch(pyvrp.IteratedLocalSearchCallbacks):
         self._seen: dict[tuple[int, frozenset[Activity]], tuple[int, pyvrp.Route]] = {}
         self._iteration = 0
         self._told = 0.0
+        self._untold: pyvrp.Solution | None = None
 
     def on_iteration(
         self, current: pyvrp.Solution, candidate: pyvrp.Solution, best: pyvrp.Solution, cost_evaluator: Any
@@ -104,14 +105,16 @@ class _Watch(pyvrp.IteratedLocalSearchCallbacks):
         self._iteration += 1
         if self._every is not None and self._iteration % self._every == 0:
             self._collect(candidate)
+        if self._untold is not None and self._report is not None and time.monotonic() - self._told > _TELL_S:
+            self._report(self._model.decode(self._untold))
+            self._told, self._untold = time.monotonic(), None
 
     def on_best(self, best: pyvrp.Solution) -> None:
-        """Tell of a better plan, unless the last was told just now."""
+        """Note a better plan, to be told of with this step or, if the last was told just now, with a later one."""
         if self._every is not None:
             self._collect(best)
-        if self._report is not None and best.is_feasible() and time.monotonic() - self._told > _TELL_S:
-            self._report(self._model.decode(best))
-            self._told = time.monotonic()
+        if best.is_feasible():
+            self._untold = best
 
     def columns(self) -> tuple[Column, ...]:
         """Return the cheapest order seen of every set of visits and kind of vehicle."""

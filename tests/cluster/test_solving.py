@@ -1,0 +1,66 @@
+"""Problems solved on Ray: all searches are answered, a killed worker costs nothing, and a stop leaves none behind."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.routing.ray_runner import RayRunner
+from engine.routing.search import Budget, Search
+from engine.routing.solving import RaySolver
+from engine.routing.verifier import verify
+from engine.settings import Settings
+from tests.routing_problems import a_plain_problem
+from tests.stack import Stores, eventually
+
+pytestmark = pytest.mark.cluster
+
+
+def searching() -> list[int]:
+    """Return the processes of this machine that do a search."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if b"_solve_part" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+async def test_a_search_whose_worker_is_killed_goes_on(stores: Stores, prefix: str, ray_session: str) -> None:
+    runner = RayRunner(stores.redis_url, f"{prefix}:runner")
+    killed: list[int] = []
+
+    def kill(*_: object) -> None:
+        if not killed:
+            killed.extend(searching())
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
+
+    searches = [Search(a_plain_problem(seed, 40, 8), "pyvrp", Budget(seconds=2)) for seed in range(2)]
+    found = dict(runner.run(searches, kill))
+    assert killed
+    assert sorted(found) == [0, 1]
+    assert all(one.routes is not None for one in found.values())
+
+
+async def test_a_large_problem_is_solved_in_parts_and_stops_when_told(
+    stores: Stores, redis: object, prefix: str, ray_session: str
+) -> None:
+    problem = a_plain_problem(1, 400, 60)
+    settings = Settings(redis_url=stores.redis_url, prefix=prefix)
+    solver = RaySolver(settings, redis)
+    stopped_at = 0.0
+
+    async def watch(best: object) -> bool:
+        nonlocal stopped_at
+        stopped_at = time.monotonic()
+        return best is None
+
+    best = await solver.solve("job", problem, 60, watch)
+    assert time.monotonic() - stopped_at < 5
+    assert best is not None
+    assert verify(problem, best).is_feasible
+    await eventually(lambda: not searching(), within_s=10)
