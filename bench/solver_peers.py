@@ -16,6 +16,7 @@ import pyvrp
 
 from engine.routing.problem import Problem, Solution, Visit
 from engine.routing.search import Routes
+from engine.routing.solvers.pyvrp import penalties_of
 from engine.routing.solvers.pyvrp_model import PyvrpModel, uncovered
 from engine.routing.verifier import verify
 
@@ -100,7 +101,8 @@ def _pyvrp(problem: Problem, seconds: float, cores: int, seed: int) -> Routes | 
     begun = time.monotonic()
     model = PyvrpModel(problem)
     stop = pyvrp.stop.MaxRuntime(seconds - (time.monotonic() - begun))
-    result = pyvrp.solve(model.data, stop, seed=seed, collect_stats=False, display=False)
+    parameters = pyvrp.SolveParams(penalty=penalties_of(model))  # its own, but for the unit of costs
+    result = pyvrp.solve(model.data, stop, seed=seed, collect_stats=False, display=False, params=parameters)
     return model.decode(result.best) if result.is_feasible() else None
 
 

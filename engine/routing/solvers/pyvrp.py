@@ -16,7 +16,7 @@ from engine.routing.problem import Problem
 from engine.routing.search import Budget, Column, Found, Report, Routes
 from engine.routing.solvers.pyvrp_model import PyvrpModel
 
-__all__ = ["improve"]
+__all__ = ["improve", "penalties_of"]
 
 _TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _MAX_PENALTY = 100_000.0  # PyVRP's own, in units of the objective
@@ -52,7 +52,7 @@ def improve(
     model = PyvrpModel(problem, optional=optional)
     data, rng = model.data, pyvrp.RandomNumberGenerator(seed=budget.seed)
     search = _local_search(data, rng)
-    penalties = pyvrp.PenaltyParams(max_penalty=_MAX_PENALTY * max(1.0, model.price))
+    penalties = penalties_of(model)
     manager = pyvrp.PenaltyManager(penalties.midpoint_penalties(data), penalties)
     first = pyvrp.Solution.make_random(data, rng) if start is None else model.encode(start)
     if start is None or not first.is_feasible():
@@ -62,6 +62,11 @@ def improve(
     result = pyvrp.IteratedLocalSearch(data, manager, search, first, parameters).run(stop, collect_stats=False)
     routes = model.decode(result.best) if result.best.is_feasible() else None
     return Found(routes, watch.columns(), result.num_iterations)
+
+
+def penalties_of(model: PyvrpModel) -> pyvrp.PenaltyParams:
+    """Return PyVRP's own limits of what breaking a rule may cost, in the units of a problem's objective."""
+    return pyvrp.PenaltyParams(max_penalty=_MAX_PENALTY * max(1.0, model.price))
 
 
 def _local_search(data: pyvrp.ProblemData, rng: pyvrp.RandomNumberGenerator) -> LocalSearch:

@@ -8,6 +8,7 @@ vehicle's start: its depot opens and serves as the whole prefix does, which is e
 like one stop (the concatenation of Vidal, Crainic, Gendreau and Prins 2014).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,6 +38,7 @@ __all__ = ["PyvrpModel", "uncovered"]
 _OPEN = 2**40  # more than any time, load or count here, and sums of it stay within 64 bits
 _MAX_RESTRICTIONS = 24  # load dimensions that say who may serve what; each slows every move
 _SCALES = (1, 10, 100, 1000, 10_000, 100_000)
+_WEIGHT = 50_000  # what PyVRP lets a unit of load, or of time, that is too much cost at first
 _RESOLUTION = 1000  # whole units in the smallest price, where no scale makes all prices whole
 
 
@@ -77,8 +79,9 @@ class PyvrpModel:
         self._scale = _scale(problem)
         self.price = self._scale * max(max(vehicle.per_metre, vehicle.per_second) for vehicle in problem.vehicles)
         """What a metre or a second costs, in PyVRP's whole units."""
-        self._most = self._scale * dearest(problem) if optional else None
-        self._loads = _Loads(problem, self._prefixes)
+        most = self._scale * dearest(problem)
+        self._most = most if optional else None
+        self._loads = _Loads(problem, self._prefixes, most / (_WEIGHT * max(1.0, self.price)))
         self._places = _places(problem, self._prefixes)
         self._location_of = {place: number for number, place in enumerate(self._places)}
         self._clients_of: dict[Visit, list[int]] = {}
@@ -314,12 +317,23 @@ class _Loads:
 
     After the problem's own dimensions come, where they are needed: goods loaded at the depot once more, since they are
     on board through the committed visits too; stops, where their number is limited; and one for each restriction.
+
+    Parameters
+    ----------
+    problem, prefixes
+        What is loaded, and what is committed.
+    weight
+        Units of load that have to be too much at least, so that PyVRP does not rather pay for them than obey: a job's
+        goods, a stop, or a restriction that is broken are made as many.
     """
 
-    def __init__(self, problem: Problem, prefixes: Sequence[Prefix | None]) -> None:
+    def __init__(self, problem: Problem, prefixes: Sequence[Prefix | None], weight: float) -> None:
         self._problem, self._prefixes = problem, prefixes
-        self._own = problem.loads()
-        self._room = problem.capacities()
+        amounts = problem.loads()
+        self._one = max(1, math.ceil(weight))
+        self._unit = max(1, math.ceil(weight / max(1.0, float(amounts.mean())))) if amounts.size else 1
+        self._own = amounts * self._unit
+        self._room = problem.capacities() * self._unit
         self._has_peaks = any(prefix is not None and bool((prefix.peak > prefix.kept).any()) for prefix in prefixes)
         self._counts = any(vehicle.max_stops is not None for vehicle in problem.vehicles)
         self._restriction_of = restrictions(problem)
@@ -352,7 +366,7 @@ class _Loads:
     def kept(self, vehicle: int) -> list[int]:
         """Return what is on board from the committed visits to the end."""
         prefix = self._prefixes[vehicle]
-        goods = np.zeros(self._own.shape[1], np.int64) if prefix is None else prefix.kept
+        goods = np.zeros(self._own.shape[1], np.int64) if prefix is None else prefix.kept * self._unit
         return self._row(goods, 0, 0, None)
 
     def capacity(self, vehicle: int) -> tuple[int, ...]:
@@ -360,19 +374,19 @@ class _Loads:
         van, prefix = self._problem.vehicles[vehicle], self._prefixes[vehicle]
         room = self._room[vehicle].tolist()
         if self._has_peaks:
-            taken = np.zeros(self._own.shape[1], np.int64) if prefix is None else prefix.peak
+            taken = np.zeros(self._own.shape[1], np.int64) if prefix is None else prefix.peak * self._unit
             room += np.maximum(0, self._room[vehicle] - taken).tolist()
         if self._counts:
-            room.append(_OPEN if van.max_stops is None else max(0, van.max_stops - len(van.pinned)))
-        return (*room, *(len(self._problem.jobs) + 1 if vehicle in kind else 0 for kind in self._kinds))
+            room.append(_OPEN if van.max_stops is None else max(0, van.max_stops - len(van.pinned)) * self._one)
+        return (*room, *(_OPEN if vehicle in kind else 0 for kind in self._kinds))
 
     def _row(self, goods: NDArray[np.int64], through_prefix: int, stops: int, kind: Restriction) -> list[int]:
         row: list[int] = goods.tolist()
         if self._has_peaks:
             row += (goods * through_prefix).tolist()
         if self._counts:
-            row.append(stops)
-        return row + [int(kind == other) for other in self._kinds]
+            row.append(stops * self._one)
+        return row + [self._one if kind == other else 0 for other in self._kinds]
 
 
 def _windows(stop: Stop) -> Sequence[tuple[int, int]]:
