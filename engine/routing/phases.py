@@ -44,7 +44,7 @@ class Sizes:
 
 _ROUNDS = 40  # of one part in an effort, where its seconds are within the limits
 _SIZES: dict[Engine, Sizes] = {
-    "pyvrp": Sizes(300, 1200, 400, 200, (1.5, 6.0)),
+    "pyvrp": Sizes(300, 1200, 400, 250, (2.0, 6.0)),
     "or-tools": Sizes(100, 100, 100, 100, (1.0, 3.0)),
 }
 
