@@ -213,11 +213,13 @@ class Portfolio:
         self._rounds += 1
         engine: Engine = "pyvrp" if relax else self._engine
         parts = neighbouring_parts(self._problem, self._known_chart(), routes, sizes(engine).part, self._rng)
-        if len(parts) < self._runner.cores:  # few long routes: no cut leaves enough of them in every part
-            if parts:
-                self._search_whole(max(share * _WHOLE_SHARE, min(share, self._meter.round(engine))), 0)
-                self._join()
-            return bool(parts)
+        if not parts:
+            return False
+        if len(parts) == 1:  # few long routes: no cut leaves enough of them in every part
+            self._search_whole(max(share * _WHOLE_SHARE, min(share, self._meter.round(engine))), 0)
+            self._join()
+            return True
+        parts = [parts[turn % len(parts)] for turn in range(max(len(parts), self._runner.cores))]
         waves = math.ceil(len(parts) / self._runner.cores)
         begun, each = self._meter.used, min(share / waves / self._overrun, self._meter.round(engine))
         searches = [
