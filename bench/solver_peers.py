@@ -114,7 +114,7 @@ def _ortools(problem: Problem, seconds: float, cores: int, seed: int) -> Routes 
 
 
 def _vroom(problem: Problem, seconds: float, cores: int, seed: int) -> Routes | None:
-    import vroom  # type: ignore[import-untyped]  # the extra "peers", without types
+    import vroom  # the extra "peers"
 
     asked = vroom.Input()
     places = np.arange(problem.travel[0].size)

@@ -8,6 +8,9 @@ from engine.routing.problem import RELOAD, Part, Problem
 
 __all__ = ["clusters"]
 
+_LEAST_ROUTES = 6  # of a part: what a search gains lies between routes
+_LARGEST = 1000  # stops of a part: a search of more is slow to begin
+
 
 def clusters(problem: Problem, chart: Chart, size: int, rng: np.random.Generator) -> list[Part]:
     """Return parts of about `size` stops that hold all jobs, and all vehicles, each of them once.
@@ -15,7 +18,9 @@ def clusters(problem: Problem, chart: Chart, size: int, rng: np.random.Generator
     Vehicles that are under way bring their jobs with them. The others are dealt out by what each part has to carry,
     to the nearest of those that lack room.
     """
-    number_of_parts = max(1, min(round(int(chart.stops.sum()) / size), len(problem.vehicles)))
+    stops = int(chart.stops.sum())
+    enough = min(_LARGEST, round(_LEAST_ROUTES * stops / _vehicles_in_use(problem)))
+    number_of_parts = max(1, min(round(stops / max(size, enough)), len(problem.vehicles)))
     groups = halved(np.arange(len(problem.jobs)), chart.jobs, chart.stops, number_of_parts, rng)
     part_of = np.zeros(len(problem.jobs), np.int64)
     for number, group in enumerate(groups):
@@ -31,6 +36,13 @@ def clusters(problem: Problem, chart: Chart, size: int, rng: np.random.Generator
         for number, members in enumerate(vehicles)
         if members
     ]
+
+
+def _vehicles_in_use(problem: Problem) -> int:
+    """Return how many vehicles the goods need; all of them, where room is not what binds."""
+    needed, room = problem.loads().sum(axis=0), np.maximum(1, np.median(problem.capacities(), axis=0))
+    by_load = int(np.ceil(needed / room).max(initial=1))
+    return by_load if 1 < by_load < len(problem.vehicles) else len(problem.vehicles)
 
 
 def _under_way(problem: Problem, part_of: NDArray[np.int64]) -> dict[int, int]:

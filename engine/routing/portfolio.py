@@ -32,6 +32,8 @@ _MOST_OVERRUN = 4.0  # of a round, for cutting, sending and checking, that the n
 _LEAST_S = 0.2  # a search that is shorter is all set-up
 _COLUMNS = 1500
 _RECOMBINE_S = 5.0
+_JOIN_EVERY = 0.2  # share of the effort between two joins of what rounds have seen
+_JOIN_JOBS = 1200  # above that the linear relaxation takes longer than it is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,20 @@ class _Meter:
         seconds = self._effort.seconds
         return _ROUND_SHARE if seconds is None else part_seconds(engine, seconds) / seconds
 
-    def budget(self, share: float, seed: int) -> Budget:
+    def budget(self, share: float, seed: int, sample_every: int | None) -> Budget:
         """Return what a search may use."""
         if self._effort.seconds is None:
-            return Budget(None, max(1, round(share * self._effort.iterations)), seed, _SAMPLE_EVERY)
-        return Budget(share * self._effort.seconds, None, seed, _SAMPLE_EVERY)
+            return Budget(None, max(1, round(share * self._effort.iterations)), seed, sample_every)
+        return Budget(share * self._effort.seconds, None, seed, sample_every)
 
     def note(self, share: float) -> None:
         """Take a share off, where steps are counted."""
         self._noted += share
+
+    def limit_s(self, most_s: float) -> float:
+        """Return the seconds that something outside the searches may take."""
+        seconds = self._effort.seconds
+        return most_s if seconds is None else max(0.1, min(most_s, (1 - self.used) * seconds))
 
 
 class Portfolio:
@@ -144,6 +151,8 @@ class Portfolio:
                     return
             if not self._search_parts(phase.until - self._meter.used):
                 return
+            if self._meter.used - self._joined_at > _JOIN_EVERY:
+                self._join()
 
     def _relax(self, turn: int) -> bool:
         """Return whether it is PyVRP's turn with a problem that its model does not cover."""
@@ -161,7 +170,8 @@ class Portfolio:
         if relax and engine == "or-tools" and (easier := relaxed(problem)) is not None:
             problem, engine = easier, "pyvrp"
         self.used.add(engine)
-        return Search(problem, engine, self._meter.budget(share, self._seed), start, optional)
+        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None)
+        return Search(problem, engine, budget, start, optional)
 
     def _offer(self, routes: Routes) -> None:
         if self._incumbent.offer(routes):
@@ -248,13 +258,16 @@ class Portfolio:
 
     def _join(self) -> None:
         """Look for a better choice among the routes seen."""
+        self._joined_at = self._meter.used
         routes = self._incumbent.routes
         if routes is None or not len(self._pool):
             return
         incumbent = [
             Column(number, route, self._incumbent.route_cost(number)) for number, route in enumerate(routes) if route
         ]
-        joined = recombine(self._problem, self._pool, incumbent, columns=_COLUMNS, seconds=_RECOMBINE_S)
+        joined = recombine(
+            self._problem, self._pool, incumbent, columns=_COLUMNS, seconds=self._meter.limit_s(_RECOMBINE_S)
+        )
         if joined is not None:
             self._offer(joined)
 

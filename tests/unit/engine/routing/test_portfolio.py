@@ -135,11 +135,11 @@ def test_borders_move_from_round_to_round():
 
 
 def test_clusters_hold_every_job_and_vehicle_once_and_goods_with_their_van():
-    problem = a_mixed_problem(12, jobs=18, vehicles=6)
+    problem = a_mixed_problem(12, jobs=60, vehicles=20)
     parts = clusters(problem, Chart(problem), 12, np.random.default_rng(1))
     assert len(parts) > 1
     assert sorted(job for part in parts for job in part.jobs) == list(range(len(problem.jobs)))
-    assert sorted(vehicle for part in parts for vehicle in part.vehicles) == list(range(6))
+    assert sorted(vehicle for part in parts for vehicle in part.vehicles) == list(range(20))
 
 
 def test_a_large_first_plan_is_made_in_clusters():

