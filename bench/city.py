@@ -4,6 +4,7 @@ An arrival counts as found when the engine reported it at the right delivery wit
 reported elsewhere is false. The plain alternative calls a van arrived with its first fix inside the radius.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from engine.motion.late import derive
 from engine.motion.profiles import PARCEL, pack_profiles
 from engine.shards.advance import EventKind, ShardState, advance
-from engine.shards.stops import PlannedStop
+from engine.shards.stops import PlannedStop, StopKind
 from models.documents.delivery import STOP_RADIUS_M
 from models.geo import distances_m
 from models.messages.fixes import DEGREE, STORED
@@ -24,7 +25,6 @@ __all__ = ["ArrivalScore", "found_arrivals", "plain_arrivals", "score_arrivals",
 
 _CLOSE_MS = 120_000
 _BATCH = 500  # fixes that a shard takes at once
-_LOOSE_M = 10.0  # the least that the profile of a parked van allows
 
 Arrivals = Mapping[int, int]
 """Leg → epoch ms of arrival."""
@@ -65,21 +65,30 @@ class ArrivalScore:
 
 
 def found_arrivals(legs: Sequence[Leg], track: Track) -> Arrivals:
-    """Return when the engine's rules saw a van arrive at each of its stops, all of which it knows from the start."""
+    """Return when the engine's rules saw a van arrive at each of its stops.
+
+    It knows all stops and their order from the start, and of each hand-over when the driver reports it.
+    """
     state = ShardState(profiles=pack_profiles((PARCEL,)))
     row = state.drivers.add(1, 0, 0, 0)
+    stops = state.drivers.stops
     keys = {
-        state.drivers.stops.open(row, number + 1, [PlannedStop("dropoff", leg.lat, leg.lon, STOP_RADIUS_M)])[0]: number
+        stops.open(row, number + 1, [PlannedStop("dropoff", leg.lat, leg.lon, STOP_RADIUS_M)])[0]: number
         for number, leg in enumerate(legs)
     }
+    stops.order(row, {(number + 1, StopKind.DROPOFF): number for number in range(len(legs))})
     fixes = track.fixes.copy()
     fixes["driver"] = 1
+    reported = np.searchsorted(track.sent_ms, [leg.served_ms for leg in legs]).tolist()
+    edges = sorted({0, len(fixes), *reported, *range(0, len(fixes), _BATCH)})
     found: dict[int, int] = {}
-    for begin in range(0, len(fixes), _BATCH):
-        part = slice(begin, begin + _BATCH)
-        count = len(fixes[part])
-        positions = np.arange(begin + 1, begin + count + 1, dtype=np.uint64)
-        step = advance(state, fixes[part], np.full(count, row, np.int32), track.sent_ms[part], positions)
+    for begin, end in itertools.pairwise(edges):
+        while reported and reported[0] <= begin:
+            stops.close(len(legs) - len(reported) + 1)
+            del reported[0]
+        positions = np.arange(begin + 1, end + 1, dtype=np.uint64)
+        rows = np.full(end - begin, row, np.int32)
+        step = advance(state, fixes[begin:end], rows, track.sent_ms[begin:end], positions)
         for event in step.events[step.events["kind"] == EventKind.STOP_ARRIVED]:
             found.setdefault(keys[int(event["subject"])], int(event["time"]))
     return found

@@ -1,7 +1,9 @@
 """Arrival at the planned stops of deliveries, and leaving them.
 
 Pure; the compiled function changes the stop records in place. A driver has arrived when inside a stop's radius and
-standing still, or inside for 30 seconds: a van in a queue at the gate counts, one that drives past does not.
+standing still, or keeping to one place there for 30 seconds: a van in a queue at the gate counts, one that crawls past
+in traffic does not. The arrival dates from when the driver came to that place. Where a plan orders the stops, one that
+is not yet in turn takes longer to believe, and none while the driver is at another: vans pass later stops all day.
 """
 
 import math
@@ -11,14 +13,18 @@ from numpy.typing import NDArray
 
 from engine.compiled import rule
 from engine.shards.events import EventKind, note, note_start
-from engine.shards.stops import StopState
+from engine.shards.stops import NO_TURN, StopState
 from models.geo import distance_m
 from models.messages.live import Motion
 
 __all__ = ["visit_stops"]
 
-INSIDE_MS = 30_000
-"""Time inside a stop's radius that counts as arrival without standing still."""
+HALT_MS = 30_000
+"""Time in one place within a stop's radius that counts as arrival, whatever the motion profile calls standing."""
+OUT_OF_TURN_MS = 90_000
+"""The same for a stop whose turn has not come: longer than a red light."""
+HALT_M = 30.0
+"""How far apart two fixes of one place may be: a parked receiver's drift."""
 MIN_MARGIN_M = 15.0
 """How far out of the radius a driver must be to have left, or the fix's accuracy where that is worse."""
 METRES_PER_DEGREE = 111_194.9  # of latitude, on the sphere of models.geo: a cheap look before the distance
@@ -55,14 +61,49 @@ def _leave(stop: np.void, driver: np.void, beyond_m: float, margin_m: float, eve
 
 @rule
 def _arrive(stop: np.void, driver: np.void, away_m: float, events: NDArray[np.void], n: int) -> int:
-    """Arrive at a stop: the event's time is the fix that showed it, its start the first fix inside."""
-    n = note(events, n, _EVENT_ARRIVED, stop["key"], driver["time"], driver["lat"], driver["lon"], away_m)
+    """Arrive at a stop: the event's time is when the driver came to a halt, its start the first fix inside."""
+    n = note(events, n, _EVENT_ARRIVED, stop["key"], stop["halt_time"], driver["lat"], driver["lon"], away_m)
     note_start(events, n, stop["since"], stop["lat"], stop["lon"])
     events[n - 1]["value2"] = stop["delivery"]
     stop["state"] = _ARRIVED
-    stop["since"] = driver["time"]
+    stop["since"] = stop["halt_time"]
     stop["hits"] = 0
     return n
+
+
+@rule
+def _halt(stop: np.void, driver: np.void) -> None:
+    """Note since when the driver has kept to one place."""
+    if distance_m(stop["halt_lat"], stop["halt_lon"], driver["lat"], driver["lon"]) > HALT_M:
+        stop["halt_time"] = driver["time"]
+        stop["halt_lat"] = driver["lat"]
+        stop["halt_lon"] = driver["lon"]
+
+
+@rule
+def _has_halted(stop: np.void, driver: np.void, turn: int, is_busy: bool) -> bool:
+    """See whether a driver inside a stop's radius stands there, and for this stop."""
+    is_early = stop["turn"] > turn and stop["turn"] != NO_TURN
+    if is_early and is_busy:
+        stop["halt_time"] = driver["time"]  # it halts for the other one
+    halted_ms = driver["time"] - stop["halt_time"]
+    if is_early:
+        return halted_ms >= OUT_OF_TURN_MS
+    return halted_ms >= HALT_MS or driver["motion"] == _STANDING
+
+
+@rule
+def _turn(driver: np.void, stops: NDArray[np.void]) -> tuple[int, bool]:
+    """Return whose turn it is among the open stops that the driver has not left, and whether it is at one of them."""
+    turn, is_busy = NO_TURN, False
+    place = driver["stop_head"]
+    while place >= 0:
+        stop = stops[place]
+        place = stop["next"]
+        if stop["state"] != _LEFT:
+            turn = min(turn, stop["turn"])
+            is_busy = is_busy or stop["state"] == _ARRIVED
+    return turn, is_busy
 
 
 @rule
@@ -71,6 +112,7 @@ def visit_stops(driver: np.void, stops: NDArray[np.void], events: NDArray[np.voi
     margin_m = MIN_MARGIN_M
     if not math.isnan(driver["accuracy"]):
         margin_m = max(margin_m, driver["accuracy"])
+    turn, is_busy = _turn(driver, stops)
     place = driver["stop_head"]
     while place >= 0:
         stop = stops[place]
@@ -89,6 +131,9 @@ def visit_stops(driver: np.void, stops: NDArray[np.void], events: NDArray[np.voi
         if stop["state"] != _INSIDE:
             stop["state"] = _INSIDE
             stop["since"] = driver["time"]
-        if driver["motion"] == _STANDING or driver["time"] - stop["since"] >= INSIDE_MS:
+            stop["halt_lat"] = stop["halt_lon"] = 0.0
+            stop["halt_time"] = driver["time"]
+        _halt(stop, driver)
+        if _has_halted(stop, driver, turn, is_busy):
             n = _arrive(stop, driver, away_m, events, n)
     return n

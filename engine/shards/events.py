@@ -35,7 +35,7 @@ class EventKind(IntEnum):
     DWELL = 7
     """Stayed in a geofence for its dwell time; once a visit. `time` is when the time was full."""
     STOP_ARRIVED = 8
-    """At a planned stop (`subject` its key, `value2` the delivery's); `start_time` is the first fix inside."""
+    """At a planned stop (`subject` its key, `value2` the delivery's) since `time`; first fix inside at `start_time`."""
     STOP_LEFT = 9
     """Left a planned stop after arriving; `start_time` is the arrival."""
     ONLINE = 10

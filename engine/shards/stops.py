@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from engine.shards.drivers import DriverTable
 
-__all__ = ["STOP", "PlannedStop", "StopKind", "StopState", "StopTable"]
+__all__ = ["NO_TURN", "STOP", "PlannedStop", "StopKind", "StopState", "StopTable"]
+
+NO_TURN = 2**16 - 1
+"""Turn of a stop that no plan orders."""
 
 _END = -1  # of a list; drivers.NO_STOP
 _FREE = 0
@@ -51,13 +54,17 @@ STOP = np.dtype(
         ("lon", "<f8"),
         ("radius_m", "<f8"),
         ("since", "<i8"),  # first fix inside; after arrival the time of arrival
+        ("halt_time", "<i8"),  # since when the driver has kept to one place inside
+        ("halt_lat", "<f8"),
+        ("halt_lon", "<f8"),
         ("driver", "<u4"),  # the driver's number
         ("row", "<i4"),  # the driver's row
         ("next", "<i4"),  # place of the driver's next stop, or of the next free place
         ("kind", "u1"),  # StopKind; 0 = free place
         ("state", "u1"),  # StopState
         ("hits", "u1"),  # fixes outside in a row since arrival
-        ("pad", "u1"),  # no hidden padding: equal states are equal bytes
+        ("pad", "u1", (3,)),  # no hidden padding: equal states are equal bytes
+        ("turn", "<u2"),  # place in the driver's planned order, NO_TURN where there is none
     ],
     align=True,
 )
@@ -102,7 +109,7 @@ class StopTable:
         for stop in stops:
             record = np.zeros((), STOP)
             record["key"], record["delivery"] = self._next_key, delivery_key
-            record["kind"] = StopKind[stop.kind.upper()]
+            record["kind"], record["turn"] = StopKind[stop.kind.upper()], NO_TURN
             record["lat"], record["lon"], record["radius_m"] = stop.latitude, stop.longitude, stop.radius_m
             self._link(row, record)
             keys.append(self._next_key)
@@ -121,6 +128,13 @@ class StopTable:
     def of(self, row: int) -> NDArray[np.void]:
         """Return copies of a driver's open stops, in the order in which they were opened."""
         return self.records[self._list(row)]
+
+    def order(self, row: int, turns: Mapping[tuple[int, int], int]) -> None:
+        """Give a driver's open stops their turns by (delivery key, `StopKind`); those that are not named have none."""
+        for place in self._list(row):
+            stop = self.records[place]
+            turn = turns.get((int(stop["delivery"]), int(stop["kind"])), NO_TURN)
+            stop["turn"] = min(turn, NO_TURN)
 
     def drop(self, row: int) -> None:
         """Close all open stops of a driver."""

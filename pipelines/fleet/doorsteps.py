@@ -48,7 +48,7 @@ class Doorsteps:
             longitude=longitude,
             kind=rng.choice(len(KINDS), count, p=_SHARES).astype(np.int8),
             habit=rng.lognormal(0.0, _HABIT_SIGMA, count),
-            parking_m=np.minimum(rng.gamma(2.0, 7.0, count), 45.0),
+            parking_m=np.minimum(rng.gamma(2.0, 5.0, count), 25.0),
             weight=popularity / popularity.sum(),
         )
 

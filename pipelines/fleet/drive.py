@@ -8,14 +8,16 @@ from numpy.typing import NDArray
 
 from pipelines.fleet.traffic import Traffic
 
-__all__ = ["Drive", "Way", "Ways", "drive"]
+__all__ = ["Drive", "Way", "Ways", "drive", "walk"]
 
 _PIECE_S = 90.0  # free-flow time over which traffic counts as the same
 _SIGNAL_EVERY_M = 900.0  # a light that is red
 _LONGEST_RED_S = 50.0
 _PULL_OUT_S = 22.0
-_PARK_S = 18.0
-_HEAVY_SIGMA = 0.05
+_PARK_S = 12.0
+_PARK_M = 15.0  # the last metres, at a crawl
+_LUCK_SIGMA = 0.05
+_WALK_MPS = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,11 @@ def drive(rng: np.random.Generator, way: Way, departs_s: float, traffic: Traffic
     pace
         How many times the others' time this driver takes.
     """
+    way = _with_kerb(way)
     points = len(way.seconds)
     at_s = np.empty(points)
     at_s[0] = departs_s + rng.gamma(2.0, _PULL_OUT_S / 2.0)
-    luck = pace * rng.lognormal(0.0, _HEAVY_SIGMA)
+    luck = pace * rng.lognormal(0.0, _LUCK_SIGMA)
     begin = 0
     while begin < points - 1:
         until = way.seconds[begin] + _PIECE_S
@@ -83,3 +86,22 @@ def drive(rng: np.random.Generator, way: Way, departs_s: float, traffic: Traffic
         at_s[place:] += rng.uniform(0.0, _LONGEST_RED_S)
     at_s[-1] += rng.gamma(1.5, _PARK_S / 1.5)
     return Drive(way, at_s)
+
+
+def _with_kerb(way: Way) -> Way:
+    """Return a way with a point where pulling in begins."""
+    kerb_m = way.metres[-1] - _PARK_M
+    if kerb_m <= way.metres[-2]:
+        return way
+    columns = (way.latitude, way.longitude, way.seconds, way.metres)
+    return Way(*(np.insert(column, -1, np.interp(kerb_m, way.metres, column)) for column in columns))
+
+
+def walk(way: Way, departs_s: float, metres: float) -> Drive:
+    """Go on foot to a door so many metres away, while the van stays where it is.
+
+    The way is what a road network says of it; of its points the first alone counts.
+    """
+    here = np.zeros(len(way.seconds))
+    stays = Way(here + way.latitude[0], here + way.longitude[0], way.seconds, way.metres)
+    return Drive(stays, np.linspace(departs_s, departs_s + metres / _WALK_MPS + 1.0, len(way.seconds)))

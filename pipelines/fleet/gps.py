@@ -25,7 +25,7 @@ class Phone:
     """Of the error that is new with each fix."""
     jumps: float = 0.001
     """Share of fixes that lie somewhere else, and say that they are less sure."""
-    silences_a_day: float = 4.0
+    silences_a_day: float = 2.0
     """Drop-outs of half a minute to three minutes: nothing is recorded."""
     dead_zones_a_day: float = 1.0
     """Five minutes without a network: recorded, and sent afterwards."""

@@ -10,8 +10,9 @@ import holidays
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geo import distance_m
 from pipelines.fleet.doorsteps import KINDS, Doorsteps
-from pipelines.fleet.drive import Drive, Ways, drive
+from pipelines.fleet.drive import Drive, Ways, drive, walk
 from pipelines.fleet.gps import Phone, Track, record
 from pipelines.fleet.rounds import Orders, draw_orders, order_stops, share_out
 from pipelines.fleet.traffic import Traffic
@@ -23,6 +24,7 @@ _LOADING_S = 30.0
 _BREAKDOWN, _REPAIR_S = 0.005, 2_700.0
 _WINDOW_S = 2 * 3600.0
 _PLANNED_FACTOR, _PLANNED_SERVICE_S = 1.7, 150.0  # what the planner reckons with
+_ON_FOOT_M = 60.0  # nobody drives round the block to the next door
 _METRES_PER_DEGREE = 111_194.9
 
 
@@ -145,7 +147,11 @@ class _DayOf:
         for stop, order in enumerate(tour):
             address = int(orders.address[order])
             place = _parked(rng, doors, address)
-            leg = drive(rng, self._city.ways.way(at, place), now_s + _LOADING_S, self._traffic, pace)
+            way = self._city.ways.way(at, place)
+            if _door_to_door_m(at, doors, address) <= _ON_FOOT_M:
+                leg, place = walk(way, now_s + _LOADING_S, _door_to_door_m(at, doors, address)), at
+            else:
+                leg = drive(rng, way, now_s + _LOADING_S, self._traffic, pace)
             arrived_s = leg.arrival_s + (_REPAIR_S if stop == breaks_down_at else 0.0)
             planned_s += leg.way.seconds[-1] * _PLANNED_FACTOR + _PLANNED_SERVICE_S
             window = self._window(planned_s) if orders.has_window[order] else None
@@ -190,6 +196,10 @@ class _DayOf:
             window_ends_ms=window[1] if window else 0,
             rain_mm=float(self._traffic.rain_mm[min(hour, len(self._traffic.rain_mm) - 1)]),
         )
+
+
+def _door_to_door_m(at: tuple[float, float], doors: Doorsteps, address: int) -> float:
+    return distance_m(*at, float(doors.latitude[address]), float(doors.longitude[address]))
 
 
 def _parked(rng: np.random.Generator, doors: Doorsteps, address: int) -> tuple[float, float]:
