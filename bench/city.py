@@ -5,23 +5,30 @@ reported elsewhere is false. The plain alternative calls a van arrived with its 
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import progress
 
+from bench.report import console, heading
 from engine.motion.late import derive
 from engine.motion.profiles import PARCEL, pack_profiles
+from engine.roads.network import RoadNetwork
 from engine.shards.advance import EventKind, ShardState, advance
 from engine.shards.stops import PlannedStop, StopKind
 from models.documents.delivery import STOP_RADIUS_M
 from models.geo import distances_m
 from models.messages.fixes import DEGREE, STORED
 from pipelines.fleet.gps import Track
-from pipelines.fleet.simulate import Leg
+from pipelines.fleet.on_roads import porto
+from pipelines.fleet.simulate import Fleet, Leg, simulate_days
 
-__all__ = ["ArrivalScore", "found_arrivals", "plain_arrivals", "score_arrivals", "score_stops"]
+__all__ = ["ArrivalScore", "found_arrivals", "measure_city", "plain_arrivals", "score_arrivals", "score_stops"]
 
 _CLOSE_MS = 120_000
 _BATCH = 500  # fixes that a shard takes at once
@@ -130,10 +137,42 @@ def _matched(found: Sequence[tuple[int, int]], true: Sequence[tuple[int, int]]) 
     return np.unique(np.array(matched, np.int64))
 
 
-def score_arrivals(days: Sequence[tuple[Sequence[Leg], Track]]) -> tuple[ArrivalScore, ArrivalScore]:
+def score_arrivals(days: Iterable[tuple[Sequence[Leg], Track]]) -> tuple[ArrivalScore, ArrivalScore]:
     """Return how well the engine and the plain rule find the arrivals of van days."""
     ours, plain = ArrivalScore(), ArrivalScore()
     for legs, track in days:
         ours.add(found_arrivals(legs, track), legs)
         plain.add(plain_arrivals(legs, track), legs)
     return ours, plain
+
+
+def measure_city(network: Path, *, days: int, vans: int, gps_days: int, seed: int) -> dict[str, Any]:
+    """Simulate a fleet on a road network and return the figures of `outrider bench city`."""
+    began = time.perf_counter()
+    city = porto(RoadNetwork.load(network), np.random.default_rng(seed))
+    fleet = Fleet(vans=vans, days=days, gps_days=frozenset(range(gps_days)))
+    legs: list[Leg] = []
+    van_days: list[tuple[Sequence[Leg], Track]] = []
+    for day in progress.track(
+        simulate_days(np.random.default_rng(seed), city, fleet),
+        "simulating",
+        total=days,
+        console=console,
+        transient=True,
+    ):
+        legs += day.legs
+        van_days += [([leg for leg in day.legs if leg.van == van], made) for van, made in day.tracks.items()]
+    simulate_s = time.perf_counter() - began
+    ours, plain = score_arrivals(progress.track(van_days, "arrivals", console=console, transient=True))
+    matched, found, true = np.sum([score_stops(*van_day) for van_day in van_days], axis=0).tolist()
+    return heading("city", seconds=time.perf_counter() - began, repeats=1) | {
+        "legs": len(legs),
+        "fixes": sum(len(made.fixes) for _, made in van_days),
+        "simulate_s": round(simulate_s, 1),
+        "arrivals": ours.right + ours.missed,
+        "arrival_f1": round(ours.f1, 4),
+        "arrival_error_s": round(ours.median_error_s, 1),
+        "plain_arrival_f1": round(plain.f1, 4),
+        "plain_arrival_error_s": round(plain.median_error_s, 1),
+        "stop_f1": round(2 * matched / max(1, found + true), 4),
+    }

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from engine.shards.stops import StopKind, StopState
 from models.geo import distance_m
 
-__all__ = ["AHEAD", "CONFIDENCES", "PRIORITIES", "AheadFlag", "OpenStop", "RouteOrder", "build_plan", "ordered"]
+__all__ = [
+    "AHEAD",
+    "CONFIDENCES",
+    "PRIORITIES",
+    "AheadFlag",
+    "OpenStop",
+    "RouteOrder",
+    "build_plan",
+    "ordered",
+    "ranks_of",
+]
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 CONFIDENCES = ("low", "medium", "high")
@@ -139,7 +149,7 @@ def ordered(
 ) -> list[OpenStop]:
     """Return open stops in the order of making them; those that the driver has left are made."""
     ahead = [stop for stop in stops if stop.state is not StopState.LEFT]
-    ranks = _ranks(routes)
+    ranks = ranks_of(routes)
     planned = [stop for stop in ahead if _visit(stop) in ranks]
     planned.sort(key=lambda stop: (stop.state is not StopState.ARRIVED, ranks[_visit(stop)]))
     loose = [stop for stop in ahead if _visit(stop) not in ranks]
@@ -148,8 +158,8 @@ def ordered(
     return planned + _nearest_first(loose, here)
 
 
-def _ranks(routes: Mapping[str, RouteOrder]) -> dict[tuple[str, str], int]:
-    """Return the place of each planned visit, routes in the order of leaving."""
+def ranks_of(routes: Mapping[str, RouteOrder]) -> dict[tuple[str, str], int]:
+    """Return the place of each planned visit (delivery id, which of its stops), routes in the order of leaving."""
     leaving = sorted(routes.items(), key=lambda item: (item[1].departs_ms, item[0]))
     visits = [visit for _, route in leaving for visit in route.visits]
     return {visit: place for place, visit in reversed(list(enumerate(visits)))}

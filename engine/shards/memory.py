@@ -10,7 +10,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from engine.eta.live import LiveEtas
-from engine.eta.plan import OpenStop, RouteOrder
+from engine.eta.plan import OpenStop, RouteOrder, ranks_of
 from engine.eta.table import EtaImage
 from engine.geofences.index import FenceIndex
 from engine.geofences.shapes import Fence
@@ -220,6 +220,11 @@ class ShardMemory:
         row = self._row(number)
         if row != ABSENT:
             self.etas.table.note_changed(number, int(self.state.drivers.records["partition"][row]))
+            ranks = ranks_of(self.etas.table.routes.get(number, {}))
+            known = {visit: self._keys[visit[0]] for visit in ranks if visit[0] in self._keys}
+            self.state.stops.order(
+                row, {(key, StopKind[visit[1].upper()]): ranks[visit] for visit, key in known.items()}
+            )
 
     def compile_fences(self, geofences: Iterable[Geofence]) -> None:
         """Take the geofences of the shard's tenants in place of those before."""

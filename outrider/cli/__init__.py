@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": ("outrider.cli.doctor:doctor", "Check this machine, and say what to do."),
     "solve": ("outrider.cli.solve:solve", "Solve a routing problem of a benchmark set, or of VROOM."),
     "import": ("outrider.cli.import_file:import_file", "Bring deliveries in from a spreadsheet."),
+    "simulate": ("outrider.cli.simulate:simulate", "Simulate a fleet in a city, with the truth beside it."),
     "gazetteer": ("outrider.cli.gazetteer:gazetteer", "Look addresses up offline: make a gazetteer, and try it."),
     "maps": ("outrider.cli.maps:maps", "Make base maps from OpenStreetMap extracts."),
     "roads": ("outrider.cli.roads:roads", "Make road networks from OpenStreetMap extracts, and ask them."),

@@ -281,6 +281,26 @@ def trip_times(
     _tell(heading("trip-times", seconds=time.perf_counter() - began, repeats=1) | figures, json=json, is_valid=True)
 
 
+def city(
+    network: Annotated[Path | None, typer.Option("--in", help="Road network; default: that of Porto.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="Days of the calendar.")] = 90,
+    vans: Annotated[int, typer.Option(min=1, help="Vans of the fleet.")] = 60,
+    gps_days: Annotated[int, typer.Option(min=1, help="First days of which phones' fixes are made and judged.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same is the same city.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """Simulate a city with ground truth, and measure what the engine's rules make of what the phones sent.
+
+    arrival_f1: arrivals reported at the right delivery within two minutes of the truth; the plan is known, hand-overs
+    are reported. arrival_error_s: their median distance in time. plain_arrival_f1: the first fix inside the radius.
+    """
+    from bench.city import measure_city
+    from engine.roads.warm_up import BUILT
+
+    figures = measure_city(network or BUILT, days=days, vans=vans, gps_days=gps_days, seed=seed)
+    _tell(figures, json=json, is_valid=True)
+
+
 @bench.command()
 def geocode(
     file: Annotated[Path | None, typer.Option("--in", help="Gazetteer; default: that of Porto.")] = None,

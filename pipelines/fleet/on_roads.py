@@ -12,7 +12,7 @@ from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import Way
 from pipelines.fleet.simulate import City
 
-__all__ = ["RoadWays", "city_on_roads"]
+__all__ = ["RoadWays", "city_on_roads", "porto"]
 
 _PROFILE = "van"
 _QUIET_MPS = 50 / 3.6  # people live along streets that are no faster
@@ -25,8 +25,6 @@ class RoadWays:
 
     def __init__(self, network: RoadNetwork) -> None:
         self._network = network
-        self._arc_ms = network.arrays["arc_ms"][network.profiles.index(_PROFILE)]
-        self._arc_m = network.arrays["arc_dm"] / 10.0
 
     def way(self, origin: tuple[float, float], destination: tuple[float, float]) -> Way:
         """Return the way between two places, latitude and longitude in degrees.
@@ -39,20 +37,7 @@ class RoadWays:
         leg = self._network.leg(origin, destination, _PROFILE)
         if leg is None:
             raise InvalidInput(f"no road leads from {origin} to {destination}")
-        metres = np.zeros(len(leg.latitudes))
-        metres[1:] = np.cumsum(
-            distances_m(leg.latitudes[:-1], leg.longitudes[:-1], leg.latitudes[1:], leg.longitudes[1:])
-        )
-        return Way(leg.latitudes, leg.longitudes, self._seconds(leg.arcs, leg.duration_s, metres), metres)
-
-    def _seconds(self, arcs: NDArray[np.int32], duration_s: float, metres: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share a leg's time, turns included, out among its points: slow arcs take more of it."""
-        ends_m = np.concatenate([[0.0], np.cumsum(self._arc_m[arcs])])
-        ends_s = np.concatenate([[0.0], np.cumsum(self._arc_ms[arcs] / 1000.0)])
-        spare_m = ends_m[-1] - metres[-1]  # the first and last arcs are driven in part
-        at_s = np.interp(metres + spare_m / 2, ends_m, ends_s)
-        at_s -= at_s[0]
-        return at_s * (duration_s / at_s[-1]) if at_s[-1] > 0 else np.linspace(0.0, duration_s, len(metres))
+        return Way(leg.latitudes, leg.longitudes, leg.seconds, leg.metres)
 
 
 def city_on_roads(
@@ -70,6 +55,12 @@ def city_on_roads(
     east = north / np.cos(np.radians(depot[0]))
     box = (depot[0] - north, depot[1] - east, depot[0] + north, depot[1] + east)
     return City(RoadWays(network), Doorsteps.simulate(rng, latitude, longitude), depot, box, zone)
+
+
+def porto(network: RoadNetwork, rng: np.random.Generator) -> City:
+    """Return the demo city: 12,000 addresses within 9 km of a depot in the north of Porto."""
+    zone = ZoneInfo("Europe/Lisbon")
+    return city_on_roads(network, rng, addresses=12_000, depot=(41.178, -8.630), radius_m=9_000.0, zone=zone)
 
 
 def _doors(

@@ -64,3 +64,52 @@ def test_late_fix_never_arrives():
     state, _ = _shard_with_stop()
     play(state, fixes_of(a_fix(0, 10), a_fix(200, 3000)))
     assert np.all(play(state, fixes_of(a_fix(100, 5)), first_position=3).events["kind"] != EventKind.STOP_ARRIVED)
+
+
+def test_crawling_through_the_radius_does_not_arrive():
+    """Two metres a second, a minute within the radius: a queue of traffic, not a halt."""
+    state, _ = _shard_with_stop()
+    crawl = [a_fix(t, 80 - 2.0 * t) for t in range(0, 85, 5)]
+    assert _kinds(play(state, fixes_of(*crawl))) == []
+
+
+def test_an_arrival_dates_from_the_halt():
+    state, _ = _shard_with_stop()
+    coming = [a_fix(0, 400), a_fix(20, 200), a_fix(40, 50)]
+    step = play(state, fixes_of(*coming, *[a_fix(t, 5) for t in range(45, 90, 5)]))
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert (event["time"] - event["start_time"]) == 5_000
+
+
+def _shard_with_round():
+    """A driver at the first of two doors, 40 m apart, that a plan puts in turn."""
+    state = a_shard()
+    first, second = (
+        state.stops.open(0, delivery, [PlannedStop("dropoff", LATITUDE + shift, LONGITUDE, 60.0)])[0]
+        for delivery, shift in ((77, 0.0), (78, 40 / 111_195))
+    )
+    state.stops.order(0, {(77, 2): 0, (78, 2): 1})
+    return state, first, second
+
+
+def _arrived(step):
+    return step.events["subject"][step.events["kind"] == EventKind.STOP_ARRIVED].tolist()
+
+
+def test_the_door_next_door_waits_for_its_turn():
+    state, first, second = _shard_with_round()
+    assert _arrived(play(state, fixes_of(*[a_fix(t, 5) for t in range(0, 200, 10)]))) == [first]
+    state.stops.close(77)
+    later = play(state, fixes_of(*[a_fix(t, 5) for t in range(200, 260, 10)]), first_position=30)
+    assert _arrived(later) == [second]
+    [event] = later.events[later.events["kind"] == EventKind.STOP_ARRIVED]
+    assert event["time"] >= a_fix(190, 5)["time"]
+
+
+def test_a_stop_made_out_of_turn_is_believed_after_a_longer_halt():
+    state = a_shard()
+    state.stops.open(0, 77, [PlannedStop("dropoff", LATITUDE + 0.05, LONGITUDE, 60.0)])
+    (second,) = state.stops.open(0, 78, [DOOR])
+    state.stops.order(0, {(77, 2): 0, (78, 2): 1})
+    assert _arrived(play(state, fixes_of(*[a_fix(t, 5) for t in range(0, 80, 10)]))) == []
+    assert _arrived(play(state, fixes_of(*[a_fix(t, 5) for t in range(80, 120, 10)]), first_position=30)) == [second]
