@@ -87,9 +87,8 @@ def _has_halted(stop: np.void, driver: np.void, turn: int, is_busy: bool) -> boo
     if is_early and is_busy:
         stop["halt_time"] = driver["time"]  # it halts for the other one
     halted_ms = driver["time"] - stop["halt_time"]
-    if is_early:
-        return halted_ms >= OUT_OF_TURN_MS
-    return halted_ms >= HALT_MS or driver["motion"] == _STANDING
+    has_halted: bool = halted_ms >= (OUT_OF_TURN_MS if is_early else HALT_MS)
+    return has_halted or (driver["motion"] == _STANDING and not is_early)
 
 
 @rule

@@ -281,6 +281,7 @@ def trip_times(
     _tell(heading("trip-times", seconds=time.perf_counter() - began, repeats=1) | figures, json=json, is_valid=True)
 
 
+@bench.command()
 def city(
     network: Annotated[Path | None, typer.Option("--in", help="Road network; default: that of Porto.")] = None,
     days: Annotated[int, typer.Option(min=1, help="Days of the calendar.")] = 90,

@@ -199,7 +199,7 @@ class _DayOf:
 
 
 def _door_to_door_m(at: tuple[float, float], doors: Doorsteps, address: int) -> float:
-    return distance_m(*at, float(doors.latitude[address]), float(doors.longitude[address]))
+    return float(distance_m(*at, float(doors.latitude[address]), float(doors.longitude[address])))
 
 
 def _parked(rng: np.random.Generator, doors: Doorsteps, address: int) -> tuple[float, float]:
