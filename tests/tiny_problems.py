@@ -72,6 +72,7 @@ def tiny_problems(draw: st.DrawFn, *, reloads: bool = False) -> Problem:
     vehicles = [draw(_vehicles(number, reloads=reloads)) for number in range(count)]
     matrices = [
         np.array(draw(st.lists(st.integers(0, 9), min_size=_PLACES**2, max_size=_PLACES**2))).reshape(_PLACES, _PLACES)
+        * (1 - np.eye(_PLACES, dtype=np.int64))
         for _ in range(4)
     ]
     travel = [DenseTravel(*matrices[:2]), DenseTravel(*matrices[2:])]
