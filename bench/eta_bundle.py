@@ -54,6 +54,7 @@ def a_bundle() -> Bundle:
         scores=scores[-2000:],
         smooth=fit_smooth(matrix, log_ratio, _SPEC),
         smooth_share=0.5,
+        level=0.0,
         table=fit_time_table(matrix, log_ratio, _SPEC),
         probe=matrix[:1000],
         metadata={"base": "street grid"},

@@ -36,14 +36,15 @@ class Live(LiveDrivers, Whereabouts, Protocol):
 def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: Live) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind; `live` knows where drivers are."""
     circuits = SharedCircuits(redis, settings.prefix)
+    travel = travel_of(settings.travel)
     optimizer = RouteOptimizer(
         database,
         settings.log.partitions,
         RaySolver(settings, redis),
         bell_of(redis, settings.prefix),
-        travel_of(settings.travel),
+        travel,
     )
-    proposals = ProposalCommands(database, settings.log.partitions, live)
+    proposals = ProposalCommands(database, settings.log.partitions, live, travel)
     return {
         GEOCODE_TASK: geocode_kind(database, settings, circuits),
         MESSAGE: message_kind(database, settings, circuits=circuits),

@@ -376,6 +376,8 @@ def _engine(name: str) -> "Engine":
     if found is None:
         raise typer.BadParameter(f"there is no engine {name}; choose of {', '.join(known)}")
     return found
+
+
 def insertion(
     vans: Annotated[int, typer.Option(min=1, help="On the road, each with its share of the stops.")] = 50,
     stops: Annotated[int, typer.Option(min=1, help="Still to be made, of all vans together.")] = 1000,

@@ -104,5 +104,5 @@ def walk(way: Way, departs_s: float, metres: float) -> Drive:
     """
     here = np.zeros(len(way.seconds))
     stays = Way(here + way.latitude[0], here + way.longitude[0], way.seconds, way.metres)
-    share: NDArray[np.float64] = np.linspace(0.0, 1.0, len(way.seconds))
+    share = np.linspace(0.0, 1.0, len(way.seconds), dtype=np.float64)
     return Drive(stays, departs_s + share * (metres / _WALK_MPS + 1.0))
