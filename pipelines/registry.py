@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.errors import Conflict, NotFound
 from models.eta.accelerator import load_fast
@@ -135,7 +135,7 @@ class Registry:
             If it is damaged: a model that can't be loaded never becomes champion.
         """
         load_bundle(self.path(version))
-        self._change(version, reason, tenant)
+        self._change(version, reason, tenant, "promote")
 
     def roll_back(self, reason: str, tenant: str = EVERYBODY) -> str:
         """Let the one serve again that served before, and return its name.
@@ -151,7 +151,7 @@ class Registry:
         if served is None:
             raise Conflict("no other model served before this one")
         load_bundle(self.path(served))
-        self._change(served, reason, tenant)
+        self._change(served, reason, tenant, "roll_back")
         return str(served)
 
     def history(self) -> list[dict[str, Any]]:
@@ -172,7 +172,7 @@ class Registry:
             raise Conflict(f"model {version} serves: promote another first")
         shutil.rmtree(self.path(version))
 
-    def _change(self, version: str, reason: str, tenant: str) -> None:
+    def _change(self, version: str, reason: str, tenant: str, action: Literal["promote", "roll_back"]) -> None:
         with self._locked():
             state = self._read()
             entry = {
@@ -181,8 +181,11 @@ class Registry:
                 "version": version,
                 "replaced": state["champions"].get(tenant),
                 "reason": reason,
+                "action": action,
             }
             state["champions"][tenant] = version
+            if state.get("candidate") == version:
+                state["candidate"] = None  # who serves is no longer asked beside the others
             state["history"] = [*state["history"], entry][-_MOST_HISTORY:]
             _replace(self.folder / "registry.json", json.dumps(state, indent=1) + "\n")
 
