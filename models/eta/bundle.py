@@ -57,13 +57,13 @@ class Bundle:
     """A surface that is averaged with the trees of `p50`."""
     smooth_share: float
     """How much it counts, 0 to 1."""
-    level: float
-    """Log ratio that the newest trips of training lay beyond what was foreseen of them; drift goes on for a while."""
     table: TimeTable
     probe: NDArray[np.float64]
     """Feature rows on which a compiled form is compared with LightGBM."""
     metadata: Mapping[str, Any]
     """Data snapshot, metrics, code version, base times' source, parameters."""
+    level: float = 0.0
+    """Log ratio that the newest trips of training lay beyond what was foreseen of them; drift goes on for a while."""
     service: ServiceTimes | None = None
     """Times at the door, where the data tell them."""
     version: str = ""
