@@ -71,10 +71,10 @@ def judge_version(registry: Registry, name: str, tenant: str = EVERYBODY) -> Ver
         If it, or the one that serves, is damaged.
     """
     candidate, champion = registry.load(name), registry.champion(tenant)
-    holdout = read_holdout(registry.path(name))
+    holdout = read_holdout(registry.folder_of(name))
     if champion is None:
         return judge(candidate, holdout, None)
-    return judge(candidate, holdout, registry.load(champion), read_holdout(registry.path(champion)))
+    return judge(candidate, holdout, registry.load(champion), read_holdout(registry.folder_of(champion)))
 
 
 def _holdout_bytes(trained: Trained) -> bytes:

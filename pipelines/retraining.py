@@ -52,7 +52,7 @@ def retrain(
     verdict = judge_version(books, name, tenant)
     if verdict.is_passed:
         if accelerate:
-            compile_bundle(books.path(name))
+            compile_bundle(books.folder_of(name))
         books.promote(name, "retrained: " + "; ".join(verdict.reasons), tenant)
     return Retrained(name, verdict.is_passed, verdict.reasons)
 

@@ -31,14 +31,14 @@ def promote(
     with plain_errors():
         books = Registry(registry)
         if roll_back:
-            served = books.roll_back("rolled back by hand", tenant)
+            served = books.roll_back("rolled back by hand", tenant).champions.get(tenant)
             result = {"model": served, "promoted": True, "reasons": ["rolled back by hand"]}
-            show_result(f"model {served} serves again", result, as_json=json, bench="promote")
+            show_result(f"{served or 'no model'} serves again", result, as_json=json, bench="promote")
             return
         name = model or books.newest()
         verdict = judge_version(books, name, tenant)
         is_promoted = verdict.is_passed or force
-        is_compiled = is_promoted and accelerate and compile_bundle(books.path(name))
+        is_compiled = is_promoted and accelerate and compile_bundle(books.folder_of(name))
         if is_promoted:
             reason = "; ".join(verdict.reasons)
             books.promote(name, reason if verdict.is_passed else f"forced: {reason}", tenant)
