@@ -46,6 +46,7 @@ __all__ = [
     "TASKS_LATE",
     "TASK_RESTARTS",
     "circuits",
+    "estimates",
     "forget_process",
     "render",
 ]
@@ -134,6 +135,12 @@ def circuits() -> dict[str, int]:
     """Return the circuit of each outside service, the worst of all processes: 0 closed, 1 trying again, 2 open."""
     metrics = (metric for metric in _everywhere().collect() if metric.name == "outrider_provider_circuit")
     return {sample.labels["provider"]: int(sample.value) for metric in metrics for sample in metric.samples}
+
+
+def estimates() -> int:
+    """Return how many stops all shards have estimated."""
+    metrics = (metric for metric in _everywhere().collect() if metric.name == "outrider_eta_estimates")
+    return sum(int(sample.value) for metric in metrics for sample in metric.samples if sample.name.endswith("_total"))
 
 
 def _everywhere() -> CollectorRegistry:

@@ -122,6 +122,8 @@ class _Demo:
 
     def result(self) -> dict[str, Any]:
         """Return the figures of the JSON line."""
+        from engine.telemetry.metrics import estimates  # as with the host
+
         self._sum_up()
         totals = self._totals
         return {
@@ -129,7 +131,7 @@ class _Demo:
             "drivers": totals.drivers,
             "deliveries": totals.deliveries,
             "stops_done": totals.stops_done,
-            "etas": 0,
+            "etas": estimates(),
             "p50_ms": round(self._probe.percentile_ms(50), 1),
             "p99_ms": round(self._probe.percentile_ms(99), 1),
             "refused": totals.refused,

@@ -54,6 +54,7 @@ def test_the_demo_drives_a_fleet_and_ends_with_its_figures(var):
     assert result["pings"] > 1500
     assert result["deliveries"] > 50
     assert result["stops_done"] > 0
+    assert result["etas"] > 0
     assert result["refused"] == 0
     assert 0 < result["p50_ms"] <= result["p99_ms"]
     login = var / "demo-login.json"
