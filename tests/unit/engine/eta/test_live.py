@@ -57,7 +57,7 @@ def told(found):
     return [event for effects in found for event in effects.events]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(1, 59), st.integers(1, 20))
 def test_a_replay_from_a_snapshot_ends_where_living_through_it_did(cut, batches):
     memory, estimates = a_memory()
