@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from fastapi import FastAPI
 from fastapi.exceptions import ResponseValidationError
 from fastapi.responses import JSONResponse
+from fastapi.utils import is_body_allowed_for_status_code
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -94,7 +95,10 @@ def _answer(route: FastRoute, made: Any) -> Response:
     status = context.status_code or 200
     field = context.response_field
     if field is None:
-        return JSONResponse(made, status)
+        answer = JSONResponse(made, status)
+        if not is_body_allowed_for_status_code(status):
+            answer.body = b""
+        return answer
     value, faults = field.validate(made, {}, loc=("response",))
     if faults:
         raise ResponseValidationError(errors=faults, body=made)

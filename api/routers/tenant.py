@@ -56,7 +56,9 @@ class SettingsChanges(Shape):
     replanning: Replanning | None = None
     """What re-optimisation may do by itself when a delivery is at risk of being late."""
 
-    @field_validator("auto_status", "motion_profile", "language", "time_zone", "replanning")
+    @field_validator(
+        "auto_status", "motion_profile", "proof_required", "dispatch", "language", "time_zone", "replanning"
+    )
     @classmethod
     def _has_value(cls, value: object) -> object:
         if value is None:

@@ -59,6 +59,8 @@ async def test_language_zone_country_and_quiet_hours_are_kept_and_emptied(admin)
     [
         ({"settings": {"motionProfile": "rocket"}}, "settings.motionProfile"),
         ({"settings": {"autoStatus": None}}, "settings.autoStatus"),
+        ({"settings": {"proofRequired": None}}, "settings.proofRequired"),
+        ({"settings": {"dispatch": None}}, "settings.dispatch"),
         ({"name": None}, "name"),
         ({"settings": {"language": "fr"}}, "settings.language"),
         ({"settings": {"timeZone": None}}, "settings.timeZone"),

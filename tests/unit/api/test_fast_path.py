@@ -75,6 +75,11 @@ async def echo(request: Request, body: Annotated[list[Thing], Body(max_length=2)
     return JSONResponse({"sent": (await request.body()).decode(), "names": [one.name for one in body]}, 202)
 
 
+@router.delete("/{number}", status_code=204)
+async def drop(number: int, who: Annotated[str, Depends(caller)]) -> None:
+    """Answer without a body."""
+
+
 @router.put("/{number}")
 async def form(number: int, name: Annotated[str, Form()]) -> str:
     return f"{name} {number}"
@@ -146,11 +151,19 @@ async def test_both_ways_answer_alike(method, path, query, headers, body):
     assert fast == usual
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/7"), ("POST", "/7"), ("POST", "")])
+async def test_an_answer_without_a_body_has_none():
+    usual, fast = await answers("DELETE", "/api/things/7")
+    assert fast == usual
+    assert (fast[0], fast[1]) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("GET", "/7"), ("POST", "/7"), ("POST", ""), ("DELETE", "/7")]
+)
 def test_what_is_usual_takes_the_short_way(method, path):
     assert FastRoutes(APPS[1]).find(method, f"/api/things{path}") is not None
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/special"), ("PUT", "/7"), ("DELETE", "/7"), ("GET", "/7/8")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/special"), ("PUT", "/7"), ("PATCH", "/7"), ("GET", "/7/8")])
 def test_what_only_fastapi_does_does_not(method, path):
     assert FastRoutes(APPS[1]).find(method, f"/api/things{path}") is None
