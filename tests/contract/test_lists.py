@@ -41,6 +41,7 @@ WHOLE = {
     "/api/v1/analytics/deliveries": "a row a period, of which there are a bounded number",
     "/api/v1/analytics/drivers/{driver_id}": "the same",
     "/api/v1/analytics/me": "the same",
+    "/api/v1/eta/models": "the few bundles of the registry, with who serves and why",
     "/api/v1/deliveries/{delivery_id}/history": "one delivery's past, told whole as of an instant",
 }
 """Answers with `items` that are no lists to be leafed through, and why."""
