@@ -20,6 +20,8 @@ from engine.routing.travel import UNREACHABLE
 __all__ = ["RoutingModel"]
 
 _FINE = 2.0**24  # the dearest arc costs about as many units, so that rounding is below a ten-millionth of it
+_FINE_LOAD = 2.0**9  # more where fuel grows with the load, whose share of an arc is small
+_STEPS = 1000  # into which loads and legs are cut for that
 _MUST = 2**50  # for leaving out what has to be served: then there is an answer, and it says what is impossible
 _MOST_COST = 2**40  # of one arc: thousands of them still fit
 
@@ -108,7 +110,8 @@ class RoutingModel:
         if all(rate == int(rate) for rate in rates) and not any(one.per_metre_load for one in self.problem.vehicles):
             return 1.0
         dearest = max(float(self._arc_costs(one).max()) for one in self._kinds())
-        return _FINE / max(dearest, 1e-9)
+        fine = _FINE * _FINE_LOAD if any(one.per_metre_load for one in self.problem.vehicles) else _FINE
+        return fine / max(dearest, 1e-9)
 
     def _kinds(self) -> list[Vehicle]:
         """Return one vehicle of each kind that costs the same."""
@@ -260,10 +263,9 @@ class RoutingModel:
             collected = self.routing.GetDimensionOrDie(f"{name} collected")
             for node in range(len(self.visits) if self._reloads else 0):
                 collected.SlackVar(self.manager.NodeToIndex(node)).SetValue(0)
-                # what is delivered is gone when a trip ends; pairs over two trips are not looked for
-        for number in range(len(self._reloads)):
-            index = self.manager.NodeToIndex(len(self.visits) + number)
-            if collected is not None:
+            for number in range(len(self._reloads)):
+                # what was to be delivered is gone when a trip ends; pairs over two trips are not looked for
+                index = self.manager.NodeToIndex(len(self.visits) + number)
                 self._solver.Add(held.CumulVar(index) == collected.CumulVar(index))
         for vehicle in range(len(self.problem.vehicles)):
             end = self.routing.End(vehicle)
@@ -279,18 +281,21 @@ class RoutingModel:
             self._solver.Add(ending == (0 if collected is None else collected.CumulVar(end)))
 
     def _add_energy(self, load: NDArray[np.int64]) -> None:
-        """Add fuel that grows with the load, in units of load coarse enough for its rate to be a whole number."""
-        dearest = max(one.per_metre_load for one in self.problem.vehicles)
-        unit = max(1, math.ceil(1000 / (dearest * self.scale)))
-        coarse = np.rint(load / unit).astype(np.int64)
+        """Add fuel that grows with the load, in steps of load and of way that make its rate a whole number."""
+        load_step = max(1, math.ceil(int(load.sum()) / _STEPS))
+        coarse = np.rint(load / load_step).astype(np.int64)
         room = np.full(len(self.problem.vehicles), max(1, int(coarse.sum())), np.int64)
         self._add_load("burden", coarse, room)
-        most = int(self._longest())
-        self.routing.AddDimensionWithVehicleTransits(
-            self._by_vehicle("metres", np.zeros(len(self._places), np.int64)), 0, most, True, "way"
-        )
+        longest = self._longest()
+        way_step = max(1, longest // (len(self._places) + 1) // _STEPS)
+        transits = {}
+        for profile in {one.profile for one in self.problem.vehicles}:
+            steps = np.rint(self._matrix(profile, "metres") / way_step).astype(np.int64)
+            transits[profile] = self._transits(steps)
+        callbacks = [transits[one.profile] for one in self.problem.vehicles]
+        self.routing.AddDimensionWithVehicleTransits(callbacks, 0, longest, True, "way")
         for number, one in enumerate(self.problem.vehicles):
-            if rate := round(one.per_metre_load * self.scale * unit):
+            if rate := round(one.per_metre_load * self.scale * load_step * way_step):
                 self.routing.SetPathEnergyCostOfVehicle("burden", "way", rate, number)
 
     # Limits

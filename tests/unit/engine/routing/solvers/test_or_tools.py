@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from engine.routing.objectives import rates_of
 from engine.routing.problem import RELOAD, Job, Problem, Stop, Vehicle
 from engine.routing.solvers.or_tools import improve
-from engine.routing.travel import PlaneTravel
+from engine.routing.travel import DenseTravel, PlaneTravel
 from engine.routing.verifier import verify
 from tests.routing_problems import a_mixed_problem
 from tests.tiny_problems import best_value, tiny_problems, value_of
@@ -74,3 +75,15 @@ def test_the_longest_day_is_shortened_where_that_counts():
     balanced = improve(Problem(jobs, vans, [travel], balance=10.0), 0.3)
     assert [len(route) for route in apart.routes if route] == [6]
     assert [len(route) for route in balanced.routes] == [3, 3]
+
+
+def test_what_is_heavy_is_brought_first_where_fuel_counts():
+    """A ring of three legs of 5 km, a van of usual consumption, half a tonne for one place, a letter for the other."""
+    legs = np.where(np.eye(3), 0, 5000)
+    rates = rates_of({"fuel": 1.0}, "van", {"fuel": 450.0})
+    van = Vehicle("van", start=0, end=0, per_metre=rates.per_metre, per_metre_load=rates.per_metre_gram)
+    for heavy in (0, 1):
+        jobs = [Job(str(n), None, Stop(n + 1), (500_000 if n == heavy else 20,), penalty=1e6) for n in range(2)]
+        found = improve(Problem(jobs, [van], [DenseTravel(legs, legs)]), 0.2)
+        assert [visit.job for visit in found.routes[0]] == [heavy, 1 - heavy]
+        assert found.cost == pytest.approx(15 * 90 + 5 * 500.02 * 0.012 + 5 * 0.02 * 0.012)
