@@ -8,18 +8,19 @@ from engine.routing.problem import RELOAD, Part, Problem
 
 __all__ = ["clusters"]
 
-_LEAST_ROUTES = 6  # of a part: what a search gains lies between routes
 _LARGEST = 1000  # stops of a part: a search of more is slow to begin
 
 
-def clusters(problem: Problem, chart: Chart, size: int, rng: np.random.Generator) -> list[Part]:
+def clusters(
+    problem: Problem, chart: Chart, size: int, rng: np.random.Generator, *, least_routes: int = 1
+) -> list[Part]:
     """Return parts of about `size` stops that hold all jobs, and all vehicles, each of them once.
 
     Vehicles that are under way bring their jobs with them. The others are dealt out by what each part has to carry,
     to the nearest of those that lack room.
     """
     stops = int(chart.stops.sum())
-    enough = min(_LARGEST, round(_LEAST_ROUTES * stops / _vehicles_in_use(problem)))
+    enough = min(_LARGEST, round(least_routes * stops / _vehicles_in_use(problem)))
     number_of_parts = max(1, min(round(stops / max(size, enough)), len(problem.vehicles)))
     groups = halved(np.arange(len(problem.jobs)), chart.jobs, chart.stops, number_of_parts, rng)
     part_of = np.zeros(len(problem.jobs), np.int64)

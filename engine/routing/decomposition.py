@@ -28,7 +28,6 @@ __all__ = ["Chart", "halved", "neighbouring_parts"]
 _TIME_WEIGHT = 0.5  # of a second, beside the metres that a vehicle drives in it
 _TURN = math.pi / 3  # most that a cut is turned off the set's axis
 _NEAREST = 12
-_LEAST_ROUTES = 12  # of a part: what a search gains lies between routes
 _SPARE_SHARE = 0.15  # vehicles of each kind that a part may use beyond those it has, of its routes
 _SPARE = 2
 
@@ -58,7 +57,7 @@ class Chart:
 
 
 def neighbouring_parts(
-    problem: Problem, chart: Chart, routes: Routes, size: int, rng: np.random.Generator
+    problem: Problem, chart: Chart, routes: Routes, size: int, rng: np.random.Generator, *, least_routes: int = 1
 ) -> list[Part]:
     """Return parts of about `size` stops that have no route in common and hold every job that is served or can be.
 
@@ -70,10 +69,13 @@ def neighbouring_parts(
         Stops of a part; a single route that is longer is a part.
     rng
         Decides where the borders lie this time.
+    least_routes
+        Fewest routes of a part, which is larger than `size` where routes are long.
     """
     used = [number for number, route in enumerate(routes) if any(visit.job != RELOAD for visit in route)]
     if not used:
         return []
+    size = max(size, round(least_routes * sum(len(routes[number]) for number in used) / len(used)))
     vehicles = [[used[place] for place in group] for group in _grown(chart, [routes[n] for n in used], size, rng)]
     jobs = [
         sorted({visit.job for number in members for visit in routes[number] if visit.job != RELOAD})
@@ -88,7 +90,6 @@ def _grown(chart: Chart, routes: Sequence[Sequence[Visit]], size: int, rng: np.r
     """Return groups of routes that meet often, each grown from one route; what would be a small rest joins the last."""
     affinity = _affinity(chart, routes)
     weights = np.array([len(route) for route in routes])
-    size = max(size, round(_LEAST_ROUTES * weights.mean()))
     parts = max(1, round(int(weights.sum()) / size))
     size = math.ceil(int(weights.sum()) / parts)
     free = np.ones(len(routes), bool)

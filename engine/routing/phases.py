@@ -38,14 +38,16 @@ class Sizes:
     """Of a part of the first plan."""
     part: int
     """Of a part of a round."""
+    routes: int
+    """Fewest routes of a part, however long they are: what a search gains lies between routes."""
     part_s: tuple[float, float]
     """Seconds that a part is searched in one round: of a short effort, and the most of a long one."""
 
 
 _ROUNDS = 40  # of one part in an effort, where its seconds are within the limits
 _SIZES: dict[Engine, Sizes] = {
-    "pyvrp": Sizes(300, 1200, 400, 250, (2.0, 6.0)),
-    "or-tools": Sizes(100, 100, 100, 100, (1.0, 3.0)),
+    "pyvrp": Sizes(300, 1200, 400, 250, 12, (2.0, 6.0)),
+    "or-tools": Sizes(100, 100, 100, 100, 4, (1.0, 3.0)),
 }
 
 

@@ -201,8 +201,10 @@ class Portfolio:
     def _search_clusters(self, share: float) -> None:
         """Make a first plan of parts that are solved by themselves."""
         relax = self._may_relax and not self._was_too_hard
-        size = sizes("pyvrp" if relax else self._engine).cluster
-        parts = clusters(self._problem, self._known_chart(), size, self._rng)
+        limits = sizes("pyvrp" if relax else self._engine)
+        parts = clusters(
+            self._problem, self._known_chart(), limits.cluster, self._rng, least_routes=math.ceil(limits.routes / 2)
+        )
         waves = math.ceil(len(parts) / self._runner.cores)
         searches = [self._search(part.problem, share / waves, None, optional=True, relax=relax) for part in parts]
         routes = [tuple(vehicle.pinned) for vehicle in self._problem.vehicles]
@@ -222,7 +224,8 @@ class Portfolio:
         relax = self._relax(self._rounds)
         self._rounds += 1
         engine: Engine = "pyvrp" if relax else self._engine
-        parts = neighbouring_parts(self._problem, self._known_chart(), routes, sizes(engine).part, self._rng)
+        limits, chart = sizes(engine), self._known_chart()
+        parts = neighbouring_parts(self._problem, chart, routes, limits.part, self._rng, least_routes=limits.routes)
         if not parts:
             return False
         if len(parts) == 1:  # few long routes: no cut leaves enough of them in every part
