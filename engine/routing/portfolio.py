@@ -184,12 +184,17 @@ class Portfolio:
     def _search_whole(self, share: float, afresh: int) -> None:
         """Let every core search the whole problem, some of them from nothing."""
         best = self._incumbent.routes
-        optional = self._was_too_hard if best is None else not self._incumbent.is_complete
+        lacks = self._was_too_hard if best is None else not self._incumbent.is_complete
+        cores = self._runner.cores
         searches = [
             self._search(
-                self._problem, share, None if core < afresh else best, optional=optional, relax=self._relax(core)
+                self._problem,
+                share,
+                None if core < afresh else best,
+                optional=lacks and (core > 0 or cores == 1),  # the first core goes on trying to serve all
+                relax=self._relax(core),
             )
-            for core in range(self._runner.cores)
+            for core in range(cores)
         ]
         for _, found in self._runner.run(searches, lambda _, routes: self._offer(routes)):
             if found.routes is not None:

@@ -9,8 +9,9 @@ import numpy as np
 from engine.routing.problem import Problem, Vehicle, Visit
 from engine.routing.travel import UNREACHABLE
 
-__all__ = ["Budget", "Column", "Engine", "Found", "Report", "Routes", "Runner", "Search", "dearest"]
+__all__ = ["Budget", "Column", "Engine", "Found", "Report", "Routes", "Runner", "Search", "another_vehicle", "dearest"]
 
+_DETOUR = 8  # legs that no detour is longer than
 _LONG_WAIT_S = 86_400  # waiting is paid for too, where time is
 
 Engine = Literal["pyvrp", "or-tools"]
@@ -82,13 +83,18 @@ class Runner(Protocol):
 def dearest(problem: Problem) -> float:
     """Return a price that no way to serve a job is worth, for jobs that have to be served if they can be."""
     known = max((job.penalty for job in problem.jobs if job.penalty is not None), default=0.0)
-    return 2 * known + max(_detour(problem, vehicle) for vehicle in problem.vehicles) + 1
+    return 2 * known + max(_price(problem, vehicle, _DETOUR, _LONG_WAIT_S) for vehicle in problem.vehicles) + 1
 
 
-def _detour(problem: Problem, vehicle: Vehicle) -> float:
-    """Return more than any two legs and a vehicle's use can cost."""
+def another_vehicle(problem: Problem) -> float:
+    """Return what it costs, at the dearest, to use one vehicle more and drive it to the farthest place."""
+    return max(_price(problem, vehicle, 1, 0) for vehicle in problem.vehicles)
+
+
+def _price(problem: Problem, vehicle: Vehicle, legs: int, wait_s: int) -> float:
+    """Return what a vehicle, some of the longest legs and a wait at each of their ends cost."""
     travel = problem.travel[vehicle.profile]
     here, everywhere = np.zeros(1, np.int64), np.arange(travel.size, dtype=np.int64)
     metres = int(min(travel.metres(here, everywhere).max(), UNREACHABLE))
     seconds = int(min(travel.seconds(here, everywhere).max(), UNREACHABLE))
-    return vehicle.fixed + 8 * (vehicle.per_metre * metres + vehicle.per_second * (seconds + _LONG_WAIT_S))
+    return vehicle.fixed + legs * (vehicle.per_metre * metres + vehicle.per_second * (seconds + wait_s))

@@ -29,7 +29,7 @@ from pyvrp import (
 
 from engine.routing.kinds import Restriction, restrictions
 from engine.routing.problem import RELOAD, Job, Problem, Stop, Vehicle, Visit
-from engine.routing.search import Column, Routes, dearest
+from engine.routing.search import Column, Routes, another_vehicle, dearest
 from engine.routing.solvers.prefix import Prefix, prefix_of
 from engine.routing.verifier import check_route
 
@@ -79,9 +79,10 @@ class PyvrpModel:
         self._scale = _scale(problem)
         self.price = self._scale * max(max(vehicle.per_metre, vehicle.per_second) for vehicle in problem.vehicles)
         """What a metre or a second costs, in PyVRP's whole units."""
-        most = self._scale * dearest(problem)
+        most, weight = self._scale * dearest(problem), _WEIGHT * max(1.0, self.price)
         self._most = most if optional else None
-        self._loads = _Loads(problem, self._prefixes, most / (_WEIGHT * max(1.0, self.price)))
+        too_much = self._scale * another_vehicle(problem) / weight
+        self._loads = _Loads(problem, self._prefixes, goods_weight=too_much, rule_weight=most / weight)
         self._places = _places(problem, self._prefixes)
         self._location_of = {place: number for number, place in enumerate(self._places)}
         self._clients_of: dict[Visit, list[int]] = {}
@@ -322,16 +323,18 @@ class _Loads:
     ----------
     problem, prefixes
         What is loaded, and what is committed.
-    weight
-        Units of load that have to be too much at least, so that PyVRP does not rather pay for them than obey: a job's
-        goods, a stop, or a restriction that is broken are made as many.
+    goods_weight, rule_weight
+        Units of load that the goods of a usual job are made, and a stop too many or a restriction that is broken, so
+        that PyVRP does not rather pay for them than use another vehicle, or leave a job out.
     """
 
-    def __init__(self, problem: Problem, prefixes: Sequence[Prefix | None], weight: float) -> None:
+    def __init__(
+        self, problem: Problem, prefixes: Sequence[Prefix | None], *, goods_weight: float, rule_weight: float
+    ) -> None:
         self._problem, self._prefixes = problem, prefixes
         amounts = problem.loads()
-        self._one = max(1, math.ceil(weight))
-        self._unit = max(1, math.ceil(weight / max(1.0, float(amounts.mean())))) if amounts.size else 1
+        self._one = max(1, math.ceil(rule_weight))
+        self._unit = max(1, math.ceil(goods_weight / max(1.0, float(amounts.mean())))) if amounts.size else 1
         self._own = amounts * self._unit
         self._room = problem.capacities() * self._unit
         self._has_peaks = any(prefix is not None and bool((prefix.peak > prefix.kept).any()) for prefix in prefixes)
