@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.compiled import road_rule
 
-__all__ = ["CLOSED", "Hierarchy", "Metric", "contract", "customize", "pack"]
+__all__ = ["CLOSED", "Hierarchy", "Metric", "contract", "customize", "pack", "recustomize"]
 
 CLOSED = np.int64(1) << np.int64(61)
 """Weight of what can't be driven; twice of it still fits."""
@@ -115,6 +115,19 @@ def customize(hierarchy: Hierarchy, edges: Weights) -> Metric:
     metric = Metric(up, down, edges)
     _customize(h, metric)
     return metric
+
+
+def recustomize(hierarchy: Hierarchy, metric: Metric, edges: Weights) -> Metric:
+    """Return the metric of other weights, most of which `metric` has: only what depends on the rest is redone."""
+    h = hierarchy
+    first_up, first_down = _initial(edges, h.edge_slot, h.up_head.size, h.down_tail.size)
+    slots = h.edge_slot[edges != metric.edges]
+    is_dirty = np.zeros(h.parent.size, np.bool_)
+    is_dirty[h.up_tail[slots[slots >= 0]]] = True
+    is_dirty[h.down_head[~slots[slots < 0]]] = True
+    made = Metric(metric.up.copy(), metric.down.copy(), edges)
+    _customize_dirty(h, made, first_up, first_down, is_dirty)
+    return made
 
 
 def _split(tail: Ints, head: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
@@ -275,3 +288,26 @@ def _customize(h: Hierarchy, metric: Metric) -> None:
     scratch = np.empty(h.parent.size, np.int64)
     for node in range(scratch.size):
         _settle(h, metric, node, scratch)
+
+
+@road_rule
+def _customize_dirty(
+    h: Hierarchy, metric: Metric, first_up: Weights, first_down: Weights, is_dirty: NDArray[np.bool_]
+) -> None:
+    """Redo nodes in order; whatever an edge that has changed leads to, or comes from, is dirty as well."""
+    scratch = np.empty(h.parent.size, np.int64)
+    for node in range(scratch.size):
+        if not is_dirty[node]:
+            continue
+        ups, downs = slice(h.up_start[node], h.up_start[node + 1]), slice(h.down_start[node], h.down_start[node + 1])
+        up_before, down_before = metric.up[ups].copy(), metric.down[downs].copy()
+        metric.up[ups], metric.down[downs] = first_up[ups], first_down[downs]
+        _settle(h, metric, node, scratch)
+        is_changed = False
+        for place in range(up_before.size):
+            is_changed |= metric.up[ups.start + place] != up_before[place]
+        for place in range(down_before.size):
+            is_changed |= metric.down[downs.start + place] != down_before[place]
+        if is_changed:
+            is_dirty[h.up_head[ups]] = True
+            is_dirty[h.down_tail[downs]] = True

@@ -20,8 +20,8 @@ from engine.roads.file import read_network
 from engine.roads.hierarchy import CLOSED, Hierarchy
 from engine.roads.legs import RoadLeg, trace_leg
 from engine.roads.queries import Seeds, matrix_weights
-from engine.roads.snapping import Grid, Snaps, snap_points
-from engine.roads.weights import RoadWeights, weigh
+from engine.roads.snapping import DEGREE, Grid, Snaps, snap_points
+from engine.roads.weights import RoadWeights, reweigh, weigh
 from models.errors import InvalidInput
 
 __all__ = ["SNAP_LIMIT_M", "UNREACHABLE", "RoadLeg", "RoadMatrix", "RoadNetwork"]
@@ -115,6 +115,26 @@ class RoadNetwork:
         if closed is not None:
             arc_ms[np.asarray(closed)] = 0
         return weigh(self.hierarchy, self.arrays, profile, number, arc_ms)
+
+    def closed(self, weights: RoadWeights, arcs: ArrayLike) -> RoadWeights:
+        """Return a state of the roads with some arcs closed besides: numbers, or a mask over all."""
+        arc_ms = weights.arc_ms.copy()
+        arc_ms[np.asarray(arcs)] = 0
+        return reweigh(self.hierarchy, self.arrays, weights, self._number(weights.profile), arc_ms)
+
+    def arcs_within(self, polygon: ArrayLike) -> NDArray[np.int64]:
+        """Return the arcs that touch a zone with a point of their line; N × 2 corners (latitude, longitude)."""
+        corners = np.asarray(polygon, np.float64) * DEGREE
+        lat, lon = self.arrays["point_lat"].astype(np.float64), self.arrays["point_lon"].astype(np.float64)
+        (south, west), (north, east) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+        near = np.flatnonzero((lat >= south) & (lat <= north) & (lon >= west) & (lon <= east))
+        inside = np.zeros(near.size, np.bool_)
+        for one, other in zip(corners, np.roll(corners, -1, axis=0), strict=True):  # even-odd rule
+            spans = (one[0] > lat[near]) != (other[0] > lat[near])
+            rise = other[0] - one[0] if other[0] != one[0] else 1.0
+            inside ^= spans & (lon[near] < (other[1] - one[1]) * (lat[near] - one[0]) / rise + one[1])
+        arcs = self.arrays["segment_arcs"][np.unique(self.grid.piece_segment[near[inside]])]
+        return np.unique(arcs[arcs >= 0]).astype(np.int64)
 
     def snap(
         self, latitudes: ArrayLike, longitudes: ArrayLike, profile: str = "car", limit_m: float = SNAP_LIMIT_M

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import road_rule
-from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Weights, customize
+from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Weights, customize, recustomize
 from engine.roads.turns import FORBIDDEN
 
-__all__ = ["RoadWeights", "weigh"]
+__all__ = ["RoadWeights", "reweigh", "weigh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,15 @@ def weigh(
     arc_ms = np.ascontiguousarray(arc_ms, np.int32)
     edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
     return RoadWeights(profile, arc_ms, customize(hierarchy, edges))
+
+
+def reweigh(
+    hierarchy: Hierarchy, arrays: dict[str, NDArray[Any]], before: RoadWeights, number: int, arc_ms: NDArray[np.int32]
+) -> RoadWeights:
+    """Return what `weigh` returns, faster where few arcs differ from `before`."""
+    arc_ms = np.ascontiguousarray(arc_ms, np.int32)
+    edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
+    return RoadWeights(before.profile, arc_ms, recustomize(hierarchy, before.metric, edges))
 
 
 @road_rule

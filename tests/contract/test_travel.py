@@ -19,6 +19,8 @@ from engine.travel.chain import Travel, providers_of
 from models.eta.base_time import Leg
 from tests.roads import grid_town
 
+pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roads
+
 AT = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
 PLACES = [(41.15, -8.61), (41.16, -8.60)]
 LINE = [(41.15, -8.61), (41.155, -8.6), (41.16, -8.60)]

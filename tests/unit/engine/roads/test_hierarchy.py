@@ -1,13 +1,16 @@
 """The hierarchy gives what plain Dijkstra gives, whatever the graph, the order and the weights."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
-from engine.roads.hierarchy import CLOSED, contract, customize, pack
+from engine.roads.hierarchy import CLOSED, contract, customize, pack, recustomize
 from engine.roads.queries import Seeds, matrix_weights, way_between
+
+pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules
 
 
 @st.composite
@@ -57,6 +60,21 @@ def test_other_weights_on_the_same_hierarchy_equal_dijkstra(graph, data):
 
     expected = by_dijkstra(nodes, tail, head, weights)
     assert np.array_equal(np.where(found < CLOSED, found, np.inf), expected)
+
+
+@given(graphs(), st.data())
+def test_a_few_other_weights_make_what_all_weights_anew_would(graph, data):
+    _, tail, head, weights, order = graph
+    hierarchy = contract(order, tail, head)
+    changed = data.draw(st.dictionaries(st.integers(0, tail.size - 1), st.integers(1, 99) | st.just(int(CLOSED))))
+    others = weights.copy()
+    others[list(changed)] = list(changed.values())
+
+    partly = recustomize(hierarchy, customize(hierarchy, weights), others)
+
+    whole = customize(hierarchy, others)
+    assert np.array_equal(partly.up, whole.up)
+    assert np.array_equal(partly.down, whole.down)
 
 
 @given(graphs())

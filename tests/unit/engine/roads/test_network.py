@@ -16,6 +16,8 @@ from tests.roads import Town, grid_town
 
 RESIDENTIAL_MPS = 28.0 / 3.6
 
+pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules
+
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory):
@@ -44,6 +46,21 @@ def test_a_leg_runs_from_place_to_place_over_the_roads(grid):
     assert leg.seconds[1] == pytest.approx(50 / RESIDENTIAL_MPS, abs=0.1)
     assert json.dumps(leg.geojson).startswith('{"type": "LineString", "coordinates": [[')
     assert leg.geojson["coordinates"][0] == pytest.approx(town.at(1, east=50)[::-1], abs=2e-6)
+
+
+def test_a_closed_zone_is_driven_around(grid):
+    town, network = grid
+    ends = town.at(11, east=50), town.at(13, east=50)
+    south, west = town.at(12, east=-30, north=-30)
+    north, east = town.at(12, east=30, north=30)
+    zone = network.arcs_within([(south, west), (south, east), (north, east), (north, west)])
+    assert zone.size == 8
+    closed = network.closed(network.free_flow("car"), zone)
+    assert network.leg(*ends).distance_m == pytest.approx(200, abs=1)
+    assert network.leg(town.at(1, east=50), town.at(4, east=-50), weights=closed).distance_m == pytest.approx(
+        200, abs=1
+    )
+    assert network.leg(*ends, weights=closed) is None  # it begins in the zone
 
 
 def test_turning_costs_time_and_turning_left_more(grid):
