@@ -76,8 +76,7 @@ def phases(stops: int, engine: Engine, *, started: bool, cores: int) -> tuple[Ph
     if stops <= limits.whole:
         anew = 0 if started else cores
         return (
-            Phase("whole", 0.45, anew),
-            Phase("whole", 0.85, cores // 2),
+            Phase("whole", 0.7, anew),
             Phase("whole", 0.97),
         )
     if started:

@@ -21,7 +21,8 @@ __all__ = ["improve", "penalties_of"]
 _TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _MAX_PENALTY = 100_000.0  # PyVRP's own, in units of the objective
 _NEIGHBOURS = 50
-_PERTURBATION = 12  # most stops that one step moves about
+_PERTURBATION = 12  # most stops that one step moves about: a large plan gains sooner by small steps
+_SMALL, _SMALL_PERTURBATION = 150, 25  # stops up to which PyVRP's own is right
 _HISTORY = 300  # steps after which a plan is compared with
 
 
@@ -71,7 +72,9 @@ def penalties_of(model: PyvrpModel) -> pyvrp.PenaltyParams:
 
 def _local_search(data: pyvrp.ProblemData, rng: pyvrp.RandomNumberGenerator) -> LocalSearch:
     neighbours = compute_neighbours(data, NeighbourhoodParams(num_neighbours=_NEIGHBOURS))
-    search = LocalSearch(data, rng, neighbours, PerturbationManager(PerturbationParams(1, _PERTURBATION)))
+    is_small = data.num_clients + 2 * data.num_shipments <= _SMALL
+    steps = PerturbationParams(1, _SMALL_PERTURBATION if is_small else _PERTURBATION)
+    search = LocalSearch(data, rng, neighbours, PerturbationManager(steps))
     for operator in pyvrp.search.OPERATORS:
         if operator.supports(data):
             search.add_operator(operator(data))
