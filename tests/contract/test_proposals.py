@@ -267,7 +267,7 @@ async def a_late_route(admin):
 @pytest_asyncio.fixture(loop_scope="session")
 async def replanning(running):
     _, services = running
-    commands = ProposalCommands(services.database, services.settings.log.partitions, services.engine)
+    commands = ProposalCommands(services.database, services.settings.log.partitions, services.engine, services.travel)
     kind = TaskKind(AutomaticReplanning(services.database, commands).handle)
     worker = TaskWorker(services.database, {REPLAN: kind})
     await worker.start()
