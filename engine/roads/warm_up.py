@@ -1,6 +1,6 @@
 """Makes the road network of the demo's region and compiles the rules of roads: `python -m engine.roads.warm_up`.
 
-Set-up runs it; a host that finds no network runs it beside its work.
+Set-up runs it. Without the network, travel times are asked of the next provider.
 """
 
 import hashlib
