@@ -1,14 +1,23 @@
 """An event: something that happened, told once and never changed."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from models.documents.document import Document, Instant
 
 __all__ = ["SCHEMA_VERSION", "Event"]
 
 SCHEMA_VERSION = 1
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without BSON's own whole numbers, which no other encoding has a form for."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return int(value) if isinstance(value, int) and type(value) not in (int, bool) else value
 
 
 class Event(Document):
@@ -24,7 +33,7 @@ class Event(Document):
     schema_version: int = Field(SCHEMA_VERSION, alias="schema")
     actor: str = "engine"
     """User, key or `engine`."""
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(default_factory=dict)
     number: int | None = None
     """Its place in the feed of the whole installation, given soon after it is stored (`models.store.events`)."""
 
