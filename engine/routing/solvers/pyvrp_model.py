@@ -50,6 +50,13 @@ def uncovered(problem: Problem) -> list[str]:
     lacks = {
         "breaks": any(vehicle.breaks for vehicle in vehicles),
         "relations": bool(problem.relations),
+        "windows that closed before the beginning": any(
+            closes < 0
+            for job in problem.jobs
+            for stop in (job.pickup, job.delivery)
+            if stop
+            for _, closes in stop.windows
+        ),
         "balance": problem.balance != 0,
         "fuel by load": any(vehicle.per_metre_load for vehicle in vehicles),
         "several windows of a pair": any(len(stop.windows) > 1 for pair in pairs for stop in pair),
@@ -393,7 +400,7 @@ class _Loads:
 
 
 def _windows(stop: Stop) -> Sequence[tuple[int, int]]:
-    return stop.windows or ((0, _OPEN),)
+    return [(max(0, opens), closes) for opens, closes in stop.windows] or ((0, _OPEN),)
 
 
 def _places(problem: Problem, prefixes: Sequence[Prefix | None]) -> list[int]:

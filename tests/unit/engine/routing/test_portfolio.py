@@ -208,3 +208,14 @@ def test_an_easier_problem_leaves_time_for_breaks_and_nothing_else_out():
     assert (easier.vehicles[0].shift, easier.vehicles[0].max_duration_s) == ((0, 3400), 2400)
     assert easier.vehicles[0].per_metre == 1 + 0.5 * 4
     assert relaxed(dataclasses.replace(problem, relations=(SameVehicle((0, 1)),))) is None
+
+
+def test_a_window_that_has_closed_leaves_its_job_out_and_no_other():
+    problem = a_plain_problem(4, 2)
+    first = problem.jobs[0]
+    closed = dataclasses.replace(
+        first, delivery=dataclasses.replace(first.delivery, windows=((-100, -50),)), penalty=1e6
+    )
+    problem = dataclasses.replace(problem, jobs=[closed, *problem.jobs[1:]])
+    found = Portfolio(problem, InlineRunner(), Effort(0.5)).solve()
+    assert found.unserved == (0,)
