@@ -1,6 +1,7 @@
 """What schemathesis loads before a run of `tests.fuzz`."""
 
 import os
+import uuid
 
 import schemathesis
 
@@ -12,3 +13,10 @@ WRITING = frozenset({"PUT", "PATCH", "DELETE", "POST"})
 def filter_case(context, case):
     """Leave those alone as whom everything else is asked."""
     return case.method not in WRITING or SPARED.isdisjoint((case.path_parameters or {}).values())
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Give each creation a key of its own: a key that comes again gets the first answer, also when what was made is gone since."""
+    if case.headers and "Idempotency-Key" in case.headers and case.meta.generation.mode.is_positive:
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
