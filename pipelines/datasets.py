@@ -3,6 +3,7 @@
 ```
 legs/
   company=<id>/day=<yyyy-mm-dd>/legs.parquet     by the day on which a leg ended (UTC), each leg once by its `leg` id
+  company=<id>/exported.json                     how far it has come where it is filled from MongoDB
 ```
 A leg is written once it has ended, with what was known at its moment. The newest hours hold short legs only, because
 the long ones are still on their way: `read` leaves out what began within the P99 of durations before the newest end.
@@ -22,13 +23,37 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidInput
 from models.eta.schema import LEG_COLUMNS
-from pipelines.trips import Trips, trips_of_columns
+from models.geo import distances_m
+from pipelines.trip_schemas import TripSchema
+from pipelines.trips import Trips, read_trips, trips_of_columns
 
-__all__ = ["LegDataset"]
+__all__ = ["LegDataset", "company_folder", "read_history"]
 
 _DAY_MS = 86_400_000
 _NEEDED = ("leg", "company", "moment_ms", "from_lat", "from_lon", "to_lat", "to_lon", "duration_s")
 _CENSORED = 0.99
+_SAME_PLACE_M = 150.0
+_LONGEST_SERVICE_S = 3_600.0
+
+
+def company_folder(folder: Path, company: str) -> Path:
+    """Return where a data set keeps a company's legs; it is made if it is not there."""
+    place = folder / f"company={company}"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def read_history(source: Path, schema: TripSchema, company: str = "") -> Trips:
+    """Return finished trips of a data set of legs, of one company or all, or of a file by its schema.
+
+    Raises
+    ------
+    InvalidInput
+        If it can't be read, or holds no trip.
+    """
+    if any(source.glob("company=*")):
+        return LegDataset(source).read(company or None)
+    return read_trips(source, schema)
 
 
 class LegDataset:
@@ -80,8 +105,16 @@ class LegDataset:
         columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
         if not len(columns["moment_ms"]):
             raise InvalidInput(f"{self.folder} holds no legs since then")
-        trips = trips_of_columns(columns, None, str(self.folder))
+        trips = trips_of_columns(_with_service(columns), None, str(self.folder))
         return trips.take(~_censored(trips))
+
+    def companies(self) -> dict[str, int]:
+        """Return how many legs each company has."""
+        counts: dict[str, int] = {}
+        for file in sorted(self.folder.glob("company=*/day=*/legs.parquet")):
+            company = file.parent.parent.name.removeprefix("company=")
+            counts[company] = counts.get(company, 0) + pa.parquet.read_metadata(file).num_rows
+        return counts
 
     def newest_ms(self, company: str) -> int:
         """Return when the newest leg of a company ended, epoch milliseconds; 0 without any."""
@@ -93,7 +126,7 @@ class LegDataset:
 
     def _merge(self, company: str, day: int, table: pa.Table) -> int:
         date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
-        place = self.folder / f"company={company}" / f"day={date.isoformat()}"
+        place = company_folder(self.folder, company) / f"day={date.isoformat()}"
         place.mkdir(parents=True, exist_ok=True)
         path = place / "legs.parquet"
         before = 0
@@ -108,6 +141,27 @@ class LegDataset:
             pa.parquet.write_table(table.sort_by("moment_ms"), file, compression="zstd")
         Path(file.name).rename(path)  # whole or not at all
         return len(table) - before
+
+
+def _with_service(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return legs with `service_s` where it is not given: until the driver sets out again from that stop."""
+    found = dict(columns)
+    if "driver" not in columns or not len(columns["moment_ms"]):
+        return found
+    given = np.asarray(columns.get("service_s", np.full(len(columns["moment_ms"]), np.nan)), np.float64)
+    names = np.array([str(name) for name in columns["driver"]])
+    order = np.lexsort((columns["moment_ms"], names))
+    ends_ms = columns["moment_ms"] + columns["duration_s"] * 1000
+    ahead, behind = order[1:], order[:-1]
+    stood_s = (columns["moment_ms"][ahead] - ends_ms[behind]) / 1000
+    moved_m = distances_m(
+        columns["to_lat"][behind], columns["to_lon"][behind], columns["from_lat"][ahead], columns["from_lon"][ahead]
+    )
+    is_known = (names[ahead] == names[behind]) & (moved_m < _SAME_PLACE_M)
+    is_known &= (stood_s > 0) & (stood_s <= _LONGEST_SERVICE_S) & np.isnan(given[behind])
+    given = given.copy()
+    given[behind[is_known]] = stood_s[is_known]
+    return found | {"service_s": given}
 
 
 def _check_known(legs: Mapping[str, NDArray[Any]]) -> None:

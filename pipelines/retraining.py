@@ -9,14 +9,15 @@ from typing import Any
 
 from models.errors import InvalidInput
 from models.eta.accelerator import compile_bundle
-from pipelines.datasets import LegDataset
+from pipelines.datasets import LegDataset, read_history
 from pipelines.promotion import judge_version, register
 from pipelines.registry import EVERYBODY, Registry
 from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trip_schemas import TripSchema
-from pipelines.trips import Trips, read_trips
 
-__all__ = ["Retrained", "retrain", "retrain_on_schedule", "submit_retraining"]
+__all__ = ["Retrained", "retrain", "retrain_all", "retrain_on_schedule", "submit_retraining"]
+
+_LEAST_OF_COMPANY = 2_000  # legs: with fewer, what all companies teach is worth more than what is a company's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def retrain(
     InvalidInput
         If there is too little to learn from, or a column knows the future.
     """
-    trips = _read(source, schema, tenant)
+    trips = read_history(source, schema, tenant)
     books = Registry(registry)
     name, _ = register(books, train_bundle(trips, schema, plan))
     verdict = judge_version(books, name, tenant)
@@ -57,21 +58,34 @@ def retrain(
     return Retrained(name, verdict.is_passed, verdict.reasons)
 
 
-def retrain_on_schedule(
+def retrain_all(
     source: Path,
     schema: TripSchema,
     registry: Path,
-    every: datetime.timedelta,
-    told: Callable[[Retrained | InvalidInput], None],
-    tenant: str = EVERYBODY,
+    told: Callable[[str, Retrained | InvalidInput], None],
+    *,
+    least: int = _LEAST_OF_COMPANY,
+    plan: TrainingPlan | None = None,
+    accelerate: bool = True,
 ) -> None:
-    """Retrain for ever, beginning now; too little data or a leak is told and tried again the next time."""
+    """Retrain everybody's model on a data set of legs, and then one for each company with enough legs of its own.
+
+    `told` is called with the company, `""` for everybody, and what came of it; too little data or a leak stops nobody
+    else's.
+    """
+    rich = [company for company, count in LegDataset(source).companies().items() if count >= least]
+    for tenant in (EVERYBODY, *rich):
+        try:
+            told(tenant, retrain(source, schema, registry, tenant, plan=plan, accelerate=accelerate))
+        except InvalidInput as fault:
+            told(tenant, fault)
+
+
+def retrain_on_schedule(every: datetime.timedelta, once: Callable[[], None]) -> None:
+    """Do a retraining for ever, beginning now, so far apart."""
     while True:
         began = time.monotonic()
-        try:
-            told(retrain(source, schema, registry, tenant))
-        except InvalidInput as fault:
-            told(fault)
+        once()
         time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - began)))
 
 
@@ -81,9 +95,3 @@ def submit_retraining(source: Path, schema: TripSchema, registry: Path, tenant: 
 
     task: Any = ray.remote(num_cpus=1, max_retries=2)(retrain)
     return task.remote(source, schema, registry, tenant)
-
-
-def _read(source: Path, schema: TripSchema, tenant: str) -> Trips:
-    if any(source.glob("company=*")):
-        return LegDataset(source).read(tenant or None)
-    return read_trips(source, schema)

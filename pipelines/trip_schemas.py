@@ -47,6 +47,10 @@ class TripSchema:
     """Shorter great circles are taken for this, metres: how exact the places are."""
     longest_s: float = 10_800.0
     """Longer trips are not learned from (they are still scored)."""
+    takes_all: bool = False
+    """Whether columns of the file that are named as those of a leg are read without being listed."""
+    history: bool = False
+    """Whether what finished legs of driver, cell and pair tell goes into the features (`models.eta.history`)."""
     attribution: str = ""
     """Whom the data are from, and their licence."""
 

@@ -1,6 +1,6 @@
 """Files of trips to columns of legs, in the order of time: CSV and Parquet, by a schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidInput
 from models.eta.clock import instants_of_wall_time
+from models.eta.schema import CATEGORIES, LEG_COLUMNS
 from pipelines.trip_schemas import TripSchema
 
 __all__ = ["Trips", "read_trips", "trips_of_columns"]
@@ -48,13 +49,14 @@ def read_trips(path: Path, schema: TripSchema) -> Trips:
         trip.
     """
     table = _read_table(path)
-    wanted = {**schema.columns, **schema.categories, **{name: name for name in schema.numbers}}
+    columns_of, texts_of = _sources(schema, table.column_names)
+    wanted = {**columns_of, **texts_of, **{name: name for name in schema.numbers}}
     lacking = sorted({source for source in wanted.values() if source not in table.column_names})
     if lacking:
         faults = [(name, "is missing") for name in lacking]
         raise InvalidInput(f"{path.name} lacks {', '.join(lacking)}: it has {', '.join(table.column_names)}", faults)
     columns: dict[str, NDArray[Any]] = {}
-    for name, source in schema.columns.items():
+    for name, source in columns_of.items():
         column = table[source].combine_chunks()
         if name == "moment_ms":
             columns[name] = _instants_ms(column, source, schema.zone)
@@ -63,7 +65,7 @@ def read_trips(path: Path, schema: TripSchema) -> Trips:
         else:
             columns[name] = _numbers(column, source)
     columns |= {name: _numbers(table[name].combine_chunks(), name) for name in schema.numbers}
-    columns |= {name: _texts(table[source].combine_chunks()) for name, source in schema.categories.items()}
+    columns |= {name: _texts(table[source].combine_chunks()) for name, source in texts_of.items()}
     split = _texts(table[schema.split].combine_chunks()) if schema.split in table.column_names else None
     return trips_of_columns(columns, None if split is None else split.astype(str), path.name)
 
@@ -92,6 +94,16 @@ def trips_of_columns(columns: Mapping[str, NDArray[Any]], split: NDArray[np.str_
     order = np.flatnonzero(good)[np.argsort(columns["moment_ms"][good], kind="stable")]
     parts = np.full(rows, "") if split is None else split
     return Trips({name: values[order] for name, values in columns.items()}, parts[order], refused)
+
+
+def _sources(schema: TripSchema, given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the column of the file for each column of numbers and of text that is read."""
+    columns, texts = dict(schema.columns), dict(schema.categories)
+    if schema.takes_all:
+        history = {name for name, column in LEG_COLUMNS.items() if column.is_history or name == "as_of_ms"}
+        columns |= {name: name for name in LEG_COLUMNS if name in given and name not in history and name not in columns}
+        texts |= {name: name for name in CATEGORIES if name in given and name not in texts}
+    return columns, texts
 
 
 def _read_table(path: Path) -> pa.Table:

@@ -232,6 +232,8 @@ class Estimate:
             ("leg_lon", self.lon),
             ("leg_base_s", first["base_s"]),
             ("leg_base_m", first["base_m"]),
+            ("leg_stops_left", np.asarray(self.ahead.legs["stops_left"])[at]),
+            ("leg_service_s", np.asarray(self.ahead.legs["service_ahead_s"])[at]),
         ):
             heads[name] = np.where(begins, value, heads[name])
         for name, values in _SAID:

@@ -3,6 +3,7 @@
 Pure. Heads are columns, so that one look tells whom to estimate anew; plans are short arrays of `AHEAD` records.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -40,6 +41,8 @@ HEAD = np.dtype(
         ("leg_lon", "<f8"),
         ("leg_base_s", "<f8"),
         ("leg_base_m", "<f8"),
+        ("leg_stops_left", "<f8"),  # as the model was told then
+        ("leg_service_s", "<f8"),  # planned service times from its stop on
         ("leg_raw_s", "<f8", (3,)),  # by the model alone
         ("leg_shift", "<f8"),  # log ratio by which what just happened moved it
         ("leg_said_s", "<f8", (3,)),  # corrected by it
@@ -60,6 +63,8 @@ HEAD = np.dtype(
 )
 """One driver who has open stops."""
 
+_LAYOUT = hashlib.blake2b(repr((HEAD.descr, AHEAD.descr)).encode(), digest_size=8).hexdigest()
+
 _LEAST_SLOTS = 64
 _MOST_ROUTES = 8  # of one driver; older ones are over
 
@@ -72,6 +77,8 @@ class EtaImage(msgspec.Struct, frozen=True):
     heads: bytes = b""
     plans: bytes = b""
     routes: dict[int, dict[str, tuple[int, int, str, tuple[tuple[str, str], ...]]]] = {}
+    layout: str = ""
+    """Digest of the records' fields."""
 
 
 class EtaTable:
@@ -150,7 +157,7 @@ class EtaTable:
             for number in numbers
             if number in self.routes
         }
-        return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans.tobytes(), routes)
+        return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans.tobytes(), routes, _LAYOUT)
 
     def restore(self, partition: int, image: EtaImage, keys: Mapping[int, int]) -> None:
         """Take what `image` returned; `keys` says which delivery key here stands for one there.
@@ -160,7 +167,7 @@ class EtaTable:
         self.passed[partition] = image.passed_ms
         for number, routes in image.routes.items():
             self.routes[number] = {name: RouteOrder(*fields) for name, fields in routes.items()}
-        if len(image.heads) % HEAD.itemsize or len(image.plans) % AHEAD.itemsize:
+        if image.layout != _LAYOUT:
             return
         heads, plans = np.frombuffer(image.heads, HEAD), np.frombuffer(image.plans, AHEAD).copy()
         plans["delivery"] = [keys.get(key, 0) for key in plans["delivery"].tolist()]

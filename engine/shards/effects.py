@@ -78,21 +78,23 @@ class Effects:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     """How estimates turned out."""
     finishes: list[Finish] = field(default_factory=list)
-    """Legs that were driven to their end."""
+    """Legs that were driven to their end, for those who estimate."""
+    legs: list[dict[str, Any]] = field(default_factory=list)
+    """The same legs for those who train models."""
     estimates: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Tenant and estimate, for watchers; not stored."""
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.points or self.outcomes or self.finishes or self.estimates)
+        return bool(self.events or self.points or self.outcomes or self.finishes or self.legs or self.estimates)
 
     @property
     def size(self) -> int:
         """Return how many documents these are."""
-        return len(self.events) + len(self.points) + len(self.outcomes)
+        return len(self.events) + len(self.points) + len(self.outcomes) + len(self.legs)
 
     def extend(self, other: "Effects") -> None:
         """Add those of a later step."""
-        for name in ("events", "trips", "visits", "moments", "points", "outcomes", "finishes", "estimates"):
+        for name in ("events", "trips", "visits", "moments", "points", "outcomes", "finishes", "legs", "estimates"):
             getattr(self, name).extend(getattr(other, name))
 
 

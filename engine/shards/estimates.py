@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.eta.corrections import Finish
+from engine.eta.driven import leg_of
 from engine.eta.estimator import Estimator
 from engine.eta.live import TICK_MS, Estimated
 from engine.eta.plan import AHEAD, CONFIDENCES
@@ -168,8 +169,10 @@ class ShardEstimates:
             return
         if (whose := self._whose(finished.stop)) is None:
             return
-        tenant, _, delivery = whose
+        tenant, driver, delivery = whose
         arrived_ms = int(event["start_time"]) or int(event["time"])
+        if (leg := leg_of(finished, tenant, driver, delivery, arrived_ms)) is not None:
+            effects.legs.append(leg)
         finish = finish_of(finished, tenant, delivery, arrived_ms, self.estimator.models.versions)
         if finish is not None:
             effects.finishes.append(finish)

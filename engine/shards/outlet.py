@@ -14,6 +14,7 @@ from engine.shards.publish import Publisher, live_channel, pack_estimates, pack_
 from engine.telemetry.metrics import EVENTS
 from models.errors import OutriderError, TryLater
 from models.store.etas import EtaRepository
+from models.store.legs import LegRepository
 from models.store.motion import MotionRepository
 
 __all__ = ["EffectOutlet"]
@@ -33,11 +34,12 @@ class EffectOutlet:
         self,
         motion: MotionRepository,
         etas: EtaRepository,
+        legs: LegRepository,
         finishes: FinishStream,
         on_stop: Callable[[StopMoment], Awaitable[None]],
         publisher: Publisher,
     ) -> None:
-        self._motion, self._etas, self._finishes = motion, etas, finishes
+        self._motion, self._etas, self._legs, self._finishes = motion, etas, legs, finishes
         self._on_stop, self._publisher = on_stop, publisher
         self._waiting: deque[Effects] = deque()
         self._size = 0
@@ -100,6 +102,7 @@ class EffectOutlet:
         await self._motion.save_visits(effects.visits)
         await self._etas.save_points(effects.points)
         await self._etas.save_outcomes(effects.outcomes)
+        await self._legs.save(effects.legs)
         await self._finishes.add(effects.finishes)
         await self._motion.add_events(effects.events)  # after what they tell of: whoever hears of a trip finds it
         for moment in effects.moments:

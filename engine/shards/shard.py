@@ -54,6 +54,7 @@ from models.messages import commands
 from models.messages.fixes import Outcome
 from models.store.connections import Database
 from models.store.etas import EtaRepository
+from models.store.legs import LegRepository
 from models.store.motion import MotionRepository
 from models.store.snapshots import SnapshotRepository
 
@@ -112,7 +113,9 @@ class Shard:
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)
         self._reader = LogReader(redis, settings.prefix)
-        self._outlet = EffectOutlet(motion, EtaRepository(database), self._finishes, ports.on_stop, self.publisher)
+        legs = LegRepository(database)
+        etas = EtaRepository(database)
+        self._outlet = EffectOutlet(motion, etas, legs, self._finishes, ports.on_stop, self.publisher)
         self._sink = HistorySink(settings, database, self.memory)
         self._images = SnapshotSink(settings, database, redis, self.memory, self.owned, self._outlet)
         self._repairs = RepairDesk(database, self.memory)

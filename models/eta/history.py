@@ -1,47 +1,127 @@
 """What finished legs tell of the next ones: the history columns of a leg, each as of its moment.
 
-One function for training, back-test and engine: of each leg asked about, only legs that finished before its `as_of_ms`
-are seen, so that no answer changes when the future does.
+One class for training, back-test and engine. It is told of legs as they end and asked about legs as they begin, so no
+answer can see what ended later; `history_columns` plays finished legs through it in the order of time. What it keeps
+are sums by hashed keys of driver and place, drawn to zero by n/(n+5); companies do not see each other's.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import h3
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
 from models.eta.features import Legs
 
-__all__ = ["history_columns"]
+__all__ = ["HISTORY_COLUMNS", "PaceHistory", "driver_alias", "history_columns", "keys_of"]
+
+HISTORY_COLUMNS = ("driver_recent", "driver_long", "cell_pace", "driver_cell_pace", "pair_pace")
+"""Log paces of the driver's last ten legs, of all of them, into the stop's cell, of both, between the two cells."""
 
 _CELL = 7  # H3 resolution, 1.2 km across: finer cells have too few legs
 _RECENT = 10  # legs of a driver that count as recent
 _SHRINK = 5.0  # n legs count n/(n+5), no news the rest
-_PART = 1e-9  # of a log ratio
-_SPAN = 1 << 42  # milliseconds that fit between two keys: 139 years
+_DRIVER = 0  # place among the keys of a leg
+_UNKNOWN = 0  # key of what is not known
+
+
+class PaceHistory:
+    """Running sums of log ratios of actual to base time."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, tuple[int, float]] = {}
+        self._recent: dict[int, deque[float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def observe(self, legs: Legs, log_ratio: NDArray[np.float64]) -> None:
+        """Take in legs that have ended, in the order of their ends: both ends, `driver` and `company` where known."""
+        for keys, value in zip(keys_of(legs).tolist(), log_ratio.tolist(), strict=True):
+            self.take(keys, value)
+
+    def columns(self, legs: Legs) -> dict[str, NDArray[np.float64]]:
+        """Return what is known of legs that begin: `HISTORY_COLUMNS`, NaN where there is no leg to tell."""
+        told = np.array([self.told(keys) for keys in keys_of(legs).tolist()]).reshape(-1, len(HISTORY_COLUMNS))
+        return dict(zip(HISTORY_COLUMNS, told.T, strict=True))
+
+    def copy(self) -> "PaceHistory":
+        """Return a history that goes on by itself."""
+        other = PaceHistory()
+        other._sums = dict(self._sums)
+        other._recent = {key: deque(values, _RECENT) for key, values in self._recent.items()}
+        return other
+
+    def save(self, path: Path) -> None:
+        """Write it as npz."""
+        keys, drivers = sorted(self._sums), sorted(self._recent)
+        recent = np.full((len(drivers), _RECENT), np.nan)
+        for row, driver in zip(recent, drivers, strict=True):
+            row[: len(self._recent[driver])] = self._recent[driver]
+        np.savez_compressed(
+            path,
+            keys=np.array(keys, np.uint64),
+            counts=np.array([self._sums[key][0] for key in keys], np.int64),
+            sums=np.array([self._sums[key][1] for key in keys], np.float64),
+            drivers=np.array(drivers, np.uint64),
+            recent=recent,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "PaceHistory":
+        """Read what `save` wrote."""
+        history = cls()
+        with np.load(path, allow_pickle=False) as found:
+            pairs = zip(found["counts"].tolist(), found["sums"].tolist(), strict=True)
+            history._sums = dict(zip(found["keys"].tolist(), pairs, strict=True))
+            rows = zip(found["drivers"].tolist(), found["recent"], strict=True)
+            history._recent = {key: deque(row[np.isfinite(row)].tolist(), _RECENT) for key, row in rows}
+        return history
+
+    def take(self, keys: Sequence[int], value: float) -> None:
+        """Take in one leg by its keys, as `keys_of` has them."""
+        for key in keys:
+            if key != _UNKNOWN:
+                count, total = self._sums.get(key, (0, 0.0))
+                self._sums[key] = (count + 1, total + value)
+        if (driver := keys[_DRIVER]) != _UNKNOWN:
+            self._recent.setdefault(driver, deque(maxlen=_RECENT)).append(value)
+
+    def told(self, keys: Sequence[int]) -> tuple[float, ...]:
+        """Return what is known of one leg by its keys, in the order of `HISTORY_COLUMNS`."""
+        recent = self._recent.get(keys[_DRIVER], ())
+        long, cell, driver_cell, pair = (_shrunk(*self._sums.get(key, (0, 0.0))) for key in keys)
+        return _shrunk(len(recent), sum(recent)), long, cell, driver_cell, pair
 
 
 def history_columns(
-    asked: Legs, finished: Mapping[str, NDArray[Any]], as_of_ms: NDArray[np.int64] | None = None
+    asked: Legs,
+    finished: Mapping[str, NDArray[Any]],
+    as_of_ms: NDArray[np.int64] | None = None,
+    known: PaceHistory | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Return the history columns of legs.
+    """Return the history columns of legs, each as of its moment.
 
     Parameters
     ----------
     asked
-        Legs with `moment_ms`, both ends and, where it is known, `driver`; N each.
+        Legs with `moment_ms`, both ends and, where they are known, `driver` and `company`; N each.
     finished
-        Legs that have ended: both ends, `driver` where known, `ended_ms`, and `log_ratio` of actual to base time; M
-        each.
+        Legs that have ended: the same but the moment, `ended_ms`, and `log_ratio` of actual to base time; M each.
     as_of_ms
         Up to when history may look, N values at or before the moments; the moments where it is left out.
+    known
+        What had been learnt before the first of them; it goes on with them.
 
     Returns
     -------
     dict
-        `as_of_ms`, and log paces drawn to zero by n/(n+5), NaN where there is no leg to tell.
+        `as_of_ms` and `HISTORY_COLUMNS`.
 
     Raises
     ------
@@ -52,63 +132,66 @@ def history_columns(
     limits_ms = moments_ms if as_of_ms is None else as_of_ms
     if np.any(limits_ms > moments_ms):
         raise InvalidInput("history would be of the future", [("as_of_ms", "is after moment_ms")])
-    keys = {name: (_keys(asked, name), _keys(finished, name)) for name in ("driver", "cell", "driver_cell", "pair")}
-    told = (np.asarray(finished["ended_ms"]), np.asarray(finished["log_ratio"], dtype=np.float64))
-
-    def pace(name: str, newest: int | None = None) -> NDArray[np.float64]:
-        return _as_of(*keys[name], limits_ms, *told, newest)
-
-    return {
-        "as_of_ms": limits_ms,
-        "driver_recent": pace("driver", _RECENT),
-        "driver_long": pace("driver"),
-        "cell_pace": pace("cell"),
-        "driver_cell_pace": pace("driver_cell"),
-        "pair_pace": pace("pair"),
-    }
-
-
-def _as_of(
-    asked: NDArray[np.str_],
-    known: NDArray[np.str_],
-    limits_ms: NDArray[np.int64],
-    ended_ms: NDArray[np.int64],
-    values: NDArray[np.float64],
-    newest: int | None,
-) -> NDArray[np.float64]:
-    """Return, for each key asked about, the shrunk mean of its values that ended before the limit."""
-    if not len(known):
-        return np.full(len(asked), np.nan)
-    codes = np.unique(np.concatenate([known, asked]), return_inverse=True)[1].astype(np.int64)
-    begin_ms = int(ended_ms.min())
-    place = codes[: len(known)] * _SPAN + (ended_ms - begin_ms)
-    order = np.argsort(place, kind="stable")
-    parts = np.round(values[order] / _PART).astype(np.int64)  # whole, so that one key's sums feel nothing of another's
-    place, sums = place[order], np.concatenate([[0], np.cumsum(parts)])
-    first = codes[len(known) :] * _SPAN
-    until = np.searchsorted(place, first + np.clip(limits_ms - begin_ms, 0, _SPAN - 1), side="left")
-    since = np.searchsorted(place, first, side="left")
-    if newest is not None:
-        since = np.maximum(since, until - newest)
-    counts = until - since
-    shrunk = (sums[until] - sums[since]) * _PART / (counts + _SHRINK)
-    return np.where((counts > 0) & (asked != ""), shrunk, np.nan)
+    history = PaceHistory() if known is None else known
+    asking, ended = keys_of(asked).tolist(), keys_of(finished).tolist()
+    values, ended_ms = np.asarray(finished["log_ratio"], np.float64).tolist(), np.asarray(finished["ended_ms"])
+    order = np.argsort(ended_ms, kind="stable")
+    told, next_ = np.empty((len(asking), len(HISTORY_COLUMNS))), 0
+    upto = np.searchsorted(ended_ms[order], limits_ms, side="left")
+    for place in np.argsort(limits_ms, kind="stable").tolist():
+        for row in order[next_ : upto[place]].tolist():
+            history.take(ended[row], values[row])
+        next_ = int(upto[place])
+        told[place] = history.told(asking[place])
+    for row in order[next_:].tolist():
+        history.take(ended[row], values[row])
+    return {"as_of_ms": limits_ms, **dict(zip(HISTORY_COLUMNS, told.T, strict=True))}
 
 
-def _keys(legs: Legs, name: str) -> NDArray[np.str_]:
-    """Return what legs have in common, as text; empty where it is not known."""
+def driver_alias(tenant: str, driver: str) -> str:
+    """Return what a driver is called in data sets and models, which name nobody."""
+    return hashlib.blake2b(f"{tenant}/{driver}".encode(), digest_size=8).hexdigest()
+
+
+def _shrunk(count: int, total: float) -> float:
+    return total / (count + _SHRINK) if count else np.nan
+
+
+def keys_of(legs: Legs) -> NDArray[np.uint64]:
+    """Return what a history counts legs by: keys of driver, cell, driver and cell, and pair of cells; N × 4."""
     rows = len(np.asarray(legs["to_lat"]))
-    named = np.broadcast_to(np.asarray(legs.get("driver", ""), dtype=object), (rows,))
-    driver = np.array(["" if each is None else str(each) for each in named], dtype=str)
-    if name == "driver":
-        return driver
-    cell = _cells(legs, "to")
-    if name == "cell":
-        return cell
-    other = driver if name == "driver_cell" else _cells(legs, "from")
-    return np.where(other == "", "", np.char.add(np.char.add(other, "|"), cell))
+    company, driver = _hashed(legs.get("company", ""), rows), _hashed(legs.get("driver", ""), rows)
+    to_cell, from_cell = _cells(legs, "to"), _cells(legs, "from")
+    known = driver != _UNKNOWN
+    whose = _mixed(company, driver)
+    return np.stack(
+        [
+            np.where(known, whose, _UNKNOWN),
+            _mixed(company, to_cell),
+            np.where(known, _mixed(whose, to_cell), _UNKNOWN),
+            _mixed(_mixed(company, from_cell), to_cell),
+        ],
+        axis=1,
+    )
 
 
-def _cells(legs: Legs, end: str) -> NDArray[np.str_]:
+def _hashed(values: ArrayLike, rows: int) -> NDArray[np.uint64]:
+    """Return 64 bits for each text, 0 for none."""
+    given = np.broadcast_to(np.asarray(values, dtype=object), (rows,))
+    texts = np.array(["" if each is None else str(each) for each in given.tolist()], dtype=str)
+    unique, back = np.unique(texts, return_inverse=True)
+    digests = [hashlib.blake2b(text.encode(), digest_size=8).digest() if text else bytes(8) for text in unique.tolist()]
+    return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)[back]
+
+
+def _mixed(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return 64 bits that stand for an ordered pair, never 0 (the finaliser of SplitMix64, Steele et al. 2014)."""
+    mixed = one * np.uint64(0x9E3779B97F4A7C15) + other
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.maximum(mixed ^ (mixed >> np.uint64(31)), np.uint64(1))
+
+
+def _cells(legs: Legs, end: str) -> NDArray[np.uint64]:
     places = zip(np.asarray(legs[f"{end}_lat"]).tolist(), np.asarray(legs[f"{end}_lon"]).tolist(), strict=True)
-    return np.array([h3.latlng_to_cell(lat, lon, _CELL) for lat, lon in places], dtype=str)
+    return np.array([h3.str_to_int(h3.latlng_to_cell(lat, lon, _CELL)) for lat, lon in places], np.uint64)

@@ -184,6 +184,12 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("at", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * _DAY_S),
     ],
+    # What a data set of legs lacks is one range of the first.
+    "eta_legs": [
+        IndexModel([("tenant", ASCENDING), ("stored", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("driver", ASCENDING)]),
+        IndexModel([("arrived", ASCENDING)], expireAfterSeconds=400 * _DAY_S),
+    ],
     "history": [
         IndexModel([("d", ASCENDING), ("to", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=KEEP_DAYS * _DAY_S, name=_EXPIRY),

@@ -208,6 +208,7 @@ class PrivacyRepository:
             "chunks": span[0]["chunks"] if span else 0,
             "trips": await self._database.trips.count_documents(of_driver),
             "visits": await self._database.visits.count_documents(of_driver),
+            "legs": await self._database.eta_legs.count_documents(of_driver),
         }
 
     async def tell(self, announcement: Announcement) -> None:
@@ -219,9 +220,9 @@ class PrivacyRepository:
         await in_transaction(self._database, put)
 
     async def forget_positions(self, scope: Scope, driver: str, number: int) -> None:
-        """Delete where a driver was: history, trips, visits, and the state of an idle one."""
+        """Delete where a driver was: history, trips, visits, driven legs, and the state of an idle one."""
         await self._database.history.delete_many({"d": number})
-        for collection in (self._database.trips, self._database.visits):
+        for collection in (self._database.trips, self._database.visits, self._database.eta_legs):
             await collection.delete_many({"tenant": scope.tenant, "driver": driver})
         await self._database.passive.delete_one({"_id": number})
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "roads": ("outrider.cli.roads:roads", "Make road networks from OpenStreetMap extracts, and ask them."),
     "analytics": ("outrider.cli.analytics:analytics", "Look after the figures."),
     "bench": ("outrider.cli.bench:bench", "Measure the real thing on this machine."),
+    "legs": ("outrider.cli.legs:legs", "Bring driven legs from the database into a data set for training."),
     "train": ("outrider.cli.train:train", "Train a model of travel times on a file of trips."),
     "backtest": ("outrider.cli.backtest:backtest_file", "Tell how good a model of travel times would have been."),
     "promote": ("outrider.cli.promote:promote", "Let a model of travel times serve, if it is surely better."),

@@ -19,6 +19,7 @@ from outrider.cli.model_output import (
     show_result,
 )
 from pipelines.backtest import backtest, split_trips
+from pipelines.datasets import read_history
 from pipelines.drives import Ways, great_circle_ways, legs_of_drives, read_drives, split_drives
 from pipelines.training import TrainingPlan
 from pipelines.trip_schemas import TripSchema, load_schema
@@ -54,7 +55,7 @@ def backtest_file(
 
 def _trips(file: Path, shape: TripSchema, test: Path | None) -> tuple[Trips, Trips]:
     later = None if test is None else read_trips(test, shape)
-    return split_trips(read_trips(file, shape), later)
+    return split_trips(read_history(file, shape), later)
 
 
 def _drives(file: Path, roads: Path | None) -> tuple[Trips, Trips]:

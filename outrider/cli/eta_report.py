@@ -8,11 +8,12 @@ import typer
 
 from models.errors import BadSettings
 from outrider.cli.model_output import AsJson, File, Folder, Schema, Tenant, plain_errors, show_result
+from pipelines.datasets import read_history
 from pipelines.drift import DriftReport, look_for_drift
 from pipelines.registry import EVERYBODY, Registry
 from pipelines.replay_finishes import Replayed
 from pipelines.trip_schemas import load_schema
-from pipelines.trips import Trips, read_trips
+from pipelines.trips import Trips
 
 __all__ = ["eta_report"]
 
@@ -33,7 +34,7 @@ def eta_report(
         write_report = _writer()
         books = Registry(registry)
         bundle = books.load(model or books.champion(tenant) or books.newest())
-        trips = read_trips(file, load_schema(schema))
+        trips = read_history(file, load_schema(schema), tenant)
         report, replayed = look_for_drift(bundle, trips)
         figures = write_report(report, trips, replayed, out)
     result = {

@@ -20,6 +20,9 @@ __all__ = [
     "AsJson",
     "File",
     "Folder",
+    "FromStore",
+    "History",
+    "LegSchema",
     "Schema",
     "Seed",
     "Tenant",
@@ -32,6 +35,11 @@ __all__ = [
 
 File = Annotated[Path, typer.Argument(help="Trips: CSV, Parquet, or a folder of Parquet files.")]
 Schema = Annotated[str, typer.Option("--schema", help="nyc_taxi, chicago_taxi, or a JSON file that maps the columns.")]
+History = Annotated[Path, typer.Argument(help="Trips: CSV, Parquet, a folder of them, or a data set of legs.")]
+LegSchema = Annotated[
+    str, typer.Option("--schema", help="As the columns are called: legs, nyc_taxi, …, or a JSON file.")
+]
+FromStore = Annotated[bool, typer.Option("--from-store", help="Bring the data set up to date from the database first.")]
 Folder = Annotated[Path, typer.Option("--registry", help="The folder of models; the engine looks into var/models.")]
 Tenant = Annotated[str, typer.Option("--tenant", help="One company, `ten_…`; everybody's model by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line that holds the result as JSON.")]

@@ -5,41 +5,49 @@ from typing import Annotated
 
 import typer
 
+from outrider.cli.legs import LEGS, export_stored
 from outrider.cli.model_output import (
     AsJson,
-    File,
     Folder,
-    Schema,
+    FromStore,
+    History,
+    LegSchema,
     Seed,
+    Tenant,
     Threads,
     plain_errors,
     progress_bar,
     show_notes,
     show_result,
 )
+from pipelines.datasets import read_history
 from pipelines.promotion import register
-from pipelines.registry import Registry
+from pipelines.registry import EVERYBODY, Registry
 from pipelines.training import Progress, TrainingPlan, train_bundle
 from pipelines.trip_schemas import TripSchema, load_schema
-from pipelines.trips import Trips, read_trips
+from pipelines.trips import Trips
 
 __all__ = ["train"]
 
 
 def train(
-    file: File,
-    schema: Schema,
+    file: History = LEGS,
+    schema: LegSchema = "legs",
     registry: Folder = Path("var/models"),
     trials: Annotated[int, typer.Option(min=0, help="Search for a better plan in so many trials.")] = 0,
     on_ray: Annotated[bool, typer.Option("--ray", help="Run trials side by side on Ray.")] = False,
     threads: Threads = 1,
     seed: Seed = 1,
+    tenant: Tenant = EVERYBODY,
+    from_store: FromStore = False,
     json: AsJson = False,
 ) -> None:
-    """Train a model on a file of trips, and put it into the registry as a candidate."""
+    """Train a model on a file of trips or a data set of legs, and put it into the registry as a candidate."""
     with plain_errors(), progress_bar() as told:
         shape = load_schema(schema)
-        trips = read_trips(file, shape)
+        if from_store:
+            export_stored(file, tenant, told)
+        trips = read_history(file, shape, tenant)
         plan = TrainingPlan.for_rows(len(trips), threads, seed)
         if trials:
             plan = _searched(trips, shape, plan, trials, registry, on_ray, told)

@@ -161,7 +161,7 @@ async def test_an_export_of_a_driver_tells_its_track_and_no_customers(admin, dat
     answer = await admin.ask("POST", "privacy/exports", json={"driverId": driver})
     [held] = answer.json()["drivers"]
     assert held["record"]["name"] == "Ana"
-    assert held["positions"] == {"from": 5, "to": 9, "chunks": 1, "trips": 0, "visits": 0}
+    assert held["positions"] == {"from": 5, "to": 9, "chunks": 1, "trips": 0, "visits": 0, "legs": 0}
     assert [one["id"] for one in answer.json()["carried"]] == [delivery["id"]]
     assert not any(trace in answer.content for trace in customer.traces)
 

@@ -104,7 +104,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 
 def test_built_in_schemas_can_be_loaded():
     assert {"nyc_taxi", "chicago_taxi"} <= set(built_in_schemas())
-    assert all(load_schema(name).zone for name in built_in_schemas())
+    assert all(load_schema(name).zone for name in built_in_schemas() if name != "legs")  # whose zones are columns
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,21 @@ def test_the_promise_is_the_first_estimate_and_is_scored_on_arrival():
     assert outcome["promisedAt"].timestamp() * 1000 == first["promised"]
 
 
+def test_a_driven_leg_is_kept_with_what_was_known_when_it_began():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2500.0))
+    play(memory, estimates, range(2))
+    memory.assign(assigned("dlv_2", 2900.0))  # comes on the way: the leg began without it
+    found = play(memory, estimates, range(2, 60))
+    [leg] = [one for effects in found for one in effects.legs if one["to"][0] < LATITUDE + 2600 * DEGREES_PER_M]
+    assert (leg["tenant"], leg["driver"], leg["stopsLeft"], leg["serviceAheadS"]) == (TENANT, "drv_1", 1.0, 120.0)
+    assert leg["from"] == [LATITUDE, LONGITUDE]
+    inside_s = next(turn * 10 for turn, north in enumerate(WAY) if north > 2440)
+    assert leg["arrived"].timestamp() * 1000 == START_MS + inside_s * 1000
+    assert 0 <= leg["departed"].timestamp() * 1000 - START_MS <= 10_000
+    assert leg["baseM"] > 2400
+
+
 def test_the_customer_hears_of_the_driver_before_the_arrival_and_of_lateness_before_the_window_ends():
     memory, estimates = a_memory()
     memory.assign(assigned("dlv_1", 2900.0, closes_s=300))

@@ -1,0 +1,46 @@
+"""Legs that were driven to their end, as those who train models need them. Pure.
+
+A leg is kept with what was known when it began, and nothing that became known later but when it ended.
+"""
+
+import datetime
+import hashlib
+from datetime import UTC
+from typing import Any
+
+from engine.eta.live import Finished
+from engine.shards.stops import StopKind
+
+__all__ = ["leg_of"]
+
+_LEAST_S = 5.0  # shorter ones are the geofence's edge
+
+
+def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_ms: int) -> dict[str, Any] | None:
+    """Return a driven leg as MongoDB keeps it; None if it is not known how it began.
+
+    Parameters
+    ----------
+    arrived_ms
+        First fix inside the stop's radius, epoch milliseconds.
+    """
+    head, stop = finished.head, finished.stop
+    duration_s = (arrived_ms - int(head["leg_ms"])) / 1000
+    if not finished.is_leg or duration_s < _LEAST_S or not head["leg_base_s"] > 0:
+        return None
+    parts = ("leg", delivery, StopKind(int(stop["kind"])).name, driver, int(stop["born"]))
+    return {
+        "_id": hashlib.blake2b(repr(parts).encode(), digest_size=13).hexdigest(),
+        "tenant": tenant,
+        "driver": driver,
+        "departed": datetime.datetime.fromtimestamp(int(head["leg_ms"]) / 1000, tz=UTC),
+        "arrived": datetime.datetime.fromtimestamp(arrived_ms / 1000, tz=UTC),
+        "from": [float(head["leg_lat"]), float(head["leg_lon"])],
+        "to": [float(stop["lat"]), float(stop["lon"])],
+        "baseS": float(head["leg_base_s"]),
+        "baseM": float(head["leg_base_m"]),
+        "stopsLeft": float(head["leg_stops_left"]),
+        "serviceAheadS": float(head["leg_service_s"]),
+        "weightKg": float(stop["weight_kg"]),
+        "priority": max(0.0, float(stop["priority"]) - 1.0),
+    }
