@@ -17,6 +17,6 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Give each creation a key of its own: a key that comes again gets the first answer, also when what was made is gone since."""
+    """Give each creation a key of its own: one that comes again gets the first answer, also when that is gone since."""
     if case.headers and "Idempotency-Key" in case.headers and case.meta.generation.mode.is_positive:
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
