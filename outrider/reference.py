@@ -1,4 +1,4 @@
-"""Reference pages made from the code: every setting, every problem type, every right.
+"""Reference pages made from the code: every setting, every problem type, every right, every command.
 
 `outrider docs` writes them; a test compares the committed pages with what the code says today.
 """
@@ -15,6 +15,7 @@ from api.auth.rights import RIGHTS, SCOPES
 from api.problems import STATUSES
 from engine.settings import Settings
 from models import errors
+from outrider.command_reference import command_page
 
 __all__ = ["PAGES"]
 
@@ -83,6 +84,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": _settings_page,
     "problems.md": _problem_page,
     "roles.md": _role_page,
+    "commands.md": command_page,
 }
 """File name → what the page says today."""
 
