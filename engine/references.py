@@ -85,7 +85,7 @@ class DeliverySnapshot:
     """How far a delivery is, with the live state of its driver."""
 
     fields: Mapping[str, Any]
-    """What MongoDB keeps of the delivery, without what is personal and without its history."""
+    """What MongoDB keeps of the delivery; what is personal is sealed."""
     driver: LiveDriver | None
     """None while nobody has the delivery or its driver has sent nothing."""
 

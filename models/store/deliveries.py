@@ -1,7 +1,6 @@
 """Deliveries in MongoDB. Every change is stored with its events in one transaction."""
 
 import datetime
-import functools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,20 +14,14 @@ from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, find_page, read_page
 from models.store.personal import open_read
 from models.store.scope import Scope
-from models.store.transactions import Session, Write, in_one_go, in_transaction, insert_now
-from models.store.versions import replace_at, replace_many_at, replace_now_at
+from models.store.together import PreparedChange, Replacement
+from models.store.transactions import Session, Write, in_transaction
+from models.store.versions import replace_at, replace_many_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
 
 _BATCH = 500  # documents of an export that travel together
 _OPEN = sorted(set(Status) - CLOSED)
-_COURSE = dict.fromkeys(
-    (
-        *("version", "status", "driver", "timeWindow", "updatedAt"),
-        *(f"{place}.{name}" for place in ("pickup", "dropoff") for name in ("latitude", "longitude", "radiusM")),
-    ),
-    1,
-)
 _MOST_OPEN = 1000  # of one driver; a full day has two hundred
 _MOST_EVENTS = 5000  # of one delivery; a usual one has ten
 
@@ -70,8 +63,10 @@ class DeliveryRepository:
     async def create(self, deliveries: Sequence[Delivery], announcements: Sequence[Announcement]) -> None:
         """Store new deliveries and their events, all or none."""
         stored = [await self._contacts.sealed(delivery.stored()) for delivery in deliveries]
-        insert = functools.partial(insert_now, self._database.blocking("deliveries", *stored), stored)
-        await in_one_go(self._database, [insert, *await self._outbox.prepared(announcements)])
+        inserts = [(self._database.blocking("deliveries", *stored), stored)]
+        await self._database.together.change(
+            PreparedChange([*inserts, *await self._outbox.prepared(announcements)]),
+        )
 
     async def replace(
         self,
@@ -95,9 +90,8 @@ class DeliveryRepository:
         """
         stored = await self._contacts.sealed(delivery.stored())
         if not also:
-            collection = self._database.blocking("deliveries", stored)
-            change = functools.partial(replace_now_at, collection, delivery, expected, stored)
-            await in_one_go(self._database, [change, *await self._outbox.prepared(announcements)])
+            it = Replacement(self._database.blocking("deliveries", stored), stored, expected)
+            await self._database.together.change(PreparedChange(await self._outbox.prepared(announcements), it))
             return
 
         async def swap(session: Session) -> None:
@@ -172,21 +166,14 @@ class DeliveryRepository:
 
     async def fields_of(self, scope: Scope, delivery: str) -> dict[str, Any]:
         """Return one delivery as MongoDB keeps it, in clear: for who only shows it; raises as `get`."""
-        found = await self._database.deliveries.find_one({"_id": delivery, "tenant": scope.tenant})
-        if found is None:
-            raise NotFound("delivery", delivery)
-        return await self._opened(found)
+        return await self._opened(await self._found(scope, delivery))
 
     async def course_of(self, scope: Scope, delivery: str) -> dict[str, Any]:
-        """Return how far one delivery is and where its stops are, as MongoDB keeps it; raises as `get`.
+        """Return one delivery as MongoDB keeps it, what is personal still sealed; raises as `get`.
 
-        Nothing of it is sealed.
+        That is enough for whoever wants to know how far it is and where its stops are.
         """
-        found = await self._database.deliveries.find_one({"_id": delivery, "tenant": scope.tenant}, _COURSE)
-        if found is None:
-            raise NotFound("delivery", delivery)
-        fields: dict[str, Any] = found
-        return fields
+        return await self._found(scope, delivery)
 
     async def open_of(self, scope: Scope, driver: str) -> list[Delivery]:
         """Return what a driver has to do, oldest first."""
@@ -231,6 +218,12 @@ class DeliveryRepository:
         """Return the same page as `page`, each delivery as MongoDB keeps it, in clear."""
         query = await self._wanted(scope, wanted)
         return await find_page(self._database.deliveries, query, page, newest_first=newest_first, opened=self._opened)
+
+    async def _found(self, scope: Scope, delivery: str) -> dict[str, Any]:
+        found = await self._database.together.read("deliveries", scope.tenant, delivery)
+        if found is None:
+            raise NotFound("delivery", delivery)
+        return found
 
     async def _wanted(self, scope: Scope, wanted: DeliveryFilter) -> dict[str, Any]:
         query = {"tenant": scope.tenant} | _query(wanted)

@@ -78,7 +78,7 @@ class DriverRepository:
         NotFound
             If the tenant has no such driver.
         """
-        found = await self._database.drivers.find_one({"_id": driver, "tenant": scope.tenant})
+        found = await self._database.together.read("drivers", scope.tenant, driver)
         if found is None:
             raise NotFound("driver", driver)
         return Driver.restored(found)

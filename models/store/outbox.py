@@ -5,7 +5,6 @@ An event is its own errand: it waits, and carries the messages to the shards, un
 """
 
 import datetime
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,8 @@ from models.documents.event import Event
 from models.messages.commands import LogMessage, encode
 from models.store.connections import Database
 from models.store.personal import sealed
-from models.store.transactions import PreparedWrite, Session, insert_now
+from models.store.together import Inserts
+from models.store.transactions import Session
 
 __all__ = ["EVERYWHERE", "Announcement", "OutboxRepository", "Routed", "is_repeat"]
 
@@ -66,10 +66,10 @@ class OutboxRepository:
         for name, documents in await self._documents(announcements):
             await self._database[name].insert_many(documents, session=session)
 
-    async def prepared(self, announcements: Sequence[Announcement]) -> list[PreparedWrite]:
-        """Return what `put` would write, for `in_one_go`."""
+    async def prepared(self, announcements: Sequence[Announcement]) -> list[Inserts]:
+        """Return what `put` would write, for a change that is prepared (`models.store.together`)."""
         return [
-            functools.partial(insert_now, self._database.blocking(name, *documents), documents)
+            (self._database.blocking(name, *documents), documents)
             for name, documents in await self._documents(announcements)
         ]
 

@@ -13,6 +13,7 @@ from pymongo.collection import Collection
 
 from models.documents.driver import DriverPost
 from models.store.kept import KeptDocuments, KeptGroup
+from models.store.together import Together
 from models.store.vault import Vault
 
 __all__ = ["OWNED", "Database", "MissingTenant", "tenant_database_name"]
@@ -81,6 +82,8 @@ class Database:
         """Where what hardly changes is looked for first; none in processes that read it seldom."""
         self.posts: dict[tuple[str, str], DriverPost] = {}
         """Where the engine has drivers, by tenant and id, as far as this process has looked."""
+        self.together = Together(self)
+        """Reads by id, and changes, that callers ask for at once."""
         self.client: Any = shared.client
         self.name: str = shared.name
         self._collections: dict[str, Any] = {name: _OwnedCollection(self, name) for name in OWNED}

@@ -4,22 +4,19 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from models.store.connections import Database
+from models.store.together import THREADS
 
-__all__ = ["PreparedWrite", "Session", "Write", "in_one_go", "in_transaction", "insert_now"]
+__all__ = ["PreparedWrite", "Session", "Write", "in_one_go", "in_transaction"]
 
 _COMMITS = 8
 _PAUSE_S = 0.05
-_AT_ONCE = 16  # transactions; each holds a thread, which mostly waits for MongoDB
-_THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="transaction")
 
 Session = AsyncIOMotorClientSession
 """What every write of a transaction is handed."""
@@ -50,14 +47,6 @@ async def in_transaction(database: Database, work: Write) -> None:
                 return
 
 
-def insert_now(collection: "Collection[Any]", documents: Sequence[dict[str, Any]], session: ClientSession) -> None:
-    """Insert documents, blocking; a single one goes the way for one, at half the cost of that for many."""
-    if len(documents) == 1:
-        collection.insert_one(documents[0], session=session)
-    else:
-        collection.insert_many(documents, session=session)
-
-
 async def in_one_go(database: Database, writes: Sequence[PreparedWrite]) -> None:
     """Run prepared writes in a transaction, in this order, as `in_transaction` does.
 
@@ -73,4 +62,4 @@ async def in_one_go(database: Database, writes: Sequence[PreparedWrite]) -> None
             session.with_transaction(work)
 
     context = contextvars.copy_context()  # with the trace and the request of whoever asks
-    await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, run)
+    await asyncio.get_running_loop().run_in_executor(THREADS, context.run, run)

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pymongo import ReplaceOne
-from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 
 from models.errors import VersionConflict
 from models.store.transactions import Session
 
-__all__ = ["Versioned", "delete_at", "replace_at", "replace_many_at", "replace_now_at"]
+__all__ = ["Versioned", "delete_at", "replace_at", "replace_many_at"]
 
 
 class Versioned(Protocol):
@@ -50,16 +48,6 @@ async def replace_at(
     swapped = await collection.replace_one(_at(document, expected), wanted, session=session)
     if swapped.matched_count == 0:
         raise VersionConflict(document.id, expected, await _version(collection, document, session))
-
-
-def replace_now_at(
-    collection: "Collection[Any]", document: Versioned, expected: int, fields: Mapping[str, Any], session: ClientSession
-) -> None:
-    """Do what `replace_at` does, blocking; raises as that."""
-    if collection.replace_one(_at(document, expected), fields, session=session).matched_count == 0:
-        query = {"_id": document.id, "tenant": document.tenant}
-        found = collection.find_one(query, {"version": 1}, session=session)
-        raise VersionConflict(document.id, expected, int(found["version"]) if found else 0)
 
 
 async def replace_many_at(

@@ -1,0 +1,98 @@
+"""Calls that do their work together: who goes with whom, and what each is told."""
+
+import asyncio
+
+import pytest
+
+from models.store.gathering import Gathering
+
+SOON_S = 0.02
+NEVER_S = 600.0
+
+
+class Store:
+    """Answers with ten times what it is asked, when the test lets it."""
+
+    def __init__(self, *, most=100, patience_s=NEVER_S):
+        self.gathering = Gathering(self._work, most=most, patience_s=patience_s)
+        self.batches = []
+        self.came = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def _work(self, asked):
+        self.batches.append(list(asked))
+        self.came.set()
+        await self.open.wait()
+        if "broken" in asked:
+            raise ConnectionError("the store is away")
+        return [KeyError(one) if one == "bad" else one * 10 for one in asked]
+
+    def ask(self, *all_asked):
+        return [asyncio.ensure_future(self.gathering.ask(asked)) for asked in all_asked]
+
+
+async def test_those_of_one_turn_go_together_and_each_gets_its_own_answer():
+    store = Store()
+    store.open.set()
+    assert await asyncio.gather(*store.ask(1, 2, 3)) == [10, 20, 30]
+    assert store.batches == [[1, 2, 3]]
+
+
+async def test_who_comes_while_others_are_out_goes_with_the_next_ones():
+    store = Store()
+    first = store.ask(1)
+    await store.came.wait()
+    later = store.ask(2, 3)
+    await asyncio.sleep(0)
+    later += store.ask(4)
+    store.open.set()
+    assert await asyncio.gather(*first, *later) == [10, 20, 30, 40]
+    assert store.batches == [[1], [2, 3, 4]]
+
+
+async def test_no_more_go_together_than_may():
+    store = Store(most=2, patience_s=SOON_S)
+    store.open.set()
+    assert await asyncio.gather(*store.ask(*range(5))) == [0, 10, 20, 30, 40]
+    assert [len(batch) for batch in store.batches] == [2, 2, 1]
+
+
+async def test_an_error_of_one_is_its_own():
+    store = Store()
+    store.open.set()
+    good, bad = store.ask(1, "bad")
+    assert await good == 10
+    with pytest.raises(KeyError):
+        await bad
+
+
+async def test_an_error_of_the_store_is_told_to_all_and_the_next_ask_anew():
+    store = Store()
+    store.open.set()
+    for told in await asyncio.gather(*store.ask(1, "broken"), return_exceptions=True):
+        assert isinstance(told, ConnectionError)
+    assert await store.gathering.ask(2) == 20
+
+
+async def test_one_that_gives_up_takes_nobody_along_and_is_not_asked_for():
+    store = Store()
+    first, other = store.ask(1, 2)
+    await store.came.wait()
+    waiting, gone = store.ask(3, 4)
+    await asyncio.sleep(0)
+    first.cancel()
+    gone.cancel()
+    store.open.set()
+    assert await asyncio.gather(other, waiting) == [20, 30]
+    assert store.batches == [[1, 2], [3]]
+
+
+async def test_a_store_that_hangs_holds_up_others_no_longer_than_their_patience():
+    store = Store(patience_s=SOON_S)
+    store.ask(1)
+    await store.came.wait()
+    store.came.clear()
+    store.ask(2)
+    await store.came.wait()
+    assert store.batches == [[1], [2]]
+    store.open.set()
