@@ -191,8 +191,12 @@ async def test_a_promoted_model_answers_and_no_ping_is_lost_on_the_way(admin, ou
     found = await eventually(explained, within_s=15)
     assert len(found["factors"]) > 1
     window = {"from": (start - datetime.timedelta(minutes=1)).isoformat(), "to": datetime.datetime.now(UTC).isoformat()}
-    track = (await admin.ask("GET", f"drivers/{driver}/track", params=window)).json()
-    assert track["count"] == 62
+
+    async def tracked():
+        track = (await admin.ask("GET", f"drivers/{driver}/track", params=window)).json()
+        return track["count"] >= 62 and track
+
+    assert (await eventually(tracked, within_s=15))["count"] == 62
     assert (await admin.ask("POST", "eta/models/rollback")).json()["serving"] == "cold-start"
     assert (await admin.ask("POST", "eta/models/rollback")).status_code == 409
     assert (await admin.ask("POST", "eta/models/nothing/promote")).status_code == 404
