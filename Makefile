@@ -20,11 +20,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # uv resolves and unpacks several times faster than pip; where it can't be had, pip does the same. Bytecode is made here,
-# because some machines forbid Python to leave any, and Ray's processes then compile its sources at every start.
+# because some machines forbid Python to leave any, and every process then compiles its sources at its start.
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
 	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
+	@$(BIN)/python -m compileall -q -j 0 models engine api pipelines outrider bench
 	@$(BIN)/python -m engine.shards.warm_up
 	@$(BIN)/python -m engine.roads.warm_up
 	@touch $@
