@@ -1,38 +1,13 @@
 """What a company chooses to tell, and how it reads before anybody gets it."""
 
 import asyncio
-import uuid
 
 import pytest
-import pytest_asyncio
 
-from tests.gateway import running_gateway
 from tests.telling import (
     CUSTOMER,
     a_delivery,
-    api_on,
-    database_named,
 )
-
-DATABASE = f"test-rules-{uuid.uuid4().hex[:12]}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def api(stores):
-    async with api_on(stores, DATABASE) as caller:
-        yield caller
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def database(stores):
-    async with database_named(stores, DATABASE) as database:
-        yield database
-
-
-@pytest.fixture
-def gateway():
-    with running_gateway() as gateway:
-        yield gateway
 
 
 async def test_rules_are_replaced_at_their_version_and_the_rest_stays_usual(api):

@@ -2,25 +2,19 @@
 
 import datetime
 import json
-import uuid
 
-import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from engine.notifications.follower import MESSAGE
 from engine.settings import EmailSettings, PushSettings
 from models.documents.document import now
-from tests.gateway import running_gateway
 from tests.smtp import mail_server
 from tests.stack import eventually
 from tests.telling import (
     CUSTOMER,
     a_delivery,
     an_office,
-    api_on,
     both_sent,
-    database_named,
     dead_letters,
     mails_to,
     settled,
@@ -28,26 +22,6 @@ from tests.telling import (
     telling,
     told,
 )
-
-DATABASE = f"test-notes-{uuid.uuid4().hex[:12]}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def api(stores):
-    async with api_on(stores, DATABASE) as caller:
-        yield caller
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def database(stores):
-    async with database_named(stores, DATABASE) as database:
-        yield database
-
-
-@pytest.fixture
-def gateway():
-    with running_gateway() as gateway:
-        yield gateway
 
 
 async def test_a_customer_is_told_once_in_the_language_of_choice(api, database, gateway):

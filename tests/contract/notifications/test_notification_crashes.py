@@ -6,10 +6,8 @@ import json
 import signal
 import subprocess
 import sys
-import uuid
 
 import pytest
-import pytest_asyncio
 
 from engine.notifications.follower import MESSAGE, NotificationFollower
 from engine.notifications.messenger import message_kind
@@ -20,50 +18,35 @@ from models.documents.task import Task
 from models.errors import Undoable
 from models.ids import new_id
 from models.store.transactions import in_transaction
-from tests.gateway import running_gateway
 from tests.stack import eventually
-from tests.telling import a_delivery, an_office, api_on, both_sent, database_named, settled, sms_of, telling, told
-
-DATABASE = f"test-crashes-{uuid.uuid4().hex[:12]}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def api(stores):
-    async with api_on(stores, DATABASE) as caller:
-        yield caller
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def database(stores):
-    async with database_named(stores, DATABASE) as database:
-        yield database
+from tests.telling import a_delivery, an_office, both_sent, settled, sms_of, telling, told
 
 
 @pytest.fixture
-def gateway():
-    with running_gateway() as gateway:
-        yield gateway
+def messenger_process(stores, database_name, gateway):
+    @contextlib.contextmanager
+    def run():
+        options = {"mongo_url": stores.mongo_url, "database_name": database_name, "sms_url": gateway.url()}
+        command = [sys.executable, "-m", "tests.messenger_process", json.dumps(options)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                yield process
+            finally:
+                process.send_signal(signal.SIGKILL)
 
-
-@contextlib.contextmanager
-def messenger_process(stores, gateway):
-    options = {"mongo_url": stores.mongo_url, "database_name": DATABASE, "sms_url": gateway.url()}
-    command = [sys.executable, "-m", "tests.messenger_process", json.dumps(options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
+    return run
 
 
 async def ready(process):
     assert await asyncio.to_thread(process.stdout.readline) == b"ready\n"
 
 
-async def test_a_process_killed_while_it_sends_neither_loses_nor_doubles_the_message(api, stores, database, gateway):
+async def test_a_process_killed_while_it_sends_neither_loses_nor_doubles_the_message(
+    api, database, gateway, messenger_process
+):
     admin = await an_office(api)
     gateway.holding.clear()
-    with messenger_process(stores, gateway) as process:
+    with messenger_process() as process:
         await ready(process)
         await a_delivery(admin)
         await eventually(lambda: gateway.received, within_s=20)
@@ -79,9 +62,11 @@ async def test_a_process_killed_while_it_sends_neither_loses_nor_doubles_the_mes
     assert len(gateway.sent) == 1
 
 
-async def test_what_is_stored_while_nobody_relays_is_told_once_when_somebody_does(api, stores, database, gateway):
+async def test_what_is_stored_while_nobody_relays_is_told_once_when_somebody_does(
+    api, database, gateway, messenger_process
+):
     admin = await an_office(api)
-    with messenger_process(stores, gateway) as process:
+    with messenger_process() as process:
         await ready(process)
         await eventually(lambda: database.cursors.find_one({"_id": "notifications"}))
         process.send_signal(signal.SIGKILL)

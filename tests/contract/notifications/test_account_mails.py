@@ -1,11 +1,9 @@
 """Mails to those who work with Outrider: about their accounts, and about what failed."""
 
 import datetime
-import uuid
 from datetime import UTC
 
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from engine.notifications.follower import ALERT_PAUSE, MESSAGE
@@ -16,30 +14,9 @@ from models.ids import new_id
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.tasks import TaskRepository
 from models.store.transactions import in_transaction
-from tests.gateway import running_gateway
 from tests.smtp import mail_server
 from tests.stack import eventually
-from tests.telling import api_on, database_named, dead_letters, mails_to, settled, telling, told
-
-DATABASE = f"test-mails-{uuid.uuid4().hex[:12]}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def api(stores):
-    async with api_on(stores, DATABASE) as caller:
-        yield caller
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def database(stores):
-    async with database_named(stores, DATABASE) as database:
-        yield database
-
-
-@pytest.fixture
-def gateway():
-    with running_gateway() as gateway:
-        yield gateway
+from tests.telling import dead_letters, mails_to, settled, telling, told
 
 
 async def test_mails_about_accounts_go_out_and_leave_no_address_behind(api, database):
