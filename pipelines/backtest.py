@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidInput
 from pipelines.alternatives import alternatives_s
-from pipelines.replay_finishes import Replayed, finishes_ms, replay
+from pipelines.recall import recalled
+from pipelines.replay_finishes import Replayed, replay
 from pipelines.scores import Gain, Scores, days_of, named_segments, paired_gain, score
 from pipelines.training import Progress, Trained, TrainingPlan, train_bundle
 from pipelines.trip_schemas import TripSchema
-from pipelines.trips import Trips
+from pipelines.trips import Trips, finishes_ms
 
 __all__ = ["Backtest", "backtest", "split_trips"]
 
@@ -99,6 +100,7 @@ def backtest(
     plan = plan or TrainingPlan.for_rows(len(train))
     trained = train_bundle(train, schema, plan, told)
     bundle = trained.bundle
+    test = recalled(bundle, test)
     replayed = replay(bundle, test, plan.residual)
     actual_s, segments, days = test.legs["duration_s"], named_segments(test, bundle.spec), days_of(test)
     others_s = alternatives_s(trained.trips, test, bundle.spec, threads=plan.threads)

@@ -13,9 +13,10 @@ from models.eta.calibration import tail_scores
 from models.eta.features import base_times_s, leg_features
 from models.eta.online_calibration import OnlineCalibration, OnlineProfile
 from models.eta.residuals import ResidualProfile, RunningResidual
-from pipelines.trips import Trips
+from pipelines.recall import recalled
+from pipelines.trips import Trips, finishes_ms
 
-__all__ = ["Replayed", "finishes_ms", "replay", "replay_quantiles", "running_shifts"]
+__all__ = ["Replayed", "replay", "replay_quantiles", "running_shifts"]
 
 _ALL = "all"
 
@@ -32,11 +33,6 @@ class Replayed:
     """Log ratio that finished trips added."""
 
 
-def finishes_ms(trips: Trips) -> NDArray[np.int64]:
-    """Return when each trip ended, epoch milliseconds."""
-    return np.asarray(trips.legs["moment_ms"] + (trips.legs["duration_s"] * 1000).astype(np.int64))
-
-
 def replay(
     bundle: Bundle,
     trips: Trips,
@@ -44,8 +40,9 @@ def replay(
     online: OnlineProfile | None = None,
 ) -> Replayed:
     """Return what a bundle answers for trips in the order of time, each with what had finished before its moment."""
-    quantiles = bundle.log_quantiles(leg_features(trips.legs, bundle.spec))
-    return replay_quantiles(bundle, trips, quantiles, residual, online)
+    known = recalled(bundle, trips)
+    quantiles = bundle.log_quantiles(leg_features(known.legs, bundle.spec))
+    return replay_quantiles(bundle, known, quantiles, residual, online)
 
 
 def replay_quantiles(

@@ -17,16 +17,19 @@ from models.errors import InvalidInput
 from models.eta.bundle import LEVELS, Bundle
 from models.eta.calibration import Calibration, fit_calibration, segments_of, tail_scores
 from models.eta.features import FeatureSpec, base_times_s, leg_features
+from models.eta.history import PaceHistory
 from models.eta.residuals import ResidualProfile
 from models.eta.service_time import ServiceTimes, fit_service_times
 from models.eta.smooth import SmoothModel, fit_smooth
 from models.eta.time_table import fit_time_table
 from pipelines.preparing import clean_trips, constant_features, fit_spec, refuse_leakage
 from pipelines.provenance import code_version, snapshot_digest
-from pipelines.replay_finishes import finishes_ms, running_shifts
+from pipelines.recall import with_history
+from pipelines.replay_finishes import replay_quantiles, running_shifts
+from pipelines.route_sums import fit_spread
 from pipelines.trees import TreePlan, train_trees
 from pipelines.trip_schemas import TripSchema
-from pipelines.trips import Trips
+from pipelines.trips import Trips, finishes_ms
 
 __all__ = ["Progress", "Trained", "TrainingPlan", "train_bundle"]
 
@@ -139,6 +142,9 @@ def train_bundle(
             f"{len(good)} trips are too few to learn from: {_LEAST_TRIPS} are needed (left out: {taken})"
         )
     spec = fit_spec(good, schema)
+    history = PaceHistory() if schema.history else None
+    if history is not None:
+        good = with_history(good, spec, history)
     refuse_leakage(good, spec)
     matrix, base_s = leg_features(good.legs, spec), base_times_s(good.legs, spec)
     data = _Data(good, spec, matrix, base_s, np.log(good.legs["duration_s"] / base_s))
@@ -167,7 +173,11 @@ def train_bundle(
         probe=matrix[np.linspace(0, len(matrix) - 1, min(_PROBE, len(matrix))).astype(int)],
         metadata=_metadata(data, schema, plan, share),
         service=_service_times(good),
+        history=history,
     )
+    judged_trips = good.take(folds.rows[judged])
+    replayed = replay_quantiles(bundle, judged_trips, quantiles[judged], plan.residual)
+    bundle = replace(bundle, spread=fit_spread(judged_trips, replayed.running_s))
     told("fitted", len(plan.folds) + 2, len(plan.folds) + 2)
     notes = _notes(trips, taken, constant_features(matrix, spec))
     return Trained(bundle, good, folds.rows[judged], quantiles[judged], notes)

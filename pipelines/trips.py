@@ -16,7 +16,7 @@ from models.eta.clock import instants_of_wall_time
 from models.eta.schema import CATEGORIES, LEG_COLUMNS
 from pipelines.trip_schemas import TripSchema
 
-__all__ = ["Trips", "read_trips", "trips_of_columns"]
+__all__ = ["Trips", "finishes_ms", "read_trips", "trips_of_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Trips:
         """Return some of the trips, by mask or index."""
         legs = {name: values[rows] for name, values in self.legs.items()}
         return Trips(legs, self.split[rows], self.refused)
+
+
+def finishes_ms(trips: Trips) -> NDArray[np.int64]:
+    """Return when each trip ended, epoch milliseconds."""
+    return np.asarray(trips.legs["moment_ms"] + (trips.legs["duration_s"] * 1000).astype(np.int64))
 
 
 def read_trips(path: Path, schema: TripSchema) -> Trips:

@@ -23,6 +23,9 @@ class BundlePredictor:
     def __init__(self, name: str, bundle: Bundle) -> None:
         self.version = name
         self.bundle = bundle
+        self.spread = bundle.spread
+        self.history = bundle.history
+        self.history_until_ms = int(bundle.metadata.get("data", {}).get("untilMs", 0))
 
     @property
     def is_compiled(self) -> bool:
@@ -40,6 +43,16 @@ class BundlePredictor:
     def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         """Return what makes legs longer or shorter than their base times, by SHAP values: minutes by reason."""
         return self.bundle.contributions(self._read(legs), shift=shift)
+
+    def base_s(self, legs: Legs) -> NDArray[np.float64]:
+        """Return the base time of each leg: the model's own street grid's, or the provider's."""
+        return base_times_s(self._read(legs), self.bundle.spec)
+
+    def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the median seconds at a tenant's stops, by address, building, area or company."""
+        if self.bundle.service is None:
+            return np.zeros(len(lat))
+        return np.asarray(self.bundle.service.predict(tenant, lat, lon)[0][:, 1])
 
     def _read(self, legs: Legs) -> Legs:
         """Return legs with the base times that the bundle was trained on: its own street grid's, or a provider's."""

@@ -5,27 +5,13 @@ the legs' half-widths are carried side by side and joined by a measured correlat
 window swallows earliness, and lateness up to the waiting.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Spread", "arrivals_along"]
+__all__ = ["arrivals_along"]
 
 _SERVICE = (0.45, 0.9)
 """Half-widths of a stop's service time below and above its middle, as shares of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How the spreads of legs join."""
-
-    correlation: float = 0.3
-    """Between any two legs of one driver's way, in [0, 1]; measured on routes of several stops."""
-    low: float = 1.0
-    """Factor of the joined half-width below the middle: the sum calibrated again."""
-    high: float = 1.0
-    """Factor of the one above."""
 
 
 def arrivals_along(
@@ -34,7 +20,7 @@ def arrivals_along(
     legs_s: NDArray[np.float64],
     service_s: NDArray[np.float64],
     opens_ms: NDArray[np.int64],
-    spread: Spread,
+    spreads: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """Return when each stop is reached and may be served, three quantiles of it.
 
@@ -50,6 +36,8 @@ def arrivals_along(
         How long each stop takes, length S.
     opens_ms
         Before when each stop is not served; 0 is never.
+    spreads
+        How each driver's legs join (`models.eta.spread.Spread.row`), D × 3.
 
     Returns
     -------
@@ -65,7 +53,7 @@ def arrivals_along(
         at = first[going] + step
         clock[going] += legs_s[at, 1]
         _widen(sums, squares, going, np.abs(np.diff(legs_s[at], axis=1)))
-        widths = _joined(sums[going], squares[going], spread)
+        widths = _joined(sums[going], squares[going], spreads[going])
         opens = np.where(opens_ms[at] > 0, (opens_ms[at] - begins_ms[going]) / 1000, -np.inf)
         middle = clock[going]
         quantiles = np.stack([middle - widths[:, 0], middle, middle + widths[:, 1]], axis=1)
@@ -85,9 +73,11 @@ def _widen(
     squares[rows] += widths**2
 
 
-def _joined(sums: NDArray[np.float64], squares: NDArray[np.float64], spread: Spread) -> NDArray[np.float64]:
-    joined = np.sqrt((1 - spread.correlation) * squares + spread.correlation * sums**2)
-    return np.asarray(joined * np.array([spread.low, spread.high]))
+def _joined(
+    sums: NDArray[np.float64], squares: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    correlation = spreads[:, :1]
+    return np.asarray(np.sqrt((1 - correlation) * squares + correlation * sums**2) * spreads[:, 1:])
 
 
 def _narrow(

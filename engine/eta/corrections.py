@@ -48,6 +48,12 @@ class Finish(msgspec.Struct, frozen=True):
     longitude: float
     said: tuple[ModelSaid, ...]
     """By the champion, then by the candidate if there is one."""
+    from_latitude: float = 0.0
+    from_longitude: float = 0.0
+    base_s: float = 0.0
+    """Base time of the leg, seconds; 0 where it is not known."""
+    driver: str = ""
+    """Alias of who drove it (`models.eta.history.driver_alias`)."""
 
 
 @dataclass(slots=True)

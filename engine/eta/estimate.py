@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.chain import Spread, arrivals_along
+from engine.eta.chain import arrivals_along
 from engine.eta.plan import AHEAD
 from engine.eta.predictor import BaseTimes, Legs
 from engine.eta.refresh import Pacing, away_s
 from engine.eta.table import EtaTable
 from engine.shards.drivers import DriverTable
 from engine.shards.stops import StopState
+from models.eta.spread import Spread
 from models.geo import distances_m
 from models.messages.records import put_records, take_records
 
@@ -43,6 +44,8 @@ class LegsAhead:
     legs: Legs
     tenants: NDArray[np.uint32]
     """The shard's index of each leg's tenant."""
+    drivers: NDArray[np.uint32]
+    """Number of each leg's driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Said:
     """The same of the candidate's; 0 where there is none."""
     confidence: NDArray[np.uint8]
     """Places in `engine.eta.plan.CONFIDENCES`: the most that the answer deserves."""
+    spread: NDArray[np.float64]
+    """How the spreads of the champion's legs join along a plan (`models.eta.spread.Spread.row`), N × 3."""
 
     @classmethod
     def empty(cls, size: int) -> "Said":
@@ -80,6 +85,7 @@ class Said:
             model=np.zeros(size, np.uint64),
             candidate=np.zeros(size, np.uint64),
             confidence=np.zeros(size, np.uint8),
+            spread=np.tile(Spread().row(), (size, 1)),
         )
 
 
@@ -159,7 +165,7 @@ class Estimate:
             begins_ms=begins_ms,
             wanted=wanted,
             whole=needed,
-            ahead=LegsAhead(legs, live["tenant"][rows][owner]),
+            ahead=LegsAhead(legs, live["tenant"][rows][owner], heads["number"][owner]),
         )
 
     def is_next(self) -> NDArray[np.bool_]:
@@ -174,7 +180,7 @@ class Estimate:
         """Return the places of stops that the driver has not reached."""
         return np.flatnonzero(stops["state"] != StopState.ARRIVED)
 
-    def committed(self, said: Said, table: EtaTable, spread: Spread, pacing: Pacing) -> NDArray[np.void]:
+    def committed(self, said: Said, table: EtaTable, pacing: Pacing) -> NDArray[np.void]:
         """Return the stops with their legs and arrivals, and note on the heads what the next look needs."""
         stops, arrived = self.stops, self.stops["state"] == StopState.ARRIVED
         stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
@@ -184,7 +190,7 @@ class Estimate:
         # who stands at a stop has served a part of it
         served_s = np.where(arrived, np.maximum(0, begins_ms - np.maximum(stops["since"], stops["opens"])) / 1000, 0.0)
         service_s = np.maximum(0.0, stops["service_s"] - served_s)
-        reached = arrivals_along(self.begins_ms, self.counts, legs_s, service_s, stops["opens"], spread)
+        reached = arrivals_along(self.begins_ms, self.counts, legs_s, service_s, stops["opens"], self._spreads(said))
         least = (np.repeat(self.now_ms, self.counts) + round(pacing.least_left_s * 1000))[:, None]
         stops["reached"] = np.where(arrived[:, None], stops["since"][:, None], np.maximum(reached, least))
         self._note(said, table)
@@ -195,6 +201,11 @@ class Estimate:
         ends = np.cumsum(self.counts).tolist()
         for number, start, end in zip(self.numbers.tolist(), [0, *ends], ends, strict=False):
             table.plans[number] = stops[start:end]
+
+    def _spreads(self, said: Said) -> NDArray[np.float64]:
+        """Return how each driver's legs join: the first one's model says so, and it is always asked."""
+        firsts = np.cumsum(self.counts) - self.counts
+        return said.spread[np.searchsorted(self.wanted, firsts)]
 
     def _note(self, said: Said, table: EtaTable) -> None:
         heads = take_records(table.heads, self.slots)

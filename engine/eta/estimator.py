@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from engine.eta.corrections import Corrections
 from engine.eta.estimate import LegsAhead, Said
+from engine.eta.paces import ModelPaces
 from engine.eta.predictor import COLD_START, ColdStart, Legs, Predictor, digest_of
+from models.eta.history import driver_alias
 
 __all__ = ["Estimator", "Models", "Word"]
 
@@ -57,12 +59,20 @@ class Estimator:
         Returns the id of a tenant, by the shard's index.
     zone_of
         Returns a tenant's IANA time zone.
+    driver_of
+        Returns the id of a driver, by its number; empty where nobody knows.
     """
 
-    def __init__(self, tenant_of: Callable[[int], str], zone_of: Callable[[str], str]) -> None:
-        self._tenant_of, self._zone_of = tenant_of, zone_of
+    def __init__(
+        self,
+        tenant_of: Callable[[int], str],
+        zone_of: Callable[[str], str],
+        driver_of: Callable[[int], str] = lambda _: "",
+    ) -> None:
+        self._tenant_of, self._zone_of, self._driver_of = tenant_of, zone_of, driver_of
         self.models = Models()
         self.corrections = Corrections()
+        self.paces = ModelPaces()
 
     def say(self, ahead: LegsAhead) -> Said:
         """Return what is said of legs."""
@@ -72,12 +82,12 @@ class Estimator:
         for index in np.unique(ahead.tenants):
             rows = np.flatnonzero(ahead.tenants == index)
             tenant = self._tenant_of(int(index))
-            mine = {name: np.asarray(column)[rows] for name, column in ahead.legs.items()}
-            legs = self._with_zone(mine, tenant)
+            legs = self._legs_of(ahead, rows, tenant)
             champion = models.of(tenant)
             word = self.word_of(champion, tenant, legs)
             said.raw[rows], said.shift[rows], said.said[rows] = word.raw, word.shift, word.said
             said.confidence[rows] = self.confidence(champion, tenant)
+            said.spread[rows] = champion.spread.row()
             said.model[rows] = digest_of(champion.version)
             if models.candidate is not None:
                 word = self.word_of(models.candidate, tenant, legs)
@@ -87,9 +97,11 @@ class Estimator:
 
     def reasons(self, tenant: str, ahead: LegsAhead, count: int) -> list[tuple[str, float]]:
         """Return what makes the first legs of a driver longer or shorter than the road says: the largest, minutes."""
-        legs = self._with_zone({name: np.asarray(column)[:count] for name, column in ahead.legs.items()}, tenant)
+        legs = self._legs_of(ahead, np.arange(count), tenant)
         model = self.models.of(tenant)
-        found = model.explain(legs, self.word_of(model, tenant, legs).shift)
+        found = model.explain(
+            self.paces.with_history(model.version, tenant, legs), self.word_of(model, tenant, legs).shift
+        )
         sums = {name: float(np.sum(minutes)) for name, minutes in found.items()}
         largest = sorted(sums, key=lambda name: -abs(sums[name]))[:_TOP_REASONS]
         return [(name, round(sums[name], 1)) for name in largest if abs(sums[name]) >= _LEAST_MINUTES]
@@ -100,12 +112,25 @@ class Estimator:
         said = self.word_of(model, tenant, self._with_zone(legs, tenant)).said
         return said, model.version, self.confidence(model, tenant)
 
+    def service_s(self, tenant: int, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the usual seconds at stops of a tenant, by the shard's index, length N; 0 where nothing is known."""
+        name = self._tenant_of(tenant)
+        return self.models.of(name).service_s(name, lat, lon)
+
+    def _legs_of(self, ahead: LegsAhead, rows: NDArray[np.int64], tenant: str) -> Legs:
+        """Return some of the legs ahead, all of one tenant, with its zone and their drivers."""
+        mine = {name: np.asarray(column)[rows] for name, column in ahead.legs.items()}
+        numbers, back = np.unique(ahead.drivers[rows], return_inverse=True)
+        ids = [self._driver_of(number) for number in numbers.tolist()]
+        aliases = np.array([driver_alias(tenant, name) if name else "" for name in ids], dtype=object)
+        return self._with_zone({**mine, "driver": aliases[back]}, tenant)
+
     def _with_zone(self, legs: Legs, tenant: str) -> Legs:
         return {**legs, "zone": np.asarray(self._zone_of(tenant))}
 
     def word_of(self, model: Predictor, tenant: str, legs: Legs) -> Word:
         """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins."""
-        raw = model.predict(legs)
+        raw = model.predict(self.paces.with_history(model.version, tenant, legs))
         moments = np.asarray(legs["moment_ms"])
         shift = self.corrections.shifts(
             model.version,

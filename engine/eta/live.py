@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.chain import Spread
 from engine.eta.estimate import Estimate, LegsAhead, Said, by_partition, now_ms_of
 from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
 from engine.eta.predictor import PROFILES, BaseTimes, GreatCircles
@@ -21,7 +20,10 @@ from engine.eta.table import NOWHERE, EtaTable
 from engine.shards.drivers import ABSENT, DriverTable
 from engine.shards.stops import StopState
 
-__all__ = ["TICK_MS", "Estimated", "Finished", "LiveEtas"]
+__all__ = ["TICK_MS", "Estimated", "Finished", "LiveEtas", "ServiceOf"]
+
+ServiceOf = Callable[[int, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""Usual seconds at stops: the shard's index of the tenant, and N places in degrees; 0 where nothing is known."""
 
 TICK_MS = 1000
 """Log time between two moments at which drivers may be estimated."""
@@ -74,12 +76,13 @@ class LiveEtas:
         risk: RiskRule | None = None,
     ) -> None:
         self.table = EtaTable()
-        self.spread = Spread()
         self._drivers, self._stops_of = drivers, stops_of
         self.base: BaseTimes = base or GreatCircles()
         """Who says how long ways are without a model."""
         self.pacing, self.risk = pacing or Pacing(), risk or RiskRule()
         """How often drivers are estimated, and when somebody is told."""
+        self.service: ServiceOf = lambda _, lat, __: np.zeros(len(lat))
+        """Who says how long stops take of which nobody has."""
 
     def due(self, moments: Mapping[int, int]) -> NDArray[np.int64]:
         """Return the slots of drivers to estimate at these moments, by partition, epoch ms of log time."""
@@ -105,7 +108,7 @@ class LiveEtas:
 
     def commit(self, estimate: Estimate, said: Said) -> Estimated:
         """Take what was predicted into the plans and return what is to be told of it."""
-        stops = estimate.committed(said, self.table, self.spread, self.pacing)
+        stops = estimate.committed(said, self.table, self.pacing)
         ahead = estimate.is_ahead(stops)
         chosen = stops[ahead]
         now_ms = np.repeat(estimate.now_ms, estimate.counts)[ahead]
@@ -166,6 +169,11 @@ class LiveEtas:
             if not len(plan):
                 table.rest(number)
                 continue
+            untold = plan["service_s"] == 0
+            if untold.any():
+                plan["service_s"][untold] = self.service(
+                    int(driver["tenant"]), plan["lat"][untold], plan["lon"][untold]
+                )
             table.plans[number] = plan
             head = table.heads[slot]
             head["legs_at"], head["stale"] = 0, 0

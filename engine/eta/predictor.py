@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.eta.base_time import PACES
+from models.eta.history import PaceHistory
+from models.eta.spread import Spread
 from models.geo import distances_m
 
 __all__ = ["COLD_START", "PROFILES", "BaseTimes", "ColdStart", "GreatCircles", "Legs", "Predictor", "digest_of"]
@@ -29,6 +31,12 @@ class Predictor(Protocol):
 
     version: str
     """Under which its answers are remembered."""
+    spread: Spread
+    """How the spreads of its legs join along a route."""
+    history: PaceHistory | None
+    """What it knew of finished legs when it was made; None if it reads no history."""
+    history_until_ms: int
+    """When the newest of them had ended, epoch milliseconds."""
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return one in ten, middle and nine in ten of the seconds that each leg takes, N × 3, sorted."""
@@ -38,6 +46,12 @@ class Predictor(Protocol):
 
         `shift` is the log ratio that what just happened adds, N values.
         """
+
+    def base_s(self, legs: Legs) -> NDArray[np.float64]:
+        """Return the base time of each leg as the model reads it, seconds."""
+
+    def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the usual seconds at a tenant's stops, length N; 0 where nothing is known."""
 
 
 def digest_of(version: str) -> int:
@@ -49,6 +63,9 @@ class ColdStart:
     """Base times and a range that is wide and honest."""
 
     version = COLD_START
+    spread = Spread()
+    history: PaceHistory | None = None
+    history_until_ms = 0
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return base times with the range in which four of five real trips lie."""
@@ -58,6 +75,14 @@ class ColdStart:
     def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         """Return what just happened alone: base times are all there is beside it."""
         return {"today": np.asarray(legs["base_s"], np.float64) * np.expm1(shift) / 60}
+
+    def base_s(self, legs: Legs) -> NDArray[np.float64]:
+        """Return the base times as they are given."""
+        return np.asarray(legs["base_s"], np.float64)
+
+    def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return nothing: no stop has been seen."""
+        return np.zeros(len(lat))
 
 
 class BaseTimes(Protocol):

@@ -77,8 +77,10 @@ class ModelWatch:
         for one in (models.champion, models.candidate, *models.own.values()):
             if one is not None:
                 begin(self._estimator.corrections, one)
+                self._estimator.paces.begin(one)
         self._estimator.models = models
         self._estimator.corrections.keep_only(models.versions)
+        self._estimator.paces.keep_only(models.versions)
         self._loaded = {name: one for name, one in self._loaded.items() if name in models.versions}
         ETA_SWAPS.labels("done").inc()
         for name in {*before.versions, *models.versions}:

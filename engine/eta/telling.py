@@ -17,6 +17,7 @@ from engine.eta.live import Finished
 from engine.eta.plan import CONFIDENCES, AheadFlag
 from engine.eta.predictor import digest_of
 from engine.shards.stops import StopKind, StopState
+from models.eta.history import driver_alias
 
 __all__ = [
     "answer_of",
@@ -118,7 +119,7 @@ def confidence_of(stop: np.void) -> int:
 
 
 def finish_of(
-    finished: Finished, tenant: str, delivery: str, arrived_ms: int, versions: Sequence[str]
+    finished: Finished, tenant: str, driver: str, delivery: str, arrived_ms: int, versions: Sequence[str]
 ) -> Finish | None:
     """Return the leg that ended at a stop; None if it is not known how it began, or by which model it was estimated.
 
@@ -147,6 +148,10 @@ def finish_of(
         latitude=float(stop["lat"]),
         longitude=float(stop["lon"]),
         said=tuple(said),
+        from_latitude=float(head["leg_lat"]),
+        from_longitude=float(head["leg_lon"]),
+        base_s=float(head["leg_base_s"]),
+        driver=driver_alias(tenant, driver),
     )
 
 

@@ -50,6 +50,7 @@ class ShardEstimates:
 
     def __init__(self, memory: ShardMemory, estimator: Estimator) -> None:
         self._memory, self.estimator = memory, estimator
+        memory.etas.service = estimator.service_s
         self.estimated = 0
         """How many stops have been estimated."""
 
@@ -118,6 +119,7 @@ class ShardEstimates:
         """Take in a leg that some shard saw end, and show what follows from it."""
         corrections = self.estimator.corrections
         corrections.observe(finish)
+        self.estimator.paces.observe(finish)
         model = self.estimator.models.of(finish.tenant).version
         standing = corrections.standing(model, finish.tenant, finish.finished_ms + 1)
         ETA_RESIDUAL.labels(finish.tenant).set(math.exp(standing["residual"]))
@@ -173,7 +175,7 @@ class ShardEstimates:
         arrived_ms = int(event["start_time"]) or int(event["time"])
         if (leg := leg_of(finished, tenant, driver, delivery, arrived_ms)) is not None:
             effects.legs.append(leg)
-        finish = finish_of(finished, tenant, delivery, arrived_ms, self.estimator.models.versions)
+        finish = finish_of(finished, tenant, driver, delivery, arrived_ms, self.estimator.models.versions)
         if finish is not None:
             effects.finishes.append(finish)
         if kinds[0] == StopKind.DROPOFF:

@@ -119,6 +119,11 @@ class ShardMemory:
         """Return the tenant of an index."""
         return self._tenants[index]
 
+    def driver_of(self, number: int) -> str:
+        """Return the id of a driver; empty if it is not in memory. May be called from another thread."""
+        ref = self.refs.get(number)
+        return "" if ref is None else ref.id
+
     def tenant_of_driver(self, number: int) -> str | None:
         """Return whose a driver is, None if it is not in memory. May be called from another thread."""
         ref = self.refs.get(number)

@@ -105,7 +105,9 @@ class Shard:
         self.owned: dict[int, Owned] = {}
         self.publisher = Publisher(redis, settings.prefix, index, self.boot, self.memory)
         self._zones = TenantZones(database)
-        self.estimates = ShardEstimates(self.memory, Estimator(self.memory.tenant_of, self._zones.of))
+        self.estimates = ShardEstimates(
+            self.memory, Estimator(self.memory.tenant_of, self._zones.of, self.memory.driver_of)
+        )
         self._finishes = FinishStream(redis, settings.prefix)
         self.memory.etas.pacing = Pacing(fresh_s=settings.eta.fresh_s, told_s=settings.eta.told_s)
         self.memory.etas.risk = RiskRule(raised=settings.eta.late_risk, imminent_s=settings.eta.imminent_s)

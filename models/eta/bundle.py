@@ -20,14 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from models.errors import BundleRefused
 from models.eta.calibration import Calibration, segments_of
 from models.eta.features import FeatureSpec, Legs, base_times_s, leg_features
+from models.eta.history import PaceHistory
 from models.eta.schema import SCHEMA
 from models.eta.service_time import ServiceTimes
 from models.eta.smooth import SmoothModel
+from models.eta.spread import Spread
 from models.eta.time_table import TimeTable
 
 __all__ = ["FORMAT", "LEVELS", "Bundle", "Predictor", "load_bundle", "load_time_table", "save_bundle"]
 
-FORMAT = "outrider-eta-bundle/3"
+FORMAT = "outrider-eta-bundle/4"
 LEVELS = ("p10", "p50", "p90")
 _LEAST_S = 1.0
 
@@ -66,6 +68,10 @@ class Bundle:
     """Log ratio that the newest trips of training lay beyond what was foreseen of them; drift goes on for a while."""
     service: ServiceTimes | None = None
     """Times at the door, where the data tell them."""
+    history: PaceHistory | None = None
+    """What the legs of training tell of later ones, where the model reads that."""
+    spread: Spread = field(default_factory=Spread)
+    """How the spreads of legs join along a route."""
     version: str = ""
     """Digest of the manifest: the same for the same model. Empty until it is saved."""
     predictors: Mapping[str, tuple[Predictor, ...]] = field(default_factory=dict, compare=False, repr=False)
@@ -181,11 +187,14 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
             (folder / f"{level}-{number}.txt").write_text(text)
     _write_json(folder / "spec.json", bundle.spec.to_json())
     calibrations = {"frozen": bundle.calibration.to_json(), "running": bundle.running.to_json()}
+    calibrations["spread"] = bundle.spread.to_json()
     _write_json(folder / "calibration.json", calibrations)
     bundle.table.save(folder / "table.npz")
     bundle.smooth.save(folder / "smooth.npz")
     if bundle.service is not None:
         bundle.service.save(folder / "service.npz")
+    if bundle.history is not None:
+        bundle.history.save(folder / "history.npz")
     np.savez_compressed(folder / "probe.npz", probe=bundle.probe, scores=bundle.scores)
     manifest = {
         "format": FORMAT,
@@ -231,6 +240,8 @@ def load_bundle(folder: Path) -> Bundle:
             probe=probe,
             metadata=manifest["metadata"],
             service=ServiceTimes.load(folder / "service.npz") if "service.npz" in manifest["files"] else None,
+            history=PaceHistory.load(folder / "history.npz") if "history.npz" in manifest["files"] else None,
+            spread=Spread.from_json(plain["calibration.json"]["spread"]),
             version=manifest["version"],
         )
     except (KeyError, TypeError, ValueError, OSError, lightgbm.basic.LightGBMError) as fault:

@@ -8,10 +8,10 @@ from models.eta.bundle import load_bundle, save_bundle
 from models.eta.features import leg_features
 from pipelines.backtest import backtest, split_trips
 from pipelines.preparing import constant_features, find_leakage, fit_spec
-from pipelines.replay_finishes import finishes_ms, replay
+from pipelines.replay_finishes import replay
 from pipelines.training import train_bundle
 from pipelines.trip_schemas import TripSchema, load_schema
-from pipelines.trips import Trips
+from pipelines.trips import Trips, finishes_ms
 from tests.trips import QUICK, TOWN, a_training, the_sample, town_trips
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.eta.chain import Spread, arrivals_along
+from engine.eta.chain import arrivals_along
+from models.eta.spread import Spread
 
 SECONDS = st.floats(0, 7200)
 NOW_MS = 1_750_000_000_000
@@ -20,7 +21,7 @@ def plans(draw):
     opens = np.array([draw(st.sampled_from([0, NOW_MS + 600_000, NOW_MS + 7_200_000])) for _ in range(size)])
     begins = np.array([NOW_MS + draw(st.integers(0, 600_000)) for _ in counts])
     spread = Spread(draw(st.floats(0, 1)), draw(st.floats(0.2, 3)), draw(st.floats(0.2, 3)))
-    return begins, np.array(counts), legs, service, opens, spread
+    return begins, np.array(counts), legs, service, opens, np.tile(spread.row(), (len(counts), 1))
 
 
 @given(plans())
@@ -51,7 +52,7 @@ def test_a_sum_is_narrower_than_the_sum_of_its_ranges(count, correlation):
     legs = np.tile([300.0, 600.0, 1200.0], (count, 1))
     nothing = np.zeros(count)
     reached = arrivals_along(
-        np.array([NOW_MS]), np.array([count]), legs, nothing, nothing.astype(np.int64), Spread(correlation)
+        np.array([NOW_MS]), np.array([count]), legs, nothing, nothing.astype(np.int64), Spread(correlation).row()[None]
     )
     late_s = (reached[-1, 2] - reached[-1, 1]) / 1000
     assert 600 - 1 <= late_s <= 600 * count + 1
@@ -60,5 +61,5 @@ def test_a_sum_is_narrower_than_the_sum_of_its_ranges(count, correlation):
 def test_waiting_swallows_what_an_early_or_late_leg_did():
     legs = np.array([[100.0, 200.0, 400.0], [50.0, 50.0, 50.0]])
     opens = np.array([NOW_MS + 3_600_000, 0])
-    reached = arrivals_along(np.array([NOW_MS]), np.array([2]), legs, np.zeros(2), opens, Spread())
+    reached = arrivals_along(np.array([NOW_MS]), np.array([2]), legs, np.zeros(2), opens, Spread().row()[None])
     assert reached[1].tolist() == [NOW_MS + 3_650_000] * 3

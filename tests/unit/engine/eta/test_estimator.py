@@ -27,7 +27,7 @@ def a_finish(number, ratio, model=COLD_START, tenant="ten_a"):
 def some_ahead(rows=20):
     legs = {name: column for name, column in some_legs(rows).items() if name not in ("duration_s", "vehicle")}
     legs |= {"elapsed_s": np.zeros(rows), "base_s": np.full(rows, 600.0), "base_m": np.full(rows, 5000.0)}
-    return LegsAhead(legs, np.zeros(rows, np.uint32))
+    return LegsAhead(legs, np.zeros(rows, np.uint32), np.ones(rows, np.uint32))
 
 
 def an_estimator():
@@ -112,7 +112,7 @@ async def test_one_tenant_may_have_a_model_of_its_own(tmp_path):
     await ModelWatch(registry, estimator).follow()
     ahead = some_ahead()
     tenants = np.repeat(np.array([0, 1], np.uint32), 10)
-    said = estimator.say(LegsAhead(ahead.legs, tenants))
+    said = estimator.say(LegsAhead(ahead.legs, tenants, ahead.drivers))
     assert np.allclose(said.said[:10, 1], 600.0)
     assert not np.allclose(said.said[10:, 1], 600.0)
 

@@ -114,6 +114,20 @@ def test_a_driven_leg_is_kept_with_what_was_known_when_it_began():
     assert leg["baseM"] > 2400
 
 
+def test_a_stop_of_which_nobody_says_how_long_it_takes_takes_what_the_model_says():
+    memory, estimates = a_memory()
+    memory.etas.service = lambda tenant, lat, lon: np.full(len(lat), 300.0)
+    untold = StopPlan("dropoff", LATITUDE + 1000 * DEGREES_PER_M, LONGITUDE, 60.0, 0, 0, 0.0)
+    memory.assign(DeliveryAssigned("evt_1", TENANT, DRIVER, "dlv_1", 2, "assigned", (untold,)))
+    memory.assign(assigned("dlv_2", 2900.0))
+    play(memory, estimates, range(2))
+    plan = memory.etas.table.plans[DRIVER]
+    assert dict(zip(plan["lat"] < LATITUDE + 2000 * DEGREES_PER_M, plan["service_s"], strict=True)) == {
+        True: 300.0,
+        False: 120.0,
+    }
+
+
 def test_the_customer_hears_of_the_driver_before_the_arrival_and_of_lateness_before_the_window_ends():
     memory, estimates = a_memory()
     memory.assign(assigned("dlv_1", 2900.0, closes_s=300))

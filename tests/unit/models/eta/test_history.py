@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput
 from models.eta.features import leg_features
-from models.eta.history import history_columns
+from models.eta.history import PaceHistory, history_columns
 from tests.legs import JUNE, SPEC, some_legs
 
 HOUR_MS = 3_600_000
@@ -69,6 +69,22 @@ def test_history_goes_into_the_features():
     found = history_columns(legs, finished())
     matrix = leg_features({**legs, **found}, SPEC)
     np.testing.assert_array_equal(matrix[:, SPEC.names.index("cell_pace")], found["cell_pace"])
+
+
+def test_a_saved_history_goes_on_where_it_was(tmp_path):
+    known, asked = finished(), with_drivers(some_legs(40, 2, days=2), 2)
+    early = {name: values[:200] for name, values in known.items()}
+    late = {name: values[200:] for name, values in known.items()}
+    ahead = {**asked, "moment_ms": np.full(40, int(known["ended_ms"].max()) + 1)}
+    history = PaceHistory()
+    history.observe(early, early["log_ratio"])
+    history.save(tmp_path / "history.npz")
+    again = PaceHistory.load(tmp_path / "history.npz")
+    for one in (history, again):
+        one.observe(late, late["log_ratio"])
+    for name, values in history.columns(ahead).items():
+        np.testing.assert_array_equal(again.columns(ahead)[name], values)
+        assert np.isfinite(values).any()
 
 
 def test_looking_beyond_the_moment_is_refused():

@@ -1,0 +1,74 @@
+"""What finished legs tell of the next ones, by model: each bundle's own history, carried on by what shards see. Pure.
+
+A bundle brings what it knew when it was trained. Shards take in every finish (`engine.eta.finishes`) and remember a
+day of them, so a bundle that is put in place later catches up with what ended after its data.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.eta.corrections import Finish
+from engine.eta.predictor import Legs, Predictor
+from models.eta.history import PaceHistory
+
+__all__ = ["ModelPaces"]
+
+_REMEMBERED = 50_000  # finishes, as many as their stream keeps
+
+
+class ModelPaces:
+    """Histories of all models that read one."""
+
+    def __init__(self) -> None:
+        self._histories: dict[str, PaceHistory] = {}
+        self._models: dict[str, Predictor] = {}
+        self._finishes: deque[Finish] = deque(maxlen=_REMEMBERED)
+
+    def begin(self, model: Predictor) -> None:
+        """Prepare for a model; one that is known goes on."""
+        if model.version in self._histories or model.history is None:
+            return
+        self._histories[model.version], self._models[model.version] = model.history.copy(), model
+        newer = [one for one in self._finishes if one.finished_ms > model.history_until_ms]
+        self._take(model.version, sorted(newer, key=lambda one: (one.finished_ms, one.id)))
+
+    def keep_only(self, versions: Sequence[str]) -> None:
+        """Forget models that nobody asks any more."""
+        for version in [name for name in self._histories if name not in versions]:
+            del self._histories[version], self._models[version]
+
+    def observe(self, finish: Finish) -> None:
+        """Take in a leg that has ended."""
+        if finish.base_s <= 0:
+            return
+        self._finishes.append(finish)
+        for version, model in self._models.items():
+            if finish.finished_ms > model.history_until_ms:
+                self._take(version, [finish])
+
+    def with_history(self, version: str, tenant: str, legs: Legs) -> Legs:
+        """Return legs of a tenant with what is known of their drivers and places, where the model reads that."""
+        history = self._histories.get(version)
+        if history is None:
+            return legs
+        moments_ms = np.asarray(legs["moment_ms"])
+        as_of_ms = np.full(len(moments_ms), moments_ms.min(initial=np.iinfo(np.int64).max))
+        return {**legs, "as_of_ms": as_of_ms, **history.columns({**legs, "company": tenant})}
+
+    def _take(self, version: str, finishes: Sequence[Finish]) -> None:
+        if not finishes:
+            return
+        legs = {
+            "from_lat": np.array([one.from_latitude for one in finishes]),
+            "from_lon": np.array([one.from_longitude for one in finishes]),
+            "to_lat": np.array([one.latitude for one in finishes]),
+            "to_lon": np.array([one.longitude for one in finishes]),
+            "moment_ms": np.array([one.finished_ms - round(one.actual_s * 1000) for one in finishes], np.int64),
+            "base_s": np.array([one.base_s for one in finishes]),
+            "driver": np.array([one.driver for one in finishes], dtype=object),
+            "company": np.array([one.tenant for one in finishes], dtype=object),
+        }
+        actual_s = np.array([one.actual_s for one in finishes])
+        self._histories[version].observe(legs, np.log(actual_s / self._models[version].base_s(legs)))
