@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
@@ -30,7 +30,14 @@ Manager = Annotated[Principal, Depends(allowed("models.manage"))]
 Days = Annotated[int, Query(ge=1, le=180, description="How many days back, today included")]
 
 _MOST_LEGS = 500
+_LAST_YEAR = 2999
 _SHOWN = ("base", "rows", "metrics", "created", "code", "data")
+
+
+def _foreseeable(departure: datetime.datetime) -> datetime.datetime:
+    if departure.year > _LAST_YEAR:
+        raise ValueError(f"lies after the year {_LAST_YEAR}")
+    return departure
 
 
 class WhatIfLeg(Shape):
@@ -38,7 +45,7 @@ class WhatIfLeg(Shape):
 
     origin: Position = Field(alias="from")
     destination: Position = Field(alias="to")
-    departure: Instant | None = None
+    departure: Annotated[Instant, AfterValidator(_foreseeable)] | None = None
     """When it begins; now unless given."""
     vehicle: Literal["car", "van", "truck", "bike"] = "van"
     weight_kg: float = Field(0.0, ge=0, le=100_000)

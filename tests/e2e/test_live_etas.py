@@ -197,6 +197,9 @@ async def test_a_promoted_model_answers_and_no_ping_is_lost_on_the_way(admin, ou
         return track["count"] >= 62 and track
 
     assert (await eventually(tracked, within_s=15))["count"] == 62
+    far_off = {"legs": [question["legs"][0] | {"departure": "9999-12-31T23:59:59Z"}]}
+    refused = await admin.ask("POST", "eta/predict", json=far_off)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "legs.0.departure")
     assert (await admin.ask("POST", "eta/models/rollback")).json()["serving"] == "cold-start"
     assert (await admin.ask("POST", "eta/models/rollback")).status_code == 409
     assert (await admin.ask("POST", "eta/models/nothing/promote")).status_code == 404
