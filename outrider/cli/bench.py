@@ -378,6 +378,7 @@ def _engine(name: str) -> "Engine":
     return found
 
 
+@bench.command()
 def insertion(
     vans: Annotated[int, typer.Option(min=1, help="On the road, each with its share of the stops.")] = 50,
     stops: Annotated[int, typer.Option(min=1, help="Still to be made, of all vans together.")] = 1000,
