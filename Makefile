@@ -28,6 +28,7 @@ $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(BIN)/python -m compileall -q -j 0 models engine api pipelines outrider bench
 	@$(BIN)/python -m engine.shards.warm_up
 	@$(BIN)/python -m engine.roads.warm_up
+	@$(BIN)/python -m engine.routing.warm_up
 	@touch $@
 
 DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numba
 
-__all__ = ["road_rule", "rule"]
+__all__ = ["road_rule", "rule", "search_rule"]
 
 _ENGINE = Path(__file__).parent
 _ROOMS = ("shards", "motion", "geofences", "deliveries", "routing")
 _ROAD_ROOMS = ("roads",)
+_SEARCH_ROOMS = ("routing/ruin",)
 
 
 def _digest(rooms: tuple[str, ...] = _ROOMS) -> str:
@@ -46,6 +47,9 @@ def _kept_by_content(rooms: tuple[str, ...], name: str) -> Callable[[Any], Any]:
 
 road_rule: Any = _kept_by_content(_ROAD_ROOMS, "roads")
 """As `rule`, in the rooms of roads."""
+
+search_rule: Any = _kept_by_content(_SEARCH_ROOMS, "search")
+"""As `rule`, in the search for plans."""
 
 rule: Any = _kept_by_content(_ROOMS, "rules")
 """Compile a rule: kept on disk, and run without the interpreter's lock."""

@@ -42,12 +42,14 @@ class Sizes:
     """Fewest routes of a part, however long they are: what a search gains lies between routes."""
     part_s: tuple[float, float]
     """Seconds that a part is searched in one round: of a short effort, and the most of a long one."""
+    rounds: int
+    """Of one part in an effort, where its seconds are within the limits."""
 
 
-_ROUNDS = 40  # of one part in an effort, where its seconds are within the limits
 _SIZES: dict[Engine, Sizes] = {
-    "pyvrp": Sizes(300, 1200, 400, 250, 12, (2.0, 6.0)),
-    "or-tools": Sizes(100, 100, 100, 100, 4, (1.0, 3.0)),
+    "pyvrp": Sizes(300, 1200, 400, 250, 12, (2.0, 6.0), 40),
+    "ruin-recreate": Sizes(300, 300, 500, 500, 4, (1.0, 30.0), 10),
+    "or-tools": Sizes(100, 100, 100, 100, 4, (1.0, 3.0), 40),
 }
 
 
@@ -59,7 +61,7 @@ def sizes(engine: Engine) -> Sizes:
 def part_seconds(engine: Engine, seconds: float) -> float:
     """Return how long a part is searched in one round, of an effort of so many seconds."""
     shortest, longest = _SIZES[engine].part_s
-    return min(longest, max(shortest, seconds / _ROUNDS))
+    return min(longest, max(shortest, seconds / _SIZES[engine].rounds))
 
 
 def phases(stops: int, engine: Engine, *, started: bool, cores: int) -> tuple[Phase, ...]:

@@ -1,7 +1,7 @@
 """How a problem is solved: searches on the whole or on parts of it, as `engine.routing.phases` says, on every core.
 
-PyVRP searches wherever its model covers the problem, or the part; OR-Tools searches the rest. Whatever comes back is
-checked by the verifier before it becomes the plan to be beaten.
+PyVRP and our own ruin and recreate search what they cover of a problem or its parts, as `engine.routing.members` says;
+OR-Tools searches the rest. Whatever comes back is checked by the verifier before it becomes the plan to be beaten.
 """
 
 import math
@@ -14,12 +14,12 @@ import numpy as np
 from engine.routing.clusters import clusters
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
+from engine.routing.members import members_for
 from engine.routing.phases import Phase, part_seconds, phases, sizes
 from engine.routing.problem import RELOAD, Part, Problem, Solution
 from engine.routing.recombination import RoutePool, recombine
 from engine.routing.relaxation import relaxed
 from engine.routing.search import Budget, Column, Engine, Found, Routes, Runner, Search
-from engine.routing.solvers.pyvrp_model import uncovered
 from engine.routing.verifier import check_route
 
 __all__ = ["Effort", "Portfolio"]
@@ -68,11 +68,12 @@ class _Meter:
         seconds = self._effort.seconds
         return _ROUND_SHARE if seconds is None else part_seconds(engine, seconds) / seconds
 
-    def budget(self, share: float, seed: int, sample_every: int | None) -> Budget:
-        """Return what a search may use."""
+    def budget(self, share: float, seed: int, sample_every: int | None, until: float) -> Budget:
+        """Return what a search may use that is over when so much of the effort is used up."""
+        cooling = (self.used, until)
         if self._effort.seconds is None:
-            return Budget(None, max(1, round(share * self._effort.iterations)), seed, sample_every)
-        return Budget(share * self._effort.seconds, None, seed, sample_every)
+            return Budget(None, max(1, round(share * self._effort.iterations)), seed, sample_every, cooling)
+        return Budget(share * self._effort.seconds, None, seed, sample_every, cooling)
 
     def note(self, share: float) -> None:
         """Take a share off, where steps are counted."""
@@ -96,7 +97,7 @@ class Portfolio:
     effort
         How long.
     engines
-        Solvers that may be used. OR-Tools takes what the others don't cover, whether it is among them or not.
+        Solvers of others that may be used. OR-Tools takes what nobody else covers, whether it is among them or not.
     report
         Told of each better plan, from the thread that solves; what it raises ends the search.
     """
@@ -115,8 +116,10 @@ class Portfolio:
         self._rng = np.random.default_rng(effort.seed)
         self._incumbent, self._pool = Incumbent(problem), RoutePool(problem)
         self._chart: Chart | None = None
-        self._engine = self._engine_of(problem)
-        self._may_relax = self._engine == "or-tools" and "pyvrp" in engines and relaxed(problem) is not None
+        self._engine = self._engine_of(problem, 0)
+        easier = relaxed(problem) if self._engine == "or-tools" else None
+        self._relaxed_engine = None if easier is None else self._engine_of(easier, 0)
+        self._may_relax = self._relaxed_engine not in (None, "or-tools")
         self._was_too_hard, self._rounds = False, 0
         self._joined_at, self._overrun = 0.0, 1.0
         self._joins = len(problem.jobs) <= _JOIN_JOBS
@@ -155,22 +158,23 @@ class Portfolio:
                 self._join()
 
     def _relax(self, turn: int) -> bool:
-        """Return whether it is PyVRP's turn with a problem that its model does not cover."""
+        """Return whether it is the turn of an easier problem, which others than OR-Tools cover."""
         return self._may_relax and turn % 2 == 1
 
-    def _engine_of(self, problem: Problem) -> Engine:
-        return "pyvrp" if "pyvrp" in self._engines and not uncovered(problem) else "or-tools"
+    def _engine_of(self, problem: Problem, turn: int) -> Engine:
+        members = members_for(problem, self._engines)
+        return members[turn % len(members)]
 
     def _search(
-        self, problem: Problem, share: float, start: Routes | None, *, optional: bool, relax: bool = False
+        self, problem: Problem, share: float, start: Routes | None, *, optional: bool, until: float, relax: bool = False
     ) -> Search:
         """Return a search, of an easier problem if that is wanted and OR-Tools would have to do it else."""
         self._seed += 1
-        engine = self._engine_of(problem)
+        engine = self._engine_of(problem, self._seed)
         if relax and engine == "or-tools" and (easier := relaxed(problem)) is not None:
-            problem, engine = easier, "pyvrp"
+            problem, engine = easier, self._engine_of(easier, self._seed)
         self.used.add(engine)
-        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None)
+        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None, until)
         return Search(problem, engine, budget, start, optional)
 
     def _offer(self, routes: Routes) -> None:
@@ -192,6 +196,7 @@ class Portfolio:
                 share,
                 None if core < afresh else best,
                 optional=lacks and (core > 0 or cores == 1),  # the first core goes on trying to serve all
+                until=self._meter.used + share,
                 relax=self._relax(core),
             )
             for core in range(cores)
@@ -199,19 +204,20 @@ class Portfolio:
         for _, found in self._runner.run(searches, lambda _, routes: self._offer(routes)):
             if found.routes is not None:
                 self._offer(found.routes)
-            self._pool.add(found.columns if self._engine == "pyvrp" else ())
+            self._pool.add(found.columns if self._engine != "or-tools" else ())
         self._was_too_hard = self._incumbent.routes is None
         self._meter.note(share)
 
     def _search_clusters(self, share: float) -> None:
         """Make a first plan of parts that are solved by themselves."""
         relax = self._may_relax and not self._was_too_hard
-        limits = sizes("pyvrp" if relax else self._engine)
-        parts = clusters(
-            self._problem, self._known_chart(), limits.cluster, self._rng, least_routes=math.ceil(limits.routes / 2)
-        )
-        waves = math.ceil(len(parts) / self._runner.cores)
-        searches = [self._search(part.problem, share / waves, None, optional=True, relax=relax) for part in parts]
+        limits, chart = sizes(self._engine_in(relax=relax)), self._known_chart()
+        size = min(limits.cluster, math.ceil(chart.stops.sum() / self._runner.cores))
+        parts = clusters(self._problem, chart, size, self._rng, least_routes=math.ceil(limits.routes / 2))
+        waves, until = math.ceil(len(parts) / self._runner.cores), self._meter.used + share
+        searches = [
+            self._search(part.problem, share / waves, None, optional=True, until=until, relax=relax) for part in parts
+        ]
         routes = [tuple(vehicle.pinned) for vehicle in self._problem.vehicles]
         for number, found in self._runner.run(searches, lambda *_: None):
             if found.routes is not None:
@@ -228,9 +234,10 @@ class Portfolio:
         assert routes is not None  # noqa: S101 - the caller looked
         relax = self._relax(self._rounds)
         self._rounds += 1
-        engine: Engine = "pyvrp" if relax else self._engine
+        engine = self._engine_in(relax=relax)
         limits, chart = sizes(engine), self._known_chart()
-        parts = neighbouring_parts(self._problem, chart, routes, limits.part, self._rng, least_routes=limits.routes)
+        size = min(limits.part, math.ceil(chart.stops.sum() / self._runner.cores))
+        parts = neighbouring_parts(self._problem, chart, routes, size, self._rng, least_routes=limits.routes)
         if not parts:
             return False
         if len(parts) == 1:  # few long routes: no cut leaves enough of them in every part
@@ -241,7 +248,14 @@ class Portfolio:
         waves = math.ceil(len(parts) / self._runner.cores)
         begun, each = self._meter.used, min(share / waves / self._overrun, self._meter.round(engine))
         searches = [
-            self._search(part.problem, each, part.routes_here(routes), optional=self._lacks_one(part), relax=relax)
+            self._search(
+                part.problem,
+                each,
+                part.routes_here(routes),
+                optional=self._lacks_one(part),
+                until=begun + each * waves,
+                relax=relax,
+            )
             for part in parts
         ]
         outcomes: dict[int, Found] = {}
@@ -250,11 +264,15 @@ class Portfolio:
             if found.routes is not None and self._incumbent.offer_part(parts[number].routes_there(found.routes)):
                 self._tell()
         for number in sorted(outcomes):  # in the same order whichever ended first
-            if self._engine == "pyvrp":  # of an easier problem they would be columns with other costs
+            if self._engine != "or-tools":  # of an easier problem they would be columns with other costs
                 self._pool.add(_columns_there(parts[number], outcomes[number].columns))
         self._meter.note(each * waves)
         self._overrun = min(_MOST_OVERRUN, max(1.0, (self._meter.used - begun) / (each * waves)))
         return True
+
+    def _engine_in(self, *, relax: bool) -> Engine:
+        """Return by whose measures the problem is cut."""
+        return self._relaxed_engine if relax and self._relaxed_engine is not None else self._engine
 
     def _lacks_one(self, part: Part) -> bool:
         return any(self._problem.jobs[job].penalty is None for job in self._incumbent.unserved.intersection(part.jobs))

@@ -42,7 +42,7 @@ class ProcessRunner:
     def __init__(self, cores: int) -> None:
         self._cores = cores
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["engine.routing.solvers.pyvrp"])
+        self._context.set_forkserver_preload(["engine.routing.solvers.pyvrp", "engine.routing.solvers.ruin_recreate"])
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ __all__ = ["Budget", "Column", "Engine", "Found", "Report", "Routes", "Runner", 
 _DETOUR = 8  # legs that no detour is longer than
 _LONG_WAIT_S = 86_400  # waiting is paid for too, where time is
 
-Engine = Literal["pyvrp", "or-tools"]
+Engine = Literal["pyvrp", "ruin-recreate", "or-tools"]
 
 Routes = tuple[tuple[Visit, ...], ...]
 """One for each vehicle of a problem, in its order; empty: not used."""
@@ -32,6 +32,8 @@ class Budget:
     seed: int = 1
     sample_every: int | None = None
     """Collect the routes of every so many candidates; None collects none."""
+    cooling: tuple[float, float] = (0.0, 1.0)
+    """How much of the whole effort is over when the search begins and when it ends: what anneals, cools by it."""
 
 
 class Column(NamedTuple):

@@ -14,6 +14,10 @@ def run_search(search: Search, report: Report | None = None) -> Found:
         from engine.routing.solvers import pyvrp  # here: only a worker needs the library
 
         return pyvrp.improve(search.problem, search.budget, search.start, report, optional=search.optional)
+    if search.engine == "ruin-recreate":
+        from engine.routing.solvers import ruin_recreate
+
+        return ruin_recreate.improve(search.problem, search.budget, search.start, report)
     return _with_or_tools(search, report)
 
 

@@ -1,0 +1,238 @@
+"""Ruin and recreate with simulated annealing: strings of neighbouring routes are taken out and put back.
+
+Notes
+-----
+Christiaens and Vanden Berghe 2020: Slack induction by string removals for vehicle routing problems. Transportation
+Science 54(2). The sizes below are theirs.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import search_rule as rule
+from engine.routing.ruin.drive import drive
+from engine.routing.ruin.recreate import chance, find_place, insert, shorten
+from engine.routing.ruin.terrain import (
+    ABSENT,
+    COUNT,
+    FIRST,
+    IS_TOUCHED,
+    MISSING,
+    NODE,
+    OLD_SIZE,
+    SECOND,
+    SIZE,
+    TAKEN,
+    TOUCHED,
+    TOUCHES,
+    Plan,
+    Terrain,
+    Work,
+)
+
+__all__ = ["anneal", "complete"]
+
+_REMOVED = 10  # nodes, on average
+_STRING = 10  # longest string
+_SPLIT = 0.5  # share of strings that keep some of their middle
+_LONGER = 0.01  # chance that one node more of it is kept
+_LESS = 1e-6
+
+
+@rule
+def complete(terrain: Terrain, plan: Plan, work: Work) -> float:
+    """Work every route out, give each job without a place the best there is; return the cost of all."""
+    total = 0.0
+    for vehicle in range(len(plan.cost)):
+        drive(terrain, plan, vehicle)
+    count = 0
+    for job in range(len(plan.where)):
+        if plan.where[job] < 0:
+            work.jobs[TAKEN, count] = job
+            count += 1
+    _order(terrain, plan, work, count)
+    for index in range(count):
+        job = work.jobs[TAKEN, index]
+        vehicle = find_place(terrain, plan, job, work, True)
+        if vehicle >= 0:
+            insert(terrain, plan, vehicle, job, work.counts[FIRST], work.counts[SECOND])
+    work.counts[ABSENT] = 0
+    for job in range(len(plan.where)):
+        if plan.where[job] < 0:
+            work.jobs[MISSING, work.counts[ABSENT]] = job
+            work.counts[ABSENT] += 1
+            total += terrain.price[job]
+    return float(total + plan.cost.sum())
+
+
+@rule
+def anneal(
+    terrain: Terrain, plan: Plan, best: Plan, work: Work, costs: NDArray[np.float64], warmth: float, steps: int
+) -> None:
+    """Take so many steps from a plan; the routes of `best` are those of the best one seen.
+
+    Parameters
+    ----------
+    costs
+        Of the plan and of the best one, 2; changed in place.
+    warmth
+        Temperature: about how much dearer a plan may become in a step.
+    """
+    for _ in range(steps):
+        work.counts[COUNT], work.counts[TOUCHES] = 0, 0
+        change = _step(terrain, plan, work)
+        if change < -warmth * np.log(max(1e-300, chance(plan.random))):
+            costs[0] += change
+            _note_missing(plan, work)
+            if costs[0] < costs[1] - _LESS:
+                costs[1] = costs[0]
+                _copy(plan, best)
+        else:
+            _take_back(terrain, plan, work)
+        for index in range(work.counts[TOUCHES]):
+            work.vans[IS_TOUCHED, work.vans[TOUCHED, index]] = False
+
+
+@rule
+def _step(terrain: Terrain, plan: Plan, work: Work) -> float:
+    """Take strings out and put their jobs back; return what that costs, `inf` if it can't be driven."""
+    _ruin(terrain, plan, work)
+    count, change, is_sound = work.counts[COUNT], 0.0, True
+    for index in range(count):
+        work.gone[work.jobs[TAKEN, index]] = True
+        plan.where[work.jobs[TAKEN, index]] = -1
+    for index in range(work.counts[TOUCHES]):
+        vehicle = work.vans[TOUCHED, index]
+        shorten(plan, vehicle, work.gone)
+        is_sound = drive(terrain, plan, vehicle) and is_sound
+    for index in range(count):
+        work.gone[work.jobs[TAKEN, index]] = False
+    for index in range(work.counts[ABSENT]):
+        change -= terrain.price[work.jobs[MISSING, index]]
+        work.jobs[TAKEN, count] = work.jobs[MISSING, index]
+        count += 1
+    work.counts[COUNT] = count
+    if not is_sound:  # where ways round by another stop are shorter than straight ones
+        return np.inf
+    _order(terrain, plan, work, count)
+    for index in range(count):
+        job = work.jobs[TAKEN, index]
+        vehicle = find_place(terrain, plan, job, work, False)
+        if vehicle < 0:
+            change += terrain.price[job]
+            continue
+        _touch(plan, work, vehicle)
+        insert(terrain, plan, vehicle, job, work.counts[FIRST], work.counts[SECOND])
+    for index in range(work.counts[TOUCHES]):
+        vehicle = work.vans[TOUCHED, index]
+        change += plan.cost[vehicle] - work.cost[vehicle]
+    return change
+
+
+@rule
+def _ruin(terrain: Terrain, plan: Plan, work: Work) -> None:
+    """Choose a string of each of some neighbouring routes."""
+    used, nodes = 0, 0
+    for size in plan.routes[SIZE]:
+        if size > 0:
+            used += 1
+            nodes += size
+    if used == 0:
+        return
+    longest = min(float(_STRING), nodes / used)
+    most = 4.0 * _REMOVED / (1.0 + longest) - 1.0
+    strings = int(chance(plan.random) * most + 1.0)
+    jobs = len(plan.where)
+    seed = min(jobs - 1, int(chance(plan.random) * jobs))
+    for place in range(-1, terrain.near.shape[1]):
+        job = seed if place < 0 else terrain.near[seed, place]
+        vehicle = plan.where[job]
+        if vehicle < 0 or work.vans[IS_TOUCHED, vehicle]:
+            continue
+        _touch(plan, work, vehicle)
+        length = int(chance(plan.random) * min(float(plan.routes[SIZE, vehicle]), longest) + 1.0)
+        _take_string(plan, work, vehicle, job, length)
+        if work.counts[TOUCHES] >= strings:
+            break
+
+
+@rule
+def _take_string(plan: Plan, work: Work, vehicle: int, job: int, length: int) -> None:
+    """Take the jobs of a string around one of them out of a route, of a longer one all but some in its middle."""
+    size, points = plan.routes[SIZE, vehicle], plan.points[vehicle]
+    length, position, skipped = min(length, size), 0, 0
+    while points[position + 1, NODE] // 2 != job:
+        position += 1
+    if length > 1 and length < size and chance(plan.random) < _SPLIT:
+        skipped = 1
+        while length + skipped < size and chance(plan.random) < _LONGER:
+            skipped += 1
+    whole = length + skipped
+    lowest, highest = max(0, position - whole + 1), min(position, size - whole)
+    first = lowest + int(chance(plan.random) * (highest - lowest + 1))
+    gap = first + 1 + int(chance(plan.random) * (length - 1)) if skipped > 0 else size
+    for index in range(first, first + whole):
+        if gap <= index < gap + skipped:
+            continue
+        taken = points[index + 1, NODE] // 2
+        if not work.gone[taken]:
+            work.gone[taken] = True
+            work.jobs[TAKEN, work.counts[COUNT]] = taken
+            work.counts[COUNT] += 1
+
+
+@rule
+def _order(terrain: Terrain, plan: Plan, work: Work, count: int) -> None:
+    """Put the jobs that want a place into an order drawn by chance: by one of the keys, or at random."""
+    row = int(chance(plan.random) * (len(terrain.keys) + 1))
+    keys = np.empty(count)
+    for index in range(count):
+        keys[index] = chance(plan.random) if row >= len(terrain.keys) else terrain.keys[row, work.jobs[TAKEN, index]]
+    work.jobs[TAKEN, :count] = work.jobs[TAKEN, :count][np.argsort(keys)]
+
+
+@rule
+def _touch(plan: Plan, work: Work, vehicle: int) -> None:
+    """Keep a route as it is before its first change in a step."""
+    if work.vans[IS_TOUCHED, vehicle]:
+        return
+    work.vans[IS_TOUCHED, vehicle] = True
+    work.vans[TOUCHED, work.counts[TOUCHES]] = vehicle
+    work.counts[TOUCHES] += 1
+    size = plan.routes[SIZE, vehicle]
+    work.nodes[vehicle, :size] = plan.points[vehicle, 1 : size + 1, NODE]
+    work.vans[OLD_SIZE, vehicle], work.cost[vehicle] = size, plan.cost[vehicle]
+
+
+@rule
+def _take_back(terrain: Terrain, plan: Plan, work: Work) -> None:
+    """Make the routes what they were before the step."""
+    for index in range(work.counts[COUNT]):
+        plan.where[work.jobs[TAKEN, index]] = -1
+    for index in range(work.counts[TOUCHES]):
+        vehicle = work.vans[TOUCHED, index]
+        size = work.vans[OLD_SIZE, vehicle]
+        plan.routes[SIZE, vehicle] = size
+        plan.points[vehicle, 1 : size + 1, NODE] = work.nodes[vehicle, :size]
+        for position in range(size):
+            plan.where[work.nodes[vehicle, position] // 2] = vehicle
+        drive(terrain, plan, vehicle)
+
+
+@rule
+def _note_missing(plan: Plan, work: Work) -> None:
+    missing = 0
+    for index in range(work.counts[COUNT]):
+        if plan.where[work.jobs[TAKEN, index]] < 0:
+            work.jobs[MISSING, missing] = work.jobs[TAKEN, index]
+            missing += 1
+    work.counts[ABSENT] = missing
+
+
+@rule
+def _copy(plan: Plan, best: Plan) -> None:
+    best.where[:] = plan.where
+    for vehicle in range(len(plan.cost)):
+        size = plan.routes[SIZE, vehicle]
+        best.routes[SIZE, vehicle] = size
+        best.points[vehicle, 1 : size + 1, NODE] = plan.points[vehicle, 1 : size + 1, NODE]

@@ -1,0 +1,171 @@
+"""What follows from an order of stops: times, loads and cost of one route, for checks of a change in constant time.
+
+Notes
+-----
+Latest arrivals are those of Savelsbergh 1992 (forward time slack): whoever comes no later makes nothing behind late.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import search_rule as rule
+from engine.routing.ruin.terrain import (
+    ABOARD,
+    AT,
+    BACK,
+    DELIVERY,
+    DEPARTS,
+    DRIVEN,
+    END,
+    KIND,
+    LATEST,
+    LEAVES,
+    LOAD,
+    LONGEST_M,
+    LONGEST_S,
+    NODE,
+    OPENS,
+    PER_METRE,
+    PER_SECOND,
+    PLACE,
+    PROFILE,
+    RATE,
+    SERVICE,
+    SIZE,
+    START,
+    TIMED,
+    USE,
+    WINDOWS,
+    Plan,
+    Terrain,
+    Whole,
+)
+
+__all__ = ["begin_at", "drive", "trial_cost"]
+
+_NEVER = -(2**60)
+
+
+@rule
+def begin_at(nodes: Whole, node: int, moment: int) -> int:
+    """Return when service begins for who comes at `moment`; -1 if that is too late."""
+    count = nodes[node, WINDOWS]
+    if count == 0:
+        return moment
+    for window in range(count):
+        if moment <= nodes[node, OPENS + 2 * window + 1]:
+            return int(max(moment, nodes[node, OPENS + 2 * window]))
+    return -1
+
+
+@rule
+def _latest_for(nodes: Whole, node: int, moment: int) -> int:
+    """Return the latest arrival with which service begins no later than `moment`."""
+    count = nodes[node, WINDOWS]
+    if count == 0:
+        return moment
+    for window in range(count - 1, -1, -1):
+        if moment >= nodes[node, OPENS + 2 * window]:
+            return int(min(moment, nodes[node, OPENS + 2 * window + 1]))
+    return _NEVER
+
+
+@rule
+def drive(terrain: Terrain, plan: Plan, vehicle: int) -> bool:
+    """Work out one route; return whether it keeps times, and the limits of way and duration."""
+    size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
+    nodes, vans, way_s, way_m, arc = _ways(terrain, vehicle)
+    points[0, AT], points[size + 1, AT] = vans[START], vans[END]
+    for index in range(1, size + 1):
+        points[index, AT] = nodes[points[index, NODE], PLACE]
+    moment, driven, in_time = vans[LEAVES], 0, True
+    points[0, DEPARTS] = moment
+    for index in range(size + 1):
+        here, there = points[index, AT], points[index + 1, AT]
+        legs[index] = arc[here, there]
+        driven += way_m[here, there]
+        moment += way_s[here, there]
+        if index < size:
+            node = points[index + 1, NODE]
+            begins = begin_at(nodes, node, moment)
+            if begins < 0:
+                in_time, begins = False, moment
+            moment = begins + nodes[node, SERVICE]
+            points[index + 1, DEPARTS] = moment
+    in_time = in_time and moment <= vans[BACK] and driven <= vans[LONGEST_M]
+    plan.routes[DRIVEN, vehicle] = driven
+    points[size + 1, LATEST] = vans[BACK]
+    for index in range(size, 0, -1):
+        node = points[index, NODE]
+        reached = points[index + 1, LATEST] - way_s[points[index, AT], points[index + 1, AT]] - nodes[node, SERVICE]
+        points[index, LATEST] = _latest_for(nodes, node, reached)
+    _load(terrain.jobs, points, size)
+    prices = terrain.prices[vehicle]
+    cost = prices[USE] + prices[PER_METRE] * driven if size > 0 else 0.0
+    if vans[TIMED] and size > 0:
+        reached, there = moment, points[size + 1, AT]
+        for index in range(size, 0, -1):
+            node = points[index, NODE]
+            reached = _latest_for(nodes, node, reached - way_s[points[index, AT], there] - nodes[node, SERVICE])
+            there = points[index, AT]
+        lasts = moment - max(vans[LEAVES], reached - way_s[points[0, AT], there])
+        cost += prices[PER_SECOND] * lasts
+        in_time = in_time and lasts <= vans[LONGEST_S]
+    plan.cost[vehicle] = cost
+    return in_time
+
+
+@rule
+def trial_cost(terrain: Terrain, vehicle: int, order: NDArray[np.int32], size: int) -> float:
+    """Return the cost of an order of stops, its duration counted; `inf` if it is late or takes too long."""
+    nodes, vans, way_s, way_m, _ = _ways(terrain, vehicle)
+    moment, driven, here = vans[LEAVES], 0, vans[START]
+    for index in range(size):
+        there = nodes[order[index], PLACE]
+        moment += way_s[here, there]
+        driven += way_m[here, there]
+        moment = begin_at(nodes, order[index], moment)
+        if moment < 0:
+            return np.inf
+        moment += nodes[order[index], SERVICE]
+        here = there
+    moment += way_s[here, vans[END]]
+    driven += way_m[here, vans[END]]
+    reached, there = moment, vans[END]
+    for index in range(size - 1, -1, -1):
+        here = nodes[order[index], PLACE]
+        reached = _latest_for(nodes, order[index], reached - way_s[here, there] - nodes[order[index], SERVICE])
+        there = here
+    lasts = moment - max(vans[LEAVES], reached - way_s[vans[START], there])
+    if moment > vans[BACK] or lasts > vans[LONGEST_S] or driven > vans[LONGEST_M]:
+        return np.inf
+    prices = terrain.prices[vehicle]
+    return float(prices[USE] + prices[PER_METRE] * driven + prices[PER_SECOND] * lasts)
+
+
+@rule
+def _ways(terrain: Terrain, vehicle: int) -> tuple[Whole, Whole, Whole, Whole, Whole]:
+    """Return what is looked up all the time: nodes, the vehicle, its times, ways and costs of ways."""
+    vans = terrain.vans[vehicle]
+    profile, profiles = vans[PROFILE], len(terrain.ways) // 2
+    return terrain.nodes, vans, terrain.ways[profile], terrain.ways[profiles + profile], terrain.arc[vans[RATE]]
+
+
+@rule
+def _load(jobs: Whole, points: Whole, size: int) -> None:
+    """Work out what is on board on every leg."""
+    for dimension in range(jobs.shape[1] - LOAD):
+        aboard, held = ABOARD + 3 * dimension, 0
+        for index in range(1, size + 1):
+            job = points[index, NODE] // 2
+            if jobs[job, KIND] == DELIVERY:
+                held += jobs[job, LOAD + dimension]
+        points[0, aboard] = points[0, aboard + 1] = held
+        for index in range(1, size + 1):
+            amount = jobs[points[index, NODE] // 2, LOAD + dimension]
+            held += amount if points[index, NODE] % 2 == 0 else -amount
+            points[index, aboard] = held
+            points[index, aboard + 1] = max(held, points[index - 1, aboard + 1])
+        points[size, aboard + 2] = held
+        for index in range(size - 1, -1, -1):
+            points[index, aboard + 2] = max(points[index, aboard], points[index + 1, aboard + 2])

@@ -1,0 +1,243 @@
+"""Where a job costs least in a plan: the legs of the routes near it, each checked in constant time."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import search_rule as rule
+from engine.routing.ruin.drive import begin_at, drive, trial_cost
+from engine.routing.ruin.terrain import (
+    ABOARD,
+    AT,
+    DELIVERY,
+    DEPARTS,
+    ENDLESS,
+    FIRST,
+    GROUP,
+    KIND,
+    LATEST,
+    LOAD,
+    LONGEST_M,
+    MOST_STOPS,
+    NODE,
+    OPENS,
+    PAIR,
+    PLACE,
+    PROFILE,
+    RATE,
+    ROOM,
+    SECOND,
+    SERVICE,
+    SIZE,
+    STAMP,
+    TIMED,
+    TOKEN,
+    USE,
+    WINDOWS,
+    Plan,
+    Short,
+    Terrain,
+    Whole,
+    Work,
+)
+
+__all__ = ["chance", "find_place", "insert", "shorten"]
+
+_LOOKED_AT = 60  # jobs near a job, whose routes are looked at
+_BLINK = 0.01  # share of places that are overlooked, so that the same order does not give the same plan
+
+
+@rule
+def chance(random: NDArray[np.uint64]) -> float:
+    """Return the next number from 0 to 1 (xorshift64*, Vigna 2016)."""
+    state = random[0]
+    state ^= state >> np.uint64(12)
+    state ^= state << np.uint64(25)
+    state ^= state >> np.uint64(27)
+    random[0] = state
+    return float((state * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(11)) / 9007199254740992.0
+
+
+@rule
+def find_place(terrain: Terrain, plan: Plan, job: int, work: Work, everywhere: bool) -> int:
+    """Return the vehicle in which a job costs least, -1 if none can take it or it is dearer than leaving it out.
+
+    Looked at are the routes that serve a job near it and an empty vehicle of each group; all others if none of these
+    will do, or `everywhere` is set. The legs of its stops are put into `work.counts`.
+    """
+    least, best = terrain.price[job], -1
+    work.counts[TOKEN] += 1
+    token = work.counts[TOKEN]
+    near = 0 if everywhere else min(_LOOKED_AT, terrain.near.shape[1])
+    for turn in range(3):  # the routes near it, an empty vehicle of each group, all others
+        work.seen[:] = False
+        for place in range(near if turn == 0 else len(terrain.vans)):
+            vehicle = plan.where[terrain.near[job, place]] if turn == 0 else place
+            if vehicle < 0 or work.vans[STAMP, vehicle] == token:
+                continue
+            group = terrain.vans[vehicle, GROUP]
+            if plan.routes[SIZE, vehicle] == 0:
+                if work.seen[group]:  # one is as good as the next
+                    continue
+                work.seen[group] = True
+            elif turn == 1:
+                continue
+            work.vans[STAMP, vehicle] = token
+            added = _try(terrain, plan, vehicle, job, least, work)
+            if added < least:
+                least, best = added, vehicle
+        if turn == 1 and best >= 0 and not everywhere:
+            break
+    return best
+
+
+@rule
+def _try(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, work: Work) -> float:
+    """Return what a job costs in a route, at its best place; `inf` unless that is below `least`."""
+    stops = 2 if terrain.jobs[job, KIND] == PAIR else 1
+    if not terrain.may[terrain.vans[vehicle, GROUP], job]:
+        return np.inf
+    if plan.routes[SIZE, vehicle] + stops > min(terrain.vans[vehicle, MOST_STOPS], plan.points.shape[1] - 2):
+        return np.inf
+    if stops == 2:
+        return float(_pair(terrain, plan, vehicle, job, least, work))
+    return float(_single(terrain, plan, vehicle, job, least, work))
+
+
+@rule
+def insert(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, second: int) -> None:
+    """Put a job into one leg of a route, or its pickup into one and its delivery into another."""
+    size, points = plan.routes[SIZE, vehicle], plan.points[vehicle]
+    is_pair = terrain.jobs[job, KIND] == PAIR
+    for index in range(size, 0, -1):
+        shift = (1 if index > first else 0) + (1 if is_pair and index > second else 0)
+        points[index + shift, NODE] = points[index, NODE]
+    points[first + 1, NODE] = 2 * job if terrain.jobs[job, KIND] != DELIVERY else 2 * job + 1
+    if is_pair:
+        points[second + 2, NODE] = 2 * job + 1
+    plan.routes[SIZE, vehicle] += 2 if is_pair else 1
+    plan.where[job] = vehicle
+    drive(terrain, plan, vehicle)
+
+
+@rule
+def shorten(plan: Plan, vehicle: int, gone: NDArray[np.bool_]) -> None:
+    """Take marked jobs out of a route; it has to be worked out again."""
+    points, count = plan.points[vehicle], 0
+    for index in range(1, plan.routes[SIZE, vehicle] + 1):
+        if not gone[points[index, NODE] // 2]:
+            count += 1
+            points[count, NODE] = points[index, NODE]
+    plan.routes[SIZE, vehicle] = count
+
+
+@rule
+def _trial(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, second: int, order: Short) -> float:
+    """Return what a job adds in these legs, the route driven in full."""
+    size, points, count = plan.routes[SIZE, vehicle], plan.points[vehicle], 0
+    is_pair = terrain.jobs[job, KIND] == PAIR
+    for index in range(size + 1):
+        if index > 0:
+            order[count] = points[index, NODE]
+            count += 1
+        if index == first:
+            order[count] = 2 * job if terrain.jobs[job, KIND] != DELIVERY else 2 * job + 1
+            count += 1
+        if is_pair and index == second:
+            order[count] = 2 * job + 1
+            count += 1
+    return float(trial_cost(terrain, vehicle, order, count) - plan.cost[vehicle])
+
+
+@rule
+def _single(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, work: Work) -> float:
+    """Return the least cost of a single stop in a route; `inf` unless it is below `least`."""
+    size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
+    nodes, vans = terrain.nodes, terrain.vans[vehicle]
+    way_s, arc = terrain.ways[vans[PROFILE]], terrain.arc[vans[RATE]]
+    node = 2 * job + 1 if terrain.jobs[job, KIND] == DELIVERY else 2 * job
+    place, service, found = nodes[node, PLACE], nodes[node, SERVICE], -1
+    windows = nodes[node, WINDOWS]
+    closes = nodes[node, OPENS + 2 * windows - 1] if windows > 0 else ENDLESS
+    use = terrain.prices[vehicle, USE] if size == 0 else 0.0
+    most = 1 if terrain.jobs[job, KIND] == DELIVERY else 2
+    for index in range(size + 1):
+        departs = points[index, DEPARTS]
+        if departs > closes:
+            break
+        here, there = points[index, AT], points[index + 1, AT]
+        added = use + arc[here, place] + arc[place, there]
+        if size > 0:
+            added -= legs[index]
+        if added >= least:
+            continue
+        begins = begin_at(nodes, node, departs + way_s[here, place])
+        if begins < 0 or begins + service + way_s[place, there] > points[index + 1, LATEST]:
+            continue
+        if not _fits(terrain.jobs, vans, points, job, index, most):
+            continue
+        if vans[TIMED] or vans[LONGEST_M] < ENDLESS:
+            added = _trial(terrain, plan, vehicle, job, index, index, work.scratch)
+        if added < least and chance(plan.random) >= _BLINK:
+            least, found = added, index
+    if found < 0:
+        return np.inf
+    work.counts[FIRST] = work.counts[SECOND] = found
+    return least
+
+
+@rule
+def _fits(jobs: Whole, vans: Whole, points: Whole, job: int, leg: int, most: int) -> bool:
+    """Tell whether there is room for a job on a leg (`most` 0), or on all before it (1) or behind it (2) as well."""
+    for dimension in range(jobs.shape[1] - LOAD):
+        if points[leg, ABOARD + 3 * dimension + most] + jobs[job, LOAD + dimension] > vans[ROOM + dimension]:
+            return False
+    return True
+
+
+@rule
+def _pair(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, work: Work) -> float:
+    """Return the least cost of a pair in a route; `inf` unless it is below `least`."""
+    size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
+    nodes, vans = terrain.nodes, terrain.vans[vehicle]
+    way_s, arc = terrain.ways[vans[PROFILE]], terrain.arc[vans[RATE]]
+    pickup, found = 2 * job, False
+    source, sink, windows = nodes[pickup, PLACE], nodes[pickup + 1, PLACE], nodes[pickup, WINDOWS]
+    closes = nodes[pickup, OPENS + 2 * windows - 1] if windows > 0 else ENDLESS
+    use = terrain.prices[vehicle, USE] if size == 0 else 0.0
+    for first in range(size + 1):
+        if points[first, DEPARTS] > closes:
+            break
+        here, there = points[first, AT], points[first + 1, AT]
+        fetched = use + arc[here, source]
+        if size > 0:
+            fetched -= legs[first]
+        if fetched + min(arc[source, there], arc[source, sink]) >= least or chance(plan.random) < _BLINK:
+            continue
+        departs = begin_at(nodes, pickup, points[first, DEPARTS] + way_s[here, source])
+        if departs < 0:
+            continue
+        departs += nodes[pickup, SERVICE]
+        previous = source
+        for second in range(first, size + 1):  # the delivery in this leg, which begins at the pickup if it is the first
+            if not _fits(terrain.jobs, vans, points, job, second, 0):
+                break
+            following = points[second + 1, AT]
+            added = fetched + arc[previous, sink] + arc[sink, following]
+            if second > first:
+                added += arc[source, there] - legs[second]
+            if added < least:
+                moment = begin_at(nodes, pickup + 1, departs + way_s[previous, sink])
+                leaves = moment + nodes[pickup + 1, SERVICE] + way_s[sink, following]
+                if moment >= 0 and leaves <= points[second + 1, LATEST]:
+                    if vans[TIMED] or vans[LONGEST_M] < ENDLESS:
+                        added = _trial(terrain, plan, vehicle, job, first, second, work.scratch)
+                    if added < least:
+                        least, found = added, True
+                        work.counts[FIRST], work.counts[SECOND] = first, second
+            arrives = departs + way_s[previous, following]
+            if second == size or arrives > points[second + 1, LATEST]:
+                break
+            node = points[second + 1, NODE]
+            departs = begin_at(nodes, node, arrives) + nodes[node, SERVICE]
+            previous = following
+    return least if found else np.inf

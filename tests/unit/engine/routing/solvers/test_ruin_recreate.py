@@ -1,0 +1,109 @@
+"""Ruin and recreate: its plans by the verifier and against every plan that there is, and its own arithmetic."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.routing.members import members_for
+from engine.routing.problem import Break, Job, Problem, Stop, Vehicle
+from engine.routing.ruin.translation import lacks
+from engine.routing.search import Budget
+from engine.routing.solvers import pyvrp
+from engine.routing.solvers.ruin_recreate import improve
+from engine.routing.travel import PlaneTravel
+from engine.routing.verifier import check_route, verify
+from tests.routing_problems import a_mixed_problem, a_plain_problem, plan_of
+from tests.tiny_problems import best_value, tiny_problems, value_of
+
+MANY = settings(max_examples=60, suppress_health_check=list(HealthCheck))
+
+
+def without_commitments(problem: Problem) -> Problem:
+    """Return a problem in which nothing is committed, and nobody fills up again."""
+    vans = [dataclasses.replace(van, pinned=(), reload=None, max_reloads=0) for van in problem.vehicles]
+    return dataclasses.replace(problem, vehicles=vans)
+
+
+def pairs(seed: int, jobs: int = 40) -> Problem:
+    """Return goods to be moved from stop to stop, at times that make it possible."""
+    rng = np.random.default_rng(seed)
+    travel = PlaneTravel(rng.uniform(0, 1000, (2 * jobs + 1, 2)))
+    made = []
+    for number in range(jobs):
+        opens = int(rng.integers(0, 5000))
+        pickup = Stop(2 * number + 1, ((opens, opens + 3000),), 30)
+        made.append(Job(str(number), pickup, Stop(2 * number + 2, ((opens + 500, opens + 6000),), 30), (1,)))
+    return Problem(made, [Vehicle(str(n), start=0, end=0, capacity=(4,)) for n in range(jobs)], [travel])
+
+
+@MANY
+@given(tiny_problems())
+def test_no_plan_of_a_tiny_problem_breaks_a_rule_or_is_said_to_be_better_than_the_best(problem):
+    easier = [
+        dataclasses.replace(one, breaks=(), per_metre_load=0.0, pinned=(), reload=None) for one in problem.vehicles
+    ]
+    problem = dataclasses.replace(problem, vehicles=easier, relations=(), balance=0.0)
+    assert lacks(problem) == []
+    found = improve(problem, Budget(iterations=200))
+    assert found.routes is not None
+    plan = plan_of(problem, found.routes)
+    assert {one.kind for one in verify(problem, plan).violations} <= {"unserved"}
+    assert value_of(problem, plan) >= best_value(problem)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_whatever_it_plans_keeps_every_rule_and_costs_what_it_says(seed):
+    problem = without_commitments(a_mixed_problem(seed))
+    found = improve(problem, Budget(iterations=300, seed=seed, sample_every=1))
+    broken = verify(problem, plan_of(problem, found.routes)).violations
+    assert {violation.kind for violation in broken} <= {"unserved"}
+    assert found.columns
+    for vehicle, visits, cost in found.columns:
+        check = check_route(problem, vehicle, visits)
+        assert check.violations == ()
+        assert check.cost <= cost + 1e-6  # with several windows a later begin may be shorter than it knows
+
+
+@pytest.mark.parametrize("problem", [a_plain_problem(3), pairs(3)])
+def test_it_comes_close_to_the_other_solver(problem):
+    theirs = pyvrp.improve(problem, Budget(iterations=400)).routes
+    ours = improve(problem, Budget(iterations=5000)).routes
+    assert plan_of(problem, ours).unserved == ()
+    assert plan_of(problem, ours).cost <= 1.02 * plan_of(problem, theirs).cost
+
+
+def test_the_same_seed_and_steps_give_the_same_plan_and_another_seed_another():
+    problem = pairs(1)
+    first, second, other = (improve(problem, Budget(iterations=500, seed=seed)) for seed in (3, 3, 4))
+    assert first == second
+    assert other.routes != first.routes
+
+
+def test_a_search_goes_on_from_the_plan_that_it_is_given():
+    problem = pairs(2)
+    start = improve(problem, Budget(iterations=100)).routes
+    assert improve(problem, Budget(iterations=0), start).routes == start
+    told = []
+    better = improve(problem, Budget(seconds=0.6, cooling=(0.6, 1.0)), start, told.append).routes
+    assert plan_of(problem, better).cost < plan_of(problem, start).cost
+    assert all(verify(problem, plan_of(problem, routes)).is_feasible for routes in told)
+
+
+def test_a_job_is_left_out_where_that_is_cheaper_and_nowhere_else():
+    travel = PlaneTravel(np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 500.0]]))
+    jobs = [Job("near", None, Stop(1), penalty=300.0), Job("far", None, Stop(2), penalty=300.0)]
+    found = improve(Problem(jobs, [Vehicle("van", start=0, end=0)], [travel]), Budget(iterations=50))
+    assert [[visit.job for visit in route] for route in found.routes] == [[0]]
+
+
+def test_it_takes_part_where_it_covers_a_problem():
+    plain, moved = a_plain_problem(1, 5, 2), pairs(1, 4)
+    assert members_for(plain, ("pyvrp", "or-tools")) == ("pyvrp",)
+    assert members_for(moved, ("pyvrp", "or-tools")) == ("pyvrp", "ruin-recreate")
+    assert members_for(plain, ("or-tools",)) == ("ruin-recreate",)
+    resting = [dataclasses.replace(van, breaks=(Break(((0, 100),), 10),)) for van in plain.vehicles]
+    assert members_for(dataclasses.replace(plain, vehicles=resting), ("pyvrp", "or-tools")) == ("or-tools",)
