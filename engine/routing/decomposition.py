@@ -26,6 +26,7 @@ from engine.routing.search import Routes
 __all__ = ["Chart", "halved", "neighbouring_parts"]
 
 _TIME_WEIGHT = 0.5  # of a second, beside the metres that a vehicle drives in it
+_TIME_SPREAD = 0.5  # most that times may be spread, of the spread of places
 _TURN = math.pi / 3  # most that a cut is turned off the set's axis
 _NEAREST = 12
 _SPARE_SHARE = 0.15  # vehicles of each kind that a part may use beyond those it has, of its routes
@@ -45,7 +46,8 @@ class Chart:
         when = np.array([np.mean([_middle(stop.windows) for stop in each]) for each in stops])
         known = np.isfinite(when)
         when[~known] = when[known].mean() if known.any() else 0.0
-        self.jobs: NDArray[np.float64] = np.column_stack([where, when * _pace(problem, places) * _TIME_WEIGHT])
+        weight = _time_weight(where, when, _pace(problem, places))
+        self.jobs: NDArray[np.float64] = np.column_stack([where, when * weight])
         """J × 4, in metres; the last column stands for time."""
         self.stops: NDArray[np.int64] = np.array([len(each) for each in stops], np.int64)
         """How many stops each job has."""
@@ -194,6 +196,12 @@ def _share_unserved(
 def _middle(windows: Sequence[tuple[int, int]]) -> float:
     """Return the middle of the time in which a stop can be made; not a number where it can be made at any."""
     return (windows[0][0] + windows[-1][1]) / 2 if windows else math.nan
+
+
+def _time_weight(where: NDArray[np.float64], when: NDArray[np.float64], pace: float) -> float:
+    """Return how many metres a second counts for: less where a day is long, so that places still tell jobs apart."""
+    spread, wide = float(when.std()), float(np.sqrt(where.var(axis=0).sum()))
+    return min(_TIME_WEIGHT * pace, _TIME_SPREAD * wide / spread) if spread > 0 else 0.0
 
 
 def _pace(problem: Problem, places: NDArray[np.int64]) -> float:

@@ -38,7 +38,7 @@ def solve(
     by_length: Annotated[
         bool, typer.Option("--by-length", help="Let the way alone count where a set wants few vehicles first.")
     ] = False,
-    solver: Annotated[str, typer.Option(help="Members of the portfolio, with commas.")] = "pyvrp,or-tools",
+    solver: Annotated[str, typer.Option(help="Solvers of others that may take part, with commas.")] = "pyvrp,or-tools",
     out: Annotated[Path | None, typer.Option(help="Write the routes to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the routes to this picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line.")] = False,

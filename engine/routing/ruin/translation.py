@@ -35,6 +35,7 @@ def lacks(problem: Problem) -> list[str]:
         "balance": problem.balance != 0,
         "fuel by load": any(vehicle.per_metre_load for vehicle in vehicles),
         "reloads": any(vehicle.reload is not None for vehicle in vehicles),
+        "goods on board": any(job.on_board is not None for job in problem.jobs),
         "committed visits": any(vehicle.pinned for vehicle in vehicles),
     }
     return [feature for feature, is_met in missing.items() if is_met]
