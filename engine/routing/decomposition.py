@@ -26,7 +26,7 @@ from engine.routing.search import Routes
 __all__ = ["Chart", "halved", "neighbouring_parts"]
 
 _TIME_WEIGHT = 0.5  # of a second, beside the metres that a vehicle drives in it
-_TIME_SPREAD = 0.5  # most that times may be spread, of the spread of places
+_TIME_SPREAD = 0.2  # most that times may be spread, of the spread of places
 _TURN = math.pi / 3  # most that a cut is turned off the set's axis
 _NEAREST = 12
 _SPARE_SHARE = 0.15  # vehicles of each kind that a part may use beyond those it has, of its routes
