@@ -6,6 +6,7 @@ import type { Map as MapLibreMap } from "maplibre-gl";
 import { drawnAt, Fleet, type Presence } from "./live/fleet.ts";
 import type { Live } from "./live/live.svelte.ts";
 import type { Box } from "./live/protocol.ts";
+import type { DrawnRoute } from "./map/base.ts";
 import { unmercator } from "./map/mercator.ts";
 
 export interface SeenVehicle {
@@ -26,6 +27,8 @@ export interface Hook {
   subscription(): Box | null;
   /** State of the live connection, and how many gaps in its frames were repaired. */
   connection(): { state: string; gaps: number };
+  /** Planned routes as they are drawn: how many points their lines have. */
+  routes(): { id: string; points: number }[];
   /** South, west, north, east of what is in view; null until the map is ready. */
   view(): Box | null;
 }
@@ -36,7 +39,7 @@ declare global {
   }
 }
 
-export function exposeHook(live: Live, map: MapLibreMap): void {
+export function exposeHook(live: Live, map: MapLibreMap, routes: () => readonly DrawnRoute[]): void {
   window.outrider = Object.freeze({
     vehicles: () => [...live.fleet.vehicles.values()].map((vehicle) => {
       const { x, y } = drawnAt(vehicle.glide, Fleet.now());
@@ -48,6 +51,7 @@ export function exposeHook(live: Live, map: MapLibreMap): void {
       };
     }),
     subscription: () => live.box,
+    routes: () => routes().filter(({ id }) => id !== "").map(({ id, line }) => ({ id, points: line.length })),
     connection: () => ({ state: live.connection, gaps: live.gaps }),
     view: () => {
       if (!map.loaded()) return null;

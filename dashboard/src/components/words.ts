@@ -30,6 +30,10 @@ export function clock(time: number): string {
   return new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
+export function hourAndMinute(time: string): string {
+  return new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+}
+
 /** A status as people write it: `picked_up` becomes “picked up”. */
 export function statusWords(status: string): string {
   return status.replaceAll("_", " ");

@@ -30,6 +30,7 @@ export class LiveConnection {
   gaps = 0;
   #socket: WebSocket | null = null;
   #box: Box | null = null;
+  #job: string | null = null;
   #pause = FIRST_PAUSE_MS;
   #retry = 0;
   #pinger = 0;
@@ -74,6 +75,14 @@ export class LiveConnection {
     if (this.#isLive) this.#subscribeView(box);
   }
 
+  /** Hear how a job comes on from now on, also after a reconnect; none ends that. */
+  follow(job: string | null): void {
+    if (job === this.#job) return;
+    if (this.#isLive && this.#job !== null) this.#send({ type: "unsubscribe", id: "job" });
+    this.#job = job;
+    if (this.#isLive) this.#subscribeJob();
+  }
+
   /** The part of the map that is subscribed. */
   get box(): Box | null {
     return this.#box;
@@ -85,6 +94,10 @@ export class LiveConnection {
 
   #subscribeView(bbox: Box): void {
     this.#send({ type: "subscribe", id: "map", topic: "viewport", bbox, intervalMs: MAP_INTERVAL_MS });
+  }
+
+  #subscribeJob(): void {
+    if (this.#job !== null) this.#send({ type: "subscribe", id: "job", topic: "job", jobId: this.#job });
   }
 
   #take(data: string | ArrayBuffer): void {
@@ -112,6 +125,7 @@ export class LiveConnection {
     this.#send({ type: "subscribe", id: "fleet", topic: "fleet", intervalMs: FLEET_INTERVAL_MS });
     this.#send({ type: "subscribe", id: "alerts", topic: "alerts", intervalMs: ALERTS_INTERVAL_MS });
     if (this.#box !== null) this.#subscribeView(this.#box);
+    this.#subscribeJob();
   }
 
   /** Frames are numbered without a hole; where there is one, ask for everything in full. */

@@ -1,7 +1,8 @@
 /** The live state that the page's parts share: the fleet, the connection, counters and the feed. */
 import { LiveConnection, type ConnectionState } from "./connection.ts";
 import { Fleet, type Presence, type Vehicle } from "./fleet.ts";
-import type { Box, JsonFrame, PackedFrame } from "./protocol.ts";
+import type { Job } from "../plan/planning.ts";
+import type { Box, JsonFrame, LiveEvent, PackedFrame } from "./protocol.ts";
 import { Median, Rate } from "./rate.ts";
 import type { Rest } from "./rest.ts";
 import { tell, type Story } from "./story.ts";
@@ -24,6 +25,10 @@ export class Live {
   onChange: (() => void) | null = null;
   /** Called when the first whole fleet has come. */
   onFirstFleet: ((fleet: Fleet) => void) | null = null;
+  /** Called with the job that is followed, when it has come further. */
+  onJob: ((job: Job) => void) | null = null;
+  /** Called with what has happened to the company's deliveries, routes and proposals. */
+  onEvents: ((events: readonly LiveEvent[]) => void) | null = null;
 
   readonly #connection: LiveConnection;
   readonly #rate = new Rate();
@@ -58,6 +63,11 @@ export class Live {
 
   look(box: Box): void {
     this.#connection.look(box);
+  }
+
+  /** Hear how a job comes on; none ends that. */
+  follow(job: string | null): void {
+    this.#connection.follow(job);
   }
 
   get box(): Box | null {
@@ -103,6 +113,8 @@ export class Live {
       this.fleet.drop(frame.gone);
       this.onChange?.();
     }
+    for (const job of frame.jobs ?? []) this.onJob?.(job);
+    if (frame.events.length > 0) this.onEvents?.(frame.events);
     const told = frame.events.flatMap((event) => tell(event, (driver) => this.fleet.byId(driver)?.name) ?? []);
     if (told.length > 0) this.stories = [...told.reverse(), ...this.stories].slice(0, STORIES_KEPT);
   }

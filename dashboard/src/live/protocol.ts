@@ -2,6 +2,7 @@
  * What travels on `/api/v1/ws?encoding=packed`: binary frames of 48-byte `LIVE` records, and JSON for the rest.
  * The other side is `api/gateway/frames.py` and `models/messages/live.py`.
  */
+import type { Job } from "../plan/planning.ts";
 
 export type Motion = "unknown" | "stopped" | "moving";
 
@@ -51,6 +52,8 @@ export interface JsonFrame {
   full: boolean;
   gone: string[];
   events: LiveEvent[];
+  /** How the job that is followed comes on. */
+  jobs?: Job[];
 }
 
 export interface NamesMessage {
@@ -72,6 +75,8 @@ export type ClientMessage =
   | { type: "authenticate"; token: string }
   | { type: "subscribe"; id: string; topic: "viewport"; bbox: Box; intervalMs: number }
   | { type: "subscribe"; id: string; topic: "fleet" | "alerts"; intervalMs: number }
+  | { type: "subscribe"; id: string; topic: "job"; jobId: string }
+  | { type: "unsubscribe"; id: string }
   | { type: "resume"; n: number }
   | { type: "ping" };
 

@@ -26,6 +26,25 @@ interface TrackColumns {
 
 const FINAL = new Set(["delivered", "returned", "cancelled", "failed"]);
 
+/** Who is signed in. */
+export interface Profile {
+  tenantName: string;
+  role: string;
+}
+
+/** When a delivery will be there, and why. */
+export interface Eta {
+  estimatedTime: string;
+  confidence: "low" | "medium" | "high";
+  /** Four of five arrivals lie within it. */
+  range: { min: string; max: string };
+  factors: { name: string; minutes: number; text: string }[];
+  /** Probability of missing the time window; null without one. */
+  lateRisk: number | null;
+  /** `cold-start` is base times alone. */
+  model: string;
+}
+
 /** Raised when the server refuses; the message is meant for people. */
 export class Refused extends Error {
   constructor(
@@ -76,13 +95,23 @@ export class Rest {
     }
   }
 
-  async profile(): Promise<{ tenantName: string }> {
-    return this.#get("auth/profile");
+  async profile(): Promise<Profile> {
+    return this.ask("GET", "auth/profile");
+  }
+
+  /** Return when a delivery will be there; null while nobody can say. */
+  async eta(delivery: string): Promise<Eta | null> {
+    try {
+      return await this.ask<Eta>("GET", `tracking/eta/${encodeURIComponent(delivery)}`);
+    } catch (error) {
+      if (error instanceof Refused) return null;
+      throw error;
+    }
   }
 
   /** Return where a driver was in a range of fix time, epoch milliseconds. */
   async track(driver: string, from: number, to: number): Promise<Track> {
-    const columns = await this.#get<TrackColumns>(`drivers/${encodeURIComponent(driver)}/track?from=${from}&to=${to}`);
+    const columns = await this.ask<TrackColumns>("GET", `drivers/${encodeURIComponent(driver)}/track?from=${from}&to=${to}`);
     const points = columns.latitude.flatMap((latitude, index) => {
       const longitude = columns.longitude[index];
       return longitude === undefined || columns.filtered[index] ? [] : [{ latitude, longitude }];
@@ -92,12 +121,30 @@ export class Rest {
 
   /** Return the deliveries that a driver has still to do. */
   async openDeliveries(driver: string): Promise<Delivery[]> {
-    const page = await this.#get<{ items: Delivery[] }>(`deliveries?driverId=${encodeURIComponent(driver)}&limit=50`);
+    const page = await this.ask<{ items: Delivery[] }>("GET", `deliveries?driverId=${encodeURIComponent(driver)}&limit=50`);
     return page.items.filter((delivery) => !FINAL.has(delivery.status));
   }
 
-  async #get<Answer>(path: string): Promise<Answer> {
-    return call<Answer>(path, { headers: { Authorization: `Bearer ${this.token}` } });
+  /** Ask `/api/v1/<path>`; throws `Refused` when the server says no. */
+  async ask<Answer>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<Answer> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}` };
+    if (body === undefined) return call<Answer>(path, { method, headers });
+    headers["Content-Type"] = "application/json";
+    return call<Answer>(path, { method, headers, body: JSON.stringify(body) });
+  }
+
+  /** Return all items of a list, page after page, up to `most`. */
+  async all<Item>(path: string, most = 2000): Promise<Item[]> {
+    const items: Item[] = [];
+    const joint = path.includes("?") ? "&" : "?";
+    let next: string | null = null;
+    do {
+      const place: string = next === null ? "" : `&cursor=${encodeURIComponent(next)}`;
+      const page: { items: Item[]; next: string | null } = await this.ask("GET", `${path}${joint}limit=200${place}`);
+      items.push(...page.items);
+      next = page.next;
+    } while (next !== null && items.length < most);
+    return items;
   }
 }
 

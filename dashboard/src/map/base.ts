@@ -7,7 +7,7 @@ import { Protocol } from "pmtiles";
 import type { Position, Track } from "../live/rest.ts";
 import type { Box } from "../live/protocol.ts";
 import type { Theme } from "./palette.ts";
-import { baseStyle, STOPS_SOURCE, TRACK_SOURCE } from "./style.ts";
+import { baseStyle, ROUTE_STOPS_SOURCE, ROUTES_SOURCE, STOPS_SOURCE, TRACK_SOURCE } from "./style.ts";
 
 const TILES = "/maps/porto.pmtiles";
 const HOME: [number, number] = [-8.615, 41.157]; // the middle of Porto, whose map is shipped
@@ -15,6 +15,19 @@ const HOME_ZOOM = 12.6;
 
 export interface PlannedStop extends Position {
   kind: "pickup" | "dropoff";
+}
+
+/** A planned route as the map shows it. */
+export interface DrawnRoute {
+  id: string;
+  colour: string;
+  /** [longitude, latitude] pairs along the roads. */
+  line: readonly [number, number][];
+  stops: readonly Position[];
+  /** Beside the chosen one. */
+  isFaded: boolean;
+  /** Whether its stops are numbered. */
+  isChosen: boolean;
 }
 
 setWorkerUrl(workerUrl);
@@ -79,6 +92,43 @@ export function showStops(map: MapLibreMap, stops: readonly PlannedStop[]): void
       geometry: { type: "Point", coordinates: [longitude, latitude] },
     })),
   });
+}
+
+/** Draw planned routes on their roads, with their stops. */
+export function showRoutes(map: MapLibreMap, routes: readonly DrawnRoute[]): void {
+  sourceOf(map, ROUTES_SOURCE)?.setData({
+    type: "FeatureCollection",
+    features: routes
+      .filter(({ line }) => line.length > 1)
+      .map(({ id, colour, line, isFaded }) => ({
+        type: "Feature",
+        properties: { id, colour, faded: isFaded },
+        geometry: { type: "LineString", coordinates: [...line] },
+      })),
+  });
+  sourceOf(map, ROUTE_STOPS_SOURCE)?.setData({
+    type: "FeatureCollection",
+    features: routes
+      .filter(({ isFaded }) => !isFaded)
+      .flatMap(({ id, colour, stops, isChosen }) =>
+        stops.map(({ latitude, longitude }, index) => ({
+          type: "Feature" as const,
+          properties: { id, colour, ...(isChosen ? { number: String(index + 1) } : {}) },
+          geometry: { type: "Point" as const, coordinates: [longitude, latitude] },
+        })),
+      ),
+  });
+}
+
+/** Return the planned route at a point of the screen. */
+export function routeAt(map: MapLibreMap, x: number, y: number): string | null {
+  const near: [[number, number], [number, number]] = [
+    [x - 4, y - 4],
+    [x + 4, y + 4],
+  ];
+  const [found] = map.queryRenderedFeatures(near, { layers: ["route-stops", "routes"] });
+  const id: unknown = found?.properties["id"];
+  return typeof id === "string" && id !== "" ? id : null;
 }
 
 function sourceOf(map: MapLibreMap, id: string): GeoJSONSource | undefined {

@@ -5,6 +5,8 @@ import { PALETTES, type Palette, type Theme } from "./palette.ts";
 
 export const TRACK_SOURCE = "track";
 export const STOPS_SOURCE = "stops";
+export const ROUTES_SOURCE = "routes";
+export const ROUTE_STOPS_SOURCE = "route-stops";
 
 const FONT = ["sans-serif"]; // drawn by the browser: there is no glyph server
 const ATTRIBUTION =
@@ -31,14 +33,18 @@ export function baseStyle(theme: Theme, tiles: string): StyleSpecification {
       base: { type: "vector", url: `pmtiles://${tiles}`, attribution: ATTRIBUTION },
       [TRACK_SOURCE]: { type: "geojson", data: NOTHING, lineMetrics: true },
       [STOPS_SOURCE]: { type: "geojson", data: NOTHING },
+      [ROUTES_SOURCE]: { type: "geojson", data: NOTHING },
+      [ROUTE_STOPS_SOURCE]: { type: "geojson", data: NOTHING },
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": palette.ground } },
       ...areas(palette),
       ...roads(palette),
+      ...routeLayers(palette),
       ...trackLayers(palette),
       ...labels(palette),
       ...stopLayers(palette),
+      ...routeStopLayers(palette),
     ],
   };
 }
@@ -199,6 +205,56 @@ function stopLayers(palette: Palette): LayerSpecification[] {
         "circle-stroke-color": ["case", ["==", ["get", "kind"], "pickup"], palette.stop, palette.outline],
         "circle-stroke-width": 2.5,
       },
+    },
+  ];
+}
+
+/** Planned routes; `faded` are those beside the chosen one. */
+function routeLayers(palette: Palette): LayerSpecification[] {
+  const layout = { "line-cap": "round", "line-join": "round" } as const;
+  return [
+    {
+      id: "routes-halo",
+      type: "line",
+      source: ROUTES_SOURCE,
+      filter: ["!", ["get", "faded"]],
+      layout,
+      paint: { "line-color": palette.trackHalo, "line-width": byZoom(3.5, 9), "line-opacity": 0.7 },
+    },
+    {
+      id: "routes",
+      type: "line",
+      source: ROUTES_SOURCE,
+      layout,
+      paint: {
+        "line-color": ["get", "colour"],
+        "line-width": byZoom(1.8, 6),
+        "line-opacity": ["case", ["get", "faded"], 0.16, 0.92],
+      },
+    },
+  ];
+}
+
+function routeStopLayers(palette: Palette): LayerSpecification[] {
+  return [
+    {
+      id: "route-stops",
+      type: "circle",
+      source: ROUTE_STOPS_SOURCE,
+      paint: {
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 10, ["case", ["has", "number"], 6, 1.6], 15, ["case", ["has", "number"], 10, 4.5]],
+        "circle-color": ["get", "colour"],
+        "circle-stroke-color": palette.outline,
+        "circle-stroke-width": ["case", ["has", "number"], 1.5, 0.8],
+      },
+    },
+    {
+      id: "route-stop-numbers",
+      type: "symbol",
+      source: ROUTE_STOPS_SOURCE,
+      filter: ["has", "number"],
+      layout: { "text-field": ["get", "number"], "text-font": FONT, "text-size": 10.5 },
+      paint: { "text-color": "#ffffff" },
     },
   ];
 }
