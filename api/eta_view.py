@@ -7,7 +7,19 @@ from engine.eta.words import words_of
 from models.documents.document import Instant, Shape
 from models.eta.cold_start import Eta, Promise
 
-__all__ = ["CustomerEta", "EtaHistory", "EtaView", "customer_eta", "eta_view", "history_view"]
+__all__ = [
+    "CustomerEta",
+    "EtaHistory",
+    "EtaView",
+    "PublicEta",
+    "customer_eta",
+    "eta_view",
+    "history_view",
+    "public_eta",
+]
+
+
+_TOLD = frozenset({"driving", "stops_before", "waiting"})
 
 
 class EtaRange(Shape):
@@ -44,6 +56,20 @@ class CustomerEta(Shape):
     confidence: Literal["low", "medium", "high"]
     range: EtaRange
     last_updated: Instant
+
+
+class CustomerReason(Shape):
+    """A part of the time that is left, which says nothing about anybody."""
+
+    name: Literal["driving", "stops_before", "waiting"]
+    minutes: float
+
+
+class PublicEta(CustomerEta):
+    """When a delivery will be there, as whoever has its link sees it."""
+
+    reasons: Sequence[CustomerReason]
+    """What the time goes into, the longest part first."""
 
 
 class EtaView(CustomerEta):
@@ -99,6 +125,13 @@ def customer_eta(delivery_id: str, eta: Eta) -> CustomerEta:
         range=EtaRange(min=eta.earliest, max=eta.latest),
         last_updated=eta.updated,
     )
+
+
+def public_eta(delivery_id: str, eta: Eta) -> PublicEta:
+    """Return an estimate as whoever has the delivery's link sees it: what the model thinks of drivers stays inside."""
+    told = [CustomerReason(name=one.name, minutes=one.minutes) for one in eta.factors if one.name in _TOLD]  # type: ignore[arg-type]  # the names were just looked up
+    reasons = sorted(told, key=lambda one: -one.minutes)
+    return PublicEta(**dict(customer_eta(delivery_id, eta)), reasons=reasons)
 
 
 def eta_view(delivery_id: str, eta: Eta) -> EtaView:

@@ -8,6 +8,8 @@ export const TEXTS = {
     },
     steps: { ordered: "Ordered", assigned: "Driver", on_the_way: "On its way", delivered: "Delivered" },
     expected: "Expected at", agreed: "Agreed time:", reference: "Order", updated: "Updated at",
+    between: ["between", "and"], sureness: { low: "a first estimate", medium: "fairly sure", high: "sure" },
+    reasons: { driving: "Driving: {minutes} min", stops_before: "Stops before yours: {minutes} min", waiting: "Waiting for the agreed time: {minutes} min" },
     gone: "This link is not valid any more", offline: "No connection; trying again",
   },
   de: {
@@ -18,6 +20,8 @@ export const TEXTS = {
     },
     steps: { ordered: "Bestellt", assigned: "Fahrer", on_the_way: "Unterwegs", delivered: "Zugestellt" },
     expected: "Voraussichtlich um", agreed: "Vereinbart:", reference: "Bestellung", updated: "Stand",
+    between: ["zwischen", "und"], sureness: { low: "erste Schätzung", medium: "ziemlich sicher", high: "sicher" },
+    reasons: { driving: "Fahrt: {minutes} min", stops_before: "Stopps vor Ihnen: {minutes} min", waiting: "Warten auf die vereinbarte Zeit: {minutes} min" },
     gone: "Dieser Link gilt nicht mehr", offline: "Keine Verbindung; neuer Versuch folgt",
   },
   es: {
@@ -28,6 +32,8 @@ export const TEXTS = {
     },
     steps: { ordered: "Pedido", assigned: "Conductor", on_the_way: "En camino", delivered: "Entregado" },
     expected: "Llegada prevista:", agreed: "Hora acordada:", reference: "Pedido", updated: "Actualizado a las",
+    between: ["entre las", "y las"], sureness: { low: "primera estimación", medium: "bastante seguro", high: "seguro" },
+    reasons: { driving: "Trayecto: {minutes} min", stops_before: "Paradas antes de la suya: {minutes} min", waiting: "Espera hasta la hora acordada: {minutes} min" },
     gone: "Este enlace ya no es válido", offline: "Sin conexión; se intentará de nuevo",
   },
   zh: {
@@ -38,6 +44,8 @@ export const TEXTS = {
     },
     steps: { ordered: "已下单", assigned: "已派司机", on_the_way: "派送中", delivered: "已送达" },
     expected: "预计送达：", agreed: "约定时间：", reference: "订单", updated: "更新于",
+    between: ["", "至"], sureness: { low: "初步估计", medium: "较为确定", high: "确定" },
+    reasons: { driving: "行驶：{minutes} 分钟", stops_before: "您之前的停靠：{minutes} 分钟", waiting: "等待约定时间：{minutes} 分钟" },
     gone: "此链接已失效", offline: "网络已断开，正在重试",
   },
 };

@@ -23,12 +23,31 @@ function moment(text) {
   return (at.toDateString() === new Date().toDateString() ? clock : day).format(at);
 }
 
+/** The range in which four of five arrivals lie, and how sure that is. */
+function rangeOf(eta) {
+  const [between, and] = texts.between;
+  return `${between} ${moment(eta.range.min)} ${and} ${moment(eta.range.max)} · ${texts.sureness[eta.confidence]}`.trim();
+}
+
+/** What the time goes into; less than a minute is not worth a word. */
+function list(id, reasons) {
+  const told = reasons.filter((reason) => reason.minutes >= 1);
+  document.getElementById(id).replaceChildren(
+    ...told.map(({ name, minutes }) => {
+      const item = document.createElement("li");
+      item.textContent = texts.reasons[name].replace("{minutes}", Math.round(minutes));
+      return item;
+    }),
+  );
+}
+
 function show(delivery) {
   document.title = `${delivery.company} · ${texts.status[delivery.status]}`;
   put("company", delivery.company);
   put("status", texts.status[delivery.status]);
   put("eta", delivery.eta ? `${texts.expected} ${moment(delivery.eta.estimatedTime)}` : "");
-  put("range", delivery.eta ? `${moment(delivery.eta.range.min)} – ${moment(delivery.eta.range.max)}` : "");
+  put("range", delivery.eta ? rangeOf(delivery.eta) : "");
+  list("reasons", delivery.eta?.reasons ?? []);
   const agreed = delivery.timeWindow;
   put("window", agreed ? `${texts.agreed} ${moment(agreed.start)} – ${moment(agreed.end)}` : "");
   put("reference", delivery.reference ? `${texts.reference} ${delivery.reference}` : "");

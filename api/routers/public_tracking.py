@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.auth.dependencies import ServicesOf
-from api.eta_view import CustomerEta, customer_eta
+from api.eta_view import PublicEta, public_eta
 from api.services import Services
 from engine.eta.arrivals import ArrivalEstimates
 from models.documents.delivery import Delivery, Position, Status, TimeWindow
@@ -36,7 +36,7 @@ class PublicTracking(Shape):
     """Where it goes."""
     position: Position | None
     """Where the driver is, while it is on the way."""
-    eta: CustomerEta | None
+    eta: PublicEta | None
     """When it will be there, while somebody has it."""
 
 
@@ -71,9 +71,9 @@ async def _driver_position(services: Services, delivery: Delivery) -> Position |
     return _position(live.latitude, live.longitude)
 
 
-async def _eta(services: Services, scope: Scope, delivery: Delivery) -> CustomerEta | None:
+async def _eta(services: Services, scope: Scope, delivery: Delivery) -> PublicEta | None:
     try:
-        return customer_eta(delivery.id, await ArrivalEstimates(services.engine, services.database).of(scope, delivery))
+        return public_eta(delivery.id, await ArrivalEstimates(services.engine, services.database).of(scope, delivery))
     except (Conflict, StoreUnavailable):
         return None
 
