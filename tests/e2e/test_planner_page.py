@@ -1,7 +1,6 @@
 """The planner's page and the page of ETAs in a real browser, on a whole Outrider."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
