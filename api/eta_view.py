@@ -129,7 +129,7 @@ def customer_eta(delivery_id: str, eta: Eta) -> CustomerEta:
 
 def public_eta(delivery_id: str, eta: Eta) -> PublicEta:
     """Return an estimate as whoever has the delivery's link sees it: what the model thinks of drivers stays inside."""
-    told = [CustomerReason(name=one.name, minutes=one.minutes) for one in eta.factors if one.name in _TOLD]  # type: ignore[arg-type]  # the names were just looked up
+    told = [CustomerReason(name=one.name, minutes=one.minutes) for one in eta.factors if one.name in _TOLD]
     reasons = sorted(told, key=lambda one: -one.minutes)
     return PublicEta(**dict(customer_eta(delivery_id, eta)), reasons=reasons)
 
