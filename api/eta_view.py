@@ -81,7 +81,9 @@ class EtaView(CustomerEta):
     late_risk: float | None
     """Probability of coming after the time window; null without one."""
     model: str
-    """Which model said so; `cold-start` is base times alone."""
+    """Which model said so; `cold-start` is base times alone, also where a model was trained on other base times."""
+    base: Literal["roads", "great_circle"]
+    """Whose base time the last leg has: the road network's, or the great circle's where there is none."""
 
 
 class EtaPoint(Shape):
@@ -142,6 +144,7 @@ def eta_view(delivery_id: str, eta: Eta) -> EtaView:
         promise=None if eta.promise is None else _promised(eta.promise),
         late_risk=eta.late_risk,
         model=eta.model,
+        base=eta.base,
     )
 
 

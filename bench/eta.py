@@ -2,7 +2,8 @@
 
 The fleet is in one process, without stores: drivers on straight ways, a ping every five seconds of log time, each
 with one delivery ahead. Log time is as fast as the processor; a share of a core is processor seconds ÷ log seconds.
-Every figure of the shard is with a bundle of the usual size (three models, 300 trees of 31 leaves) or one of yours.
+Every figure of the shard is with a bundle of the usual size (three models, 300 trees of 31 leaves) or one of yours;
+that on roads with ways in Porto, each driver's to its stop and from where it set out.
 """
 
 import asyncio
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from bench.eta_bundle import a_bundle, some_legs
 from bench.report import console, heading
+from engine.eta.bases import ROADS, RoadBases
 from engine.eta.bundles import BundlePredictor, load_predictor
 from engine.eta.estimator import Estimator, Models
 from engine.eta.swap import begin
 from engine.log.read import Block, FixBatch
 from engine.registry import DriverRef
+from engine.roads.network import RoadNetwork
 from engine.shards.estimates import ShardEstimates
 from engine.shards.memory import ShardMemory
 from models.eta.accelerator import compile_bundle
@@ -43,7 +46,7 @@ _LEAST_S = 0.5
 _WARM_UP_S = 12  # everybody has been estimated once then, and the rules are compiled
 
 
-def measure_eta(*, drivers: int, seconds: int, bundle: Path | None) -> dict[str, Any]:
+def measure_eta(*, drivers: int, seconds: int, bundle: Path | None, network: Path) -> dict[str, Any]:
     """Return the figures of one run.
 
     Parameters
@@ -54,6 +57,8 @@ def measure_eta(*, drivers: int, seconds: int, bundle: Path | None) -> dict[str,
         Log time of the run.
     bundle
         Folder of a bundle; None trains one of the usual size.
+    network
+        Road network of Porto, for base times by roads; where it is not there, that run is left out.
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="outrider-eta-") as folder:
@@ -64,6 +69,12 @@ def measure_eta(*, drivers: int, seconds: int, bundle: Path | None) -> dict[str,
         plain = BundlePredictor("plain", load_predictor("plain", place).bundle)
         figures: dict[str, Any] = {"rows_per_s": _rows_per_s(plain)}
         figures |= _figures(asyncio.run(_Fleet(drivers, plain).drive(seconds)), drivers, seconds)
+        if network.is_file():
+            base = RoadBases(RoadNetwork.load(network))
+            on_roads = _Fleet(drivers, plain, base)
+            run = asyncio.run(on_roads.drive(seconds))
+            figures["core_share_at_20k_roads"] = run.estimating_s / seconds * 20_000 / drivers
+            figures["share_on_roads"] = on_roads.share_on_roads()
         if bundle is None and compile_bundle(place):
             fast = load_predictor("compiled", place)
             figures["rows_per_s_compiled"] = _rows_per_s(fast)
@@ -124,8 +135,10 @@ class _Run:
 class _Fleet:
     """Drivers of one shard, each on its way to a delivery."""
 
-    def __init__(self, drivers: int, predictor: BundlePredictor) -> None:
+    def __init__(self, drivers: int, predictor: BundlePredictor, base: RoadBases | None = None) -> None:
         self._memory = ShardMemory()
+        if base is not None:
+            self._memory.etas.base = base
         estimator = Estimator(self._memory.tenant_of, lambda _: "Europe/Lisbon")
         self._estimates = ShardEstimates(self._memory, estimator)
         for partition in range(_PARTITIONS):
@@ -186,6 +199,10 @@ class _Fleet:
         blocks = [Block(PartitionId(p), int(ends[p]), int(ends[p + 1])) for p in range(_PARTITIONS)]
         received = np.full(places.size, now_ms + 300)
         return FixBatch(fixes, (received << 20).astype(np.uint64), received, tuple(blocks))
+
+    def share_on_roads(self) -> float:
+        """Return the share of legs whose base time is that of the roads."""
+        return float(np.mean([plan["base"][0] == ROADS for plan in self._memory.etas.table.plans.values()]))
 
     def _oldest_s(self, seconds: int) -> float:
         """Return how old the oldest estimate is at the end, seconds."""

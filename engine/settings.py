@@ -317,6 +317,8 @@ class EtaSettings(_Branch):
 
     models: Path | None = None
     """Folder of the registry of models, shared by all machines that run shards; none means `models` in `var`."""
+    roads: bool = True
+    """Whether base times come from the road network (`OUTRIDER_TRAVEL__NETWORK`); without, from the great circle."""
     fresh_s: float = Field(10.0, ge=1, le=300)
     """A driver that moves is estimated anew at least this often, seconds."""
     told_s: float = Field(30.0, ge=1, le=3600)

@@ -8,13 +8,14 @@ from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
 from models.errors import InvalidInput
+from models.eta.base_time import BASES
 from models.eta.features import FeatureSpec, base_times_s, leg_features
 from models.eta.grid_pace import GridPace
 from models.geo import distances_m
 from pipelines.trip_schemas import TripSchema
 from pipelines.trips import Trips
 
-__all__ = ["Suspicion", "clean_trips", "constant_features", "find_leakage", "fit_spec", "refuse_leakage"]
+__all__ = ["Suspicion", "clean_trips", "constant_features", "find_leakage", "fit_spec", "of_one_base", "refuse_leakage"]
 
 _SHORTEST_S = 60.0
 _FASTEST_MPS, _SLOWEST_MPS = 30.0, 0.3
@@ -59,6 +60,22 @@ def fit_spec(trips: Trips, schema: TripSchema) -> FeatureSpec:
         numbers=tuple(schema.numbers),
         categories={name: values for name, values in categories.items() if values},
     )
+
+
+def of_one_base(trips: Trips) -> tuple[Trips, str]:
+    """Return the trips with the base times that most have, and whose these are, as a bundle's metadata say it.
+
+    `street grid` is the model's own; one of `models.eta.base_time.BASES` where the trips say it (`base_of`); `provider`
+    is somebody's, and such a model never serves with confidence, because nobody can say these times again.
+    """
+    if "base_s" not in trips.legs:
+        return trips, "street grid"
+    known = np.asarray(trips.legs.get("base_of", np.full(len(trips), np.nan)), np.float64)
+    sources, counts = np.unique(known[np.isfinite(known)], return_counts=True)
+    if not sources.size or counts.max() < len(trips) / 2 or not 0 <= sources[counts.argmax()] < len(BASES):
+        return trips, "provider"
+    source = sources[counts.argmax()]
+    return trips.take(known == source), BASES[int(source)]
 
 
 def constant_features(matrix: NDArray[np.float64], spec: FeatureSpec) -> list[str]:

@@ -28,6 +28,7 @@ _BEGIN = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _NUMBERS = {
     "base_s": "baseS",
     "base_m": "baseM",
+    "base_of": "baseOf",
     "stops_left": "stopsLeft",
     "service_ahead_s": "serviceAheadS",
     "weight_kg": "weightKg",

@@ -22,7 +22,7 @@ from models.eta.residuals import ResidualProfile
 from models.eta.service_time import ServiceTimes, fit_service_times
 from models.eta.smooth import SmoothModel, fit_smooth
 from models.eta.time_table import fit_time_table
-from pipelines.preparing import clean_trips, constant_features, fit_spec, refuse_leakage
+from pipelines.preparing import clean_trips, constant_features, fit_spec, of_one_base, refuse_leakage
 from pipelines.provenance import code_version, snapshot_digest
 from pipelines.recall import with_history
 from pipelines.replay_finishes import replay_quantiles, running_shifts
@@ -137,6 +137,7 @@ def train_bundle(
     """
     plan = plan or TrainingPlan.for_rows(len(trips))
     good, taken = clean_trips(trips, schema)
+    good, base = of_one_base(good)
     if len(good) < _LEAST_TRIPS:
         raise InvalidInput(
             f"{len(good)} trips are too few to learn from: {_LEAST_TRIPS} are needed (left out: {taken})"
@@ -171,7 +172,7 @@ def train_bundle(
         level=level,
         table=fit_time_table(matrix, data.target, spec),
         probe=matrix[np.linspace(0, len(matrix) - 1, min(_PROBE, len(matrix))).astype(int)],
-        metadata=_metadata(data, schema, plan, share),
+        metadata=_metadata(data, schema, plan, share, base),
         service=_service_times(good),
         history=history,
     )
@@ -309,7 +310,7 @@ def _service_times(trips: Trips) -> ServiceTimes | None:
     return fit_service_times(legs.get("company", ""), legs["to_lat"], legs["to_lon"], legs["service_s"])
 
 
-def _metadata(data: _Data, schema: TripSchema, plan: TrainingPlan, share: float) -> dict[str, Any]:
+def _metadata(data: _Data, schema: TripSchema, plan: TrainingPlan, share: float, base: str) -> dict[str, Any]:
     moments = data.trips.legs["moment_ms"]
     return {
         "data": {
@@ -320,7 +321,7 @@ def _metadata(data: _Data, schema: TripSchema, plan: TrainingPlan, share: float)
             "untilMs": int(finishes_ms(data.trips).max()),
             "attribution": schema.attribution,
         },
-        "base": "provider" if "base_s" in data.trips.legs else "street grid",
+        "base": base,
         "plan": plan.to_json(),
         "smoothShare": share,
         "code": code_version(),

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
 from api.eta_accuracy import EtaAccuracy, LegAccuracy, accuracy_of, leg_accuracy
+from engine.eta.bases import PROFILES
 from engine.eta.plan import PRIORITIES
-from engine.eta.predictor import PROFILES
 from models.documents.delivery import Position
 from models.documents.delivery import Priority as PriorityName
 from models.documents.document import Instant, Shape, now
@@ -67,6 +67,8 @@ class WhatIfTime(Shape):
     p90_s: float
     distance_m: float
     """By the road network, else the great circle with a detour."""
+    base: Literal["roads", "great_circle"]
+    """Which of both."""
     arrival: Instant
     """After `p50S`."""
 
@@ -132,9 +134,12 @@ async def predict_eta(services: ServicesOf, principal: Watcher, body: WhatIf) ->
             p50_s=round(p50, 1),
             p90_s=round(p90, 1),
             distance_m=round(metres),
+            base=base,
             arrival=departure + datetime.timedelta(seconds=p50),
         )
-        for (p10, p50, p90), metres, departure in zip(found["seconds"], found["metres"], departures, strict=True)
+        for (p10, p50, p90), metres, base, departure in zip(
+            found["seconds"], found["metres"], found["bases"], departures, strict=True
+        )
     ]
     return WhatIfAnswer(legs=times, model=found["model"], confidence=found["confidence"])
 

@@ -100,6 +100,7 @@ def eta_of(answer: Mapping[str, Any]) -> Eta:
         factors=tuple(Factor(name, minutes) for name, minutes in answer["factors"]),
         updated=_instant(answer["updated"]),
         model=answer["model"],
+        base=answer["base"],
         promise=promise,
         late_risk=answer["lateRisk"],
     )

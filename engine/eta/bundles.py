@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.predictor import Legs
+from engine.eta.bases import GREAT_CIRCLE
+from engine.eta.predictor import ANY_BASE, OWN_BASE, Legs
 from models.eta.accelerator import is_compiled, load_fast
+from models.eta.base_time import BASES
 from models.eta.bundle import Bundle
 from models.eta.features import base_times_s, leg_features
 
 __all__ = ["BundlePredictor", "load_predictor"]
 
 
-_OF_PROVIDER = "provider"
+_STATED = {*BASES, ANY_BASE}
+_STRAIGHT = {"base_s": "straight_s", "base_m": "straight_m", "driven_ratio": "straight_ratio"}
 
 
 class BundlePredictor:
@@ -26,6 +29,8 @@ class BundlePredictor:
         self.spread = bundle.spread
         self.history = bundle.history
         self.history_until_ms = int(bundle.metadata.get("data", {}).get("untilMs", 0))
+        stated = bundle.metadata.get("base")
+        self.base: str = stated if stated in _STATED else OWN_BASE
 
     @property
     def is_compiled(self) -> bool:
@@ -56,9 +61,11 @@ class BundlePredictor:
 
     def _read(self, legs: Legs) -> Legs:
         """Return legs with the base times that the bundle was trained on: its own street grid's, or a provider's."""
-        if self.bundle.metadata.get("base") == _OF_PROVIDER:
-            return legs
-        return {name: column for name, column in legs.items() if name not in ("base_s", "base_m")}
+        if self.base in (OWN_BASE, BASES[GREAT_CIRCLE]):
+            legs = {**legs, **{name: legs[straight] for name, straight in _STRAIGHT.items() if straight in legs}}
+        if self.base == OWN_BASE:
+            return {name: column for name, column in legs.items() if name not in ("base_s", "base_m")}
+        return legs
 
 
 def load_predictor(name: str, folder: Path) -> BundlePredictor:

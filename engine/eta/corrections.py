@@ -52,6 +52,8 @@ class Finish(msgspec.Struct, frozen=True):
     from_longitude: float = 0.0
     base_s: float = 0.0
     """Base time of the leg, seconds; 0 where it is not known."""
+    base_of: int = 0
+    """Who says it: a place in `models.eta.base_time.BASES`."""
     driver: str = ""
     """Alias of who drove it (`models.eta.history.driver_alias`)."""
 

@@ -39,6 +39,7 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
         "to": [float(stop["lat"]), float(stop["lon"])],
         "baseS": float(head["leg_base_s"]),
         "baseM": float(head["leg_base_m"]),
+        "baseOf": int(head["leg_base"]),
         "stopsLeft": float(head["leg_stops_left"]),
         "serviceAheadS": float(head["leg_service_s"]),
         "weightKg": float(stop["weight_kg"]),

@@ -1,14 +1,15 @@
 """One estimation of drivers who are due: what has to be predicted, and what becomes of the answer. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.bases import BaseTimes, GreatCircles
 from engine.eta.chain import arrivals_along
 from engine.eta.plan import AHEAD
-from engine.eta.predictor import BaseTimes, Legs
+from engine.eta.predictor import Legs
 from engine.eta.refresh import Pacing, away_s
 from engine.eta.table import EtaTable
 from engine.shards.drivers import DriverTable
@@ -34,6 +35,7 @@ _SAID = (
     ("leg_candidate", "candidate"),
 )
 """Fields of a head that keep what was said at the beginning of a leg."""
+_STRAIGHT = GreatCircles()
 _OPAQUE = np.dtype((np.void, AHEAD.itemsize))  # records moved whole, as in models.messages.records
 
 
@@ -70,6 +72,8 @@ class Said:
     """Places in `engine.eta.plan.CONFIDENCES`: the most that the answer deserves."""
     spread: NDArray[np.float64]
     """How the spreads of the champion's legs join along a plan (`models.eta.spread.Spread.row`), N × 3."""
+    stood_in: NDArray[np.bool_]
+    """For which legs base times alone answer, because the champion was trained on others."""
 
     @classmethod
     def empty(cls, size: int) -> "Said":
@@ -86,6 +90,7 @@ class Said:
             candidate=np.zeros(size, np.uint64),
             confidence=np.zeros(size, np.uint8),
             spread=np.tile(Spread().row(), (size, 1)),
+            stood_in=np.zeros(size, np.bool_),
         )
 
 
@@ -94,7 +99,8 @@ class Estimate:
     """One estimation under way: D drivers with S stops."""
 
     slots: NDArray[np.int64]
-    numbers: NDArray[np.uint32]
+    heads: NDArray[np.void]
+    """As they were when it began."""
     now_ms: NDArray[np.int64]
     silent_s: NDArray[np.float64]
     """Since anything came from each driver."""
@@ -106,9 +112,14 @@ class Estimate:
     begins_ms: NDArray[np.int64]
     wanted: NDArray[np.int64]
     """Places among the stops whose legs are predicted; the others keep theirs."""
+    owner: NDArray[np.int64]
+    """Which driver's each of them is."""
+    tenants: NDArray[np.uint32]
+    """The shard's index of each one's tenant."""
     whole: NDArray[np.bool_]
     """Of which drivers all legs are predicted."""
-    ahead: LegsAhead
+    ahead: LegsAhead = field(init=False)
+    """What is asked, from `ask` on."""
 
     @classmethod
     def of(
@@ -116,11 +127,10 @@ class Estimate:
         slots: NDArray[np.int64],
         table: EtaTable,
         drivers: DriverTable,
-        base: BaseTimes,
         pacing: Pacing,
         at_ms: NDArray[np.int64],
     ) -> "Estimate":
-        """Return what has to be predicted for drivers whose plans are up to date."""
+        """Return what has to be asked for drivers whose plans are up to date: copies, so that it may be done aside."""
         heads = take_records(table.heads, slots)
         rows, live = drivers.rows(heads["number"]), drivers.records
         at, received = at_ms[heads["partition"]], live["received"][rows]
@@ -128,45 +138,54 @@ class Estimate:
         plans = [table.plans[number] for number in heads["number"].tolist()]
         counts = np.array([len(plan) for plan in plans], np.int64)
         stops = np.concatenate([plan.view(_OPAQUE) for plan in plans]).view(AHEAD)
-        lat, lon = live["lat"][rows], live["lon"][rows]
-        firsts = np.cumsum(counts) - counts
-        from_lat, from_lon = _froms(stops["lat"], lat, firsts), _froms(stops["lon"], lon, firsts)
         needed = (heads["legs_at"] == 0) | (now_ms - heads["legs_at"] > pacing.legs_s * 1000)
         is_wanted = np.repeat(needed, counts)
-        is_wanted[firsts] = True
+        is_wanted[np.cumsum(counts) - counts] = True
         wanted = np.flatnonzero(is_wanted)
         owner = np.repeat(np.arange(len(counts)), counts)[wanted]
-        base_m, base_s = base.between(
-            from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted], heads["profile"][owner]
-        )
-        stops["base_m"][wanted], stops["base_s"][wanted] = base_m, base_s
-        begins_ms = np.maximum(now_ms, heads["departs"])
-        departs_ms = _departures(stops, counts, begins_ms)
-        legs = {
-            "moment_ms": departs_ms[wanted],
-            "from_lat": from_lat[wanted],
-            "from_lon": from_lon[wanted],
-            "to_lat": stops["lat"][wanted],
-            "to_lon": stops["lon"][wanted],
-            "base_s": base_s,
-            "base_m": base_m,
-            **_progress(heads, lat, lon, now_ms, stops, firsts, base, wanted, owner),
-            **_route(stops, counts, firsts, wanted, owner),
-        }
         return cls(
             slots=slots,
-            numbers=heads["number"],
+            heads=heads,
             now_ms=now_ms,
             silent_s=np.maximum(0, at - received) / 1000.0,
             counts=counts,
             stops=stops,
-            lat=lat,
-            lon=lon,
-            begins_ms=begins_ms,
+            lat=live["lat"][rows],
+            lon=live["lon"][rows],
+            begins_ms=np.maximum(now_ms, heads["departs"]),
             wanted=wanted,
+            owner=owner,
+            tenants=live["tenant"][rows][owner],
             whole=needed,
-            ahead=LegsAhead(legs, live["tenant"][rows][owner], heads["number"][owner]),
         )
+
+    def ask(self, base: BaseTimes) -> LegsAhead:
+        """Return the legs to be predicted, and put their base times down. Takes a while on roads."""
+        stops, wanted, owner, heads = self.stops, self.wanted, self.owner, self.heads
+        firsts = np.cumsum(self.counts) - self.counts
+        from_lat, from_lon = _froms(stops["lat"], self.lat, firsts), _froms(stops["lon"], self.lon, firsts)
+        ends = (from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted])
+        profile = heads["profile"][owner]
+        found, straight = base.between(*ends, profile), _STRAIGHT.between(*ends, profile)
+        for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
+            stops[name][wanted] = column
+        legs = {
+            "moment_ms": _departures(stops, self.counts, self.begins_ms)[wanted],
+            "from_lat": ends[0],
+            "from_lon": ends[1],
+            "to_lat": ends[2],
+            "to_lon": ends[3],
+            "profile": profile,
+            "base_s": found.seconds,
+            "base_m": found.metres,
+            "base_of": found.source,
+            "straight_s": straight.seconds,
+            "straight_m": straight.metres,
+            **self._progress(base, firsts),
+            **_route(stops, self.counts, firsts, wanted, owner),
+        }
+        self.ahead = LegsAhead(legs, self.tenants, heads["number"][owner])
+        return self.ahead
 
     def is_next(self) -> NDArray[np.bool_]:
         """Tell which stops are made next: the first of each driver that it does not stand at."""
@@ -185,6 +204,7 @@ class Estimate:
         stops, arrived = self.stops, self.stops["state"] == StopState.ARRIVED
         stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
         stops["confidence"][self.wanted] = said.confidence
+        stops["stood_in"][self.wanted] = said.stood_in
         legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"])
         begins_ms = np.repeat(self.begins_ms, self.counts)
         # who stands at a stop has served a part of it
@@ -199,13 +219,40 @@ class Estimate:
     def store(self, stops: NDArray[np.void], table: EtaTable) -> None:
         """Put the stops back into the plans."""
         ends = np.cumsum(self.counts).tolist()
-        for number, start, end in zip(self.numbers.tolist(), [0, *ends], ends, strict=False):
+        for number, start, end in zip(self.heads["number"].tolist(), [0, *ends], ends, strict=False):
             table.plans[number] = stops[start:end]
 
     def _spreads(self, said: Said) -> NDArray[np.float64]:
         """Return how each driver's legs join: the first one's model says so, and it is always asked."""
         firsts = np.cumsum(self.counts) - self.counts
         return said.spread[np.searchsorted(self.wanted, firsts)]
+
+    def _progress(self, base: BaseTimes, firsts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Return how the first legs have gone so far; later ones have not begun."""
+        heads, first = self.heads, self.stops[firsts]
+        under_way = (heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"])
+        under_way &= heads["leg_ms"] > 0
+        elapsed_s = np.where(under_way, np.maximum(0, self.now_ms - heads["leg_ms"]) / 1000.0, 0.0)
+        since_s = (self.now_ms - heads["past_ms"]) / 1000.0
+        recent_m = distances_m(heads["past_lat"], heads["past_lon"], self.lat, self.lon)
+        has_past = (heads["past_ms"] > 0) & (since_s > 0) & (since_s < _RECENT_S)
+        recent = np.divide(recent_m, since_s, out=np.full(len(heads), np.nan), where=has_past)
+        is_first, owner = np.isin(self.wanted, firsts), self.owner
+        return {
+            "elapsed_s": np.where(is_first, elapsed_s[owner], 0.0),
+            "driven_ratio": np.where(is_first, self._driven(base, elapsed_s)[owner], np.nan),
+            "straight_ratio": np.where(is_first, self._driven(_STRAIGHT, elapsed_s)[owner], np.nan),
+            "recent_mps": np.where(is_first, recent[owner], np.nan),
+        }
+
+    def _driven(self, base: BaseTimes, elapsed_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the time taken so far ÷ the base time of the way driven so far; NaN for who has not set out."""
+        ratio = np.full(len(self.heads), np.nan)
+        gone = np.flatnonzero(elapsed_s > 0)
+        starts, profile = self.heads["leg_lat"][gone], self.heads["profile"][gone]
+        seconds = base.between(starts, self.heads["leg_lon"][gone], self.lat[gone], self.lon[gone], profile).seconds
+        ratio[gone] = np.divide(elapsed_s[gone], seconds, out=ratio[gone], where=seconds > 0)
+        return ratio
 
     def _note(self, said: Said, table: EtaTable) -> None:
         heads = take_records(table.heads, self.slots)
@@ -243,6 +290,7 @@ class Estimate:
             ("leg_lon", self.lon),
             ("leg_base_s", first["base_s"]),
             ("leg_base_m", first["base_m"]),
+            ("leg_base", first["base"]),
             ("leg_stops_left", np.asarray(self.ahead.legs["stops_left"])[at]),
             ("leg_service_s", np.asarray(self.ahead.legs["service_ahead_s"])[at]),
         ):
@@ -282,36 +330,6 @@ def _departures(stops: NDArray[np.void], counts: NDArray[np.int64], begins_ms: N
     departs[1:] = left[:-1]
     departs[firsts] = begins_ms
     return np.maximum(departs, np.repeat(begins_ms, counts))
-
-
-def _progress(
-    heads: NDArray[np.void],
-    lat: NDArray[np.float64],
-    lon: NDArray[np.float64],
-    now_ms: NDArray[np.int64],
-    stops: NDArray[np.void],
-    firsts: NDArray[np.int64],
-    base: BaseTimes,
-    wanted: NDArray[np.int64],
-    owner: NDArray[np.int64],
-) -> dict[str, NDArray[np.float64]]:
-    """Return how the first legs have gone so far; later ones have not begun."""
-    first = stops[firsts]
-    under_way = (heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"])
-    under_way &= heads["leg_ms"] > 0
-    elapsed_s = np.where(under_way, np.maximum(0, now_ms - heads["leg_ms"]) / 1000.0, 0.0)
-    _, driven_s = base.between(heads["leg_lat"], heads["leg_lon"], lat, lon, heads["profile"])
-    ratio = np.divide(elapsed_s, driven_s, out=np.full(len(heads), np.nan), where=under_way & (driven_s > 0))
-    since_s = (now_ms - heads["past_ms"]) / 1000.0
-    recent_m = distances_m(heads["past_lat"], heads["past_lon"], lat, lon)
-    has_past = (heads["past_ms"] > 0) & (since_s > 0) & (since_s < _RECENT_S)
-    recent = np.divide(recent_m, since_s, out=np.full(len(heads), np.nan), where=has_past)
-    is_first = np.isin(wanted, firsts)
-    return {
-        "elapsed_s": np.where(is_first, elapsed_s[owner], 0.0),
-        "driven_ratio": np.where(is_first, ratio[owner], np.nan),
-        "recent_mps": np.where(is_first, recent[owner], np.nan),
-    }
 
 
 def _route(

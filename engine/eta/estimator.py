@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.bases import GREAT_CIRCLE, ROADS
 from engine.eta.corrections import Corrections
 from engine.eta.estimate import LegsAhead, Said
 from engine.eta.paces import ModelPaces
-from engine.eta.predictor import COLD_START, ColdStart, Legs, Predictor, digest_of
+from engine.eta.predictor import ANY_BASE, COLD_START, ColdStart, Legs, Predictor, digest_of
+from models.eta.base_time import BASES
 from models.eta.history import driver_alias
 
 __all__ = ["Estimator", "Models", "Word"]
@@ -17,6 +20,7 @@ __all__ = ["Estimator", "Models", "Word"]
 _LOW, _HIGH = 0, 2  # places in engine.eta.plan.CONFIDENCES
 _TOP_REASONS = 3
 _LEAST_MINUTES = 0.1
+_COLD = ColdStart()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Word:
     raw: NDArray[np.float64]
     shift: NDArray[np.float64]
     said: NDArray[np.float64]
+    stood_in: NDArray[np.bool_]
+    """For which legs base times alone answer: theirs are not those that the model was trained on."""
 
 
 class Estimator:
@@ -86,9 +92,12 @@ class Estimator:
             champion = models.of(tenant)
             word = self.word_of(champion, tenant, legs)
             said.raw[rows], said.shift[rows], said.said[rows] = word.raw, word.shift, word.said
-            said.confidence[rows] = self.confidence(champion, tenant)
             said.spread[rows] = champion.spread.row()
-            said.model[rows] = digest_of(champion.version)
+            said.stood_in[rows] = word.stood_in
+            said.confidence[rows] = np.where(word.stood_in, _LOW, self.confidence(champion, tenant))
+            said.model[rows] = np.where(
+                word.stood_in, np.uint64(digest_of(COLD_START)), np.uint64(digest_of(champion.version))
+            )
             if models.candidate is not None:
                 word = self.word_of(models.candidate, tenant, legs)
                 said.shadow_raw[rows], said.shadow_shift[rows], said.shadow[rows] = word.raw, word.shift, word.said
@@ -99,9 +108,9 @@ class Estimator:
         """Return what makes the first legs of a driver longer or shorter than the road says: the largest, minutes."""
         legs = self._legs_of(ahead, np.arange(count), tenant)
         model = self.models.of(tenant)
-        found = model.explain(
-            self.paces.with_history(model.version, tenant, legs), self.word_of(model, tenant, legs).shift
-        )
+        word = self.word_of(model, tenant, legs)
+        asked = _COLD if word.stood_in.any() else model
+        found = asked.explain(self.paces.with_history(model.version, tenant, legs), word.shift)
         sums = {name: float(np.sum(minutes)) for name, minutes in found.items()}
         largest = sorted(sums, key=lambda name: -abs(sums[name]))[:_TOP_REASONS]
         return [(name, round(sums[name], 1)) for name in largest if abs(sums[name]) >= _LEAST_MINUTES]
@@ -109,8 +118,10 @@ class Estimator:
     def what_if(self, tenant: str, legs: Legs) -> tuple[NDArray[np.float64], str, int]:
         """Return quantiles of a tenant's legs, N × 3 seconds, which model says so, and how sure it is."""
         model = self.models.of(tenant)
-        said = self.word_of(model, tenant, self._with_zone(legs, tenant)).said
-        return said, model.version, self.confidence(model, tenant)
+        word = self.word_of(model, tenant, self._with_zone(legs, tenant))
+        if word.stood_in.any():
+            return word.said, model.version if not word.stood_in.all() else COLD_START, _LOW
+        return word.said, model.version, self.confidence(model, tenant)
 
     def service_s(self, tenant: int, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the usual seconds at stops of a tenant, by the shard's index, length N; 0 where nothing is known."""
@@ -129,7 +140,13 @@ class Estimator:
         return {**legs, "zone": np.asarray(self._zone_of(tenant))}
 
     def word_of(self, model: Predictor, tenant: str, legs: Legs) -> Word:
-        """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins."""
+        """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins.
+
+        Legs whose base times are not those that the model was trained on are answered by base times alone.
+        """
+        stood_in = _are_foreign(model, legs)
+        if stood_in.any():
+            return self._word_beside(model, tenant, legs, stood_in)
         raw = model.predict(self.paces.with_history(model.version, tenant, legs))
         moments = np.asarray(legs["moment_ms"])
         shift = self.corrections.shifts(
@@ -153,10 +170,35 @@ class Estimator:
                 ],
                 axis=1,
             ),
+            stood_in,
         )
+
+    def _word_beside(self, model: Predictor, tenant: str, legs: Legs, stood_in: NDArray[np.bool_]) -> Word:
+        """Return a model's word where it may speak, and that of base times elsewhere."""
+        size = len(stood_in)
+        word = Word(np.empty((size, 3)), np.zeros(size), np.empty((size, 3)), stood_in)
+        for speaks, rows in ((model, np.flatnonzero(~stood_in)), (_COLD, np.flatnonzero(stood_in))):
+            if not rows.size:
+                continue
+            part = {name: column[rows] if np.ndim(column) else column for name, column in _arrays(legs).items()}
+            said = self.word_of(speaks, tenant, part)
+            word.raw[rows], word.shift[rows], word.said[rows] = said.raw, said.shift, said.said
+        return word
 
     def confidence(self, model: Predictor, tenant: str) -> int:
         """Return the most that an answer deserves, a place in `engine.eta.plan.CONFIDENCES`."""
-        if model.version == COLD_START or not self.corrections.is_confident(model.version, tenant):
+        if model.version == COLD_START or model.base == ANY_BASE:
+            return _LOW
+        if not self.corrections.is_confident(model.version, tenant):
             return _LOW
         return _HIGH
+
+
+def _are_foreign(model: Predictor, legs: Legs) -> NDArray[np.bool_]:
+    """Tell which legs have base times of another kind than those that a model was trained on."""
+    base_of = np.broadcast_to(np.asarray(legs.get("base_of", GREAT_CIRCLE)), np.shape(legs["base_s"]))
+    return np.asarray((base_of != ROADS) if model.base == BASES[ROADS] else np.zeros(base_of.shape, np.bool_))
+
+
+def _arrays(legs: Legs) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(column) for name, column in legs.items()}

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.bases import PROFILES, BaseTimes, GreatCircles
 from engine.eta.estimate import Estimate, LegsAhead, Said, by_partition, now_ms_of
 from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
-from engine.eta.predictor import PROFILES, BaseTimes, GreatCircles
 from engine.eta.refresh import Pacing, damped, due_slots
 from engine.eta.risk import RiskRule, raise_alarms
 from engine.eta.table import NOWHERE, EtaTable
@@ -78,7 +78,7 @@ class LiveEtas:
         self.table = EtaTable()
         self._drivers, self._stops_of = drivers, stops_of
         self.base: BaseTimes = base or GreatCircles()
-        """Who says how long ways are without a model."""
+        """Who says how long ways are without a model. Replaced as a whole."""
         self.pacing, self.risk = pacing or Pacing(), risk or RiskRule()
         """How often drivers are estimated, and when somebody is told."""
         self.service: ServiceOf = lambda _, lat, __: np.zeros(len(lat))
@@ -99,12 +99,12 @@ class LiveEtas:
         return due_slots(heads, np.where(known, at, 0), live["lat"][rows], live["lon"][rows], now_ms, self.pacing)
 
     def prepare(self, slots: NDArray[np.int64], moments: Mapping[int, int]) -> Estimate | None:
-        """Bring the plans of due drivers up to date and return what has to be predicted for them; None if nothing."""
+        """Bring the plans of due drivers up to date and return what is to be asked for them; None if nothing."""
         self._replan(slots)
         slots = slots[self.table.heads["number"][slots] > 0]
         if not slots.size:
             return None
-        return Estimate.of(slots, self.table, self._drivers, self.base, self.pacing, by_partition(moments))
+        return Estimate.of(slots, self.table, self._drivers, self.pacing, by_partition(moments))
 
     def commit(self, estimate: Estimate, said: Said) -> Estimated:
         """Take what was predicted into the plans and return what is to be told of it."""
@@ -133,7 +133,7 @@ class LiveEtas:
         head = self.table.heads[slot]
         moments = by_partition({int(head["partition"]): self.table.passed.get(int(head["partition"]), 0)})
         every_leg = replace(self.pacing, legs_s=-1.0)
-        return Estimate.of(np.array([slot]), self.table, self._drivers, self.base, every_leg, moments).ahead
+        return Estimate.of(np.array([slot]), self.table, self._drivers, every_leg, moments).ask(self.base)
 
     def _route_of(self, number: int, delivery: int) -> RouteOrder | None:
         """Return the route that a driver's next stop is in."""

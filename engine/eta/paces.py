@@ -6,15 +6,20 @@ day of them, so a bundle that is put in place later catches up with what ended a
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from engine.eta.bases import PROFILES, ROADS, GreatCircles
 from engine.eta.corrections import Finish
 from engine.eta.predictor import Legs, Predictor
+from models.eta.base_time import BASES
 from models.eta.history import PaceHistory
 
 __all__ = ["ModelPaces"]
 
+_USUAL = PROFILES.index("van")
 _REMEMBERED = 50_000  # finishes, as many as their stream keeps
 
 
@@ -58,17 +63,22 @@ class ModelPaces:
         return {**legs, "as_of_ms": as_of_ms, **history.columns({**legs, "company": tenant})}
 
     def _take(self, version: str, finishes: Sequence[Finish]) -> None:
+        if self._models[version].base == BASES[ROADS]:  # it knows nothing of other base times
+            finishes = [one for one in finishes if one.base_of == ROADS]
         if not finishes:
             return
-        legs = {
+        legs: dict[str, NDArray[Any]] = {
             "from_lat": np.array([one.from_latitude for one in finishes]),
             "from_lon": np.array([one.from_longitude for one in finishes]),
             "to_lat": np.array([one.latitude for one in finishes]),
             "to_lon": np.array([one.longitude for one in finishes]),
             "moment_ms": np.array([one.finished_ms - round(one.actual_s * 1000) for one in finishes], np.int64),
             "base_s": np.array([one.base_s for one in finishes]),
+            "base_of": np.array([one.base_of for one in finishes], np.uint8),
             "driver": np.array([one.driver for one in finishes], dtype=object),
             "company": np.array([one.tenant for one in finishes], dtype=object),
         }
+        ends = (legs["from_lat"], legs["from_lon"], legs["to_lat"], legs["to_lon"])
+        legs["straight_s"] = GreatCircles().between(*ends, np.full(len(finishes), _USUAL, np.uint8)).seconds
         actual_s = np.array([one.actual_s for one in finishes])
         self._histories[version].observe(legs, np.log(actual_s / self._models[version].base_s(legs)))

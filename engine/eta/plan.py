@@ -57,7 +57,8 @@ AHEAD = np.dtype(
         ("risk", "<f4"),  # probability of coming after the window
         ("calls", "u1"),  # estimates in a row at or above the threshold of risk
         ("confidence", "u1"),  # place in CONFIDENCES
-        ("pad", "u1", (2,)),  # no hidden padding: equal plans are equal bytes
+        ("base", "u1"),  # place in engine.eta.bases.BASES: who says base_m and base_s
+        ("stood_in", "u1"),  # whether base times alone answer, because the model was trained on others
     ],
     align=True,
 )

@@ -7,18 +7,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.eta.base_time import PACES
+from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS
+from engine.travel.pace import ROAD_PACES
+from models.eta.clock import local_clock
 from models.eta.history import PaceHistory
 from models.eta.spread import Spread
-from models.geo import distances_m
 
-__all__ = ["COLD_START", "PROFILES", "BaseTimes", "ColdStart", "GreatCircles", "Legs", "Predictor", "digest_of"]
+__all__ = ["ANY_BASE", "COLD_START", "OWN_BASE", "ColdStart", "Legs", "Predictor", "digest_of"]
 
 Legs = Mapping[str, ArrayLike]
-"""Columns of N legs by name, as `models.eta.schema` lists them."""
+"""Columns of N legs by name, as `models.eta.schema` lists them, and some that go before it: `profile` (place in
+`engine.eta.bases.PROFILES`), `base_of` (place in `BASES`: who says `base_s`), and what the great circle says of the
+same legs: `straight_s`, `straight_m`, `straight_ratio` (for `base_s`, `base_m`, `driven_ratio`)."""
 
-PROFILES: tuple[str, ...] = tuple(PACES)
-"""Vehicle profiles; shards keep a profile as its place here."""
+OWN_BASE = "own"
+"""Of models that make base times themselves."""
+ANY_BASE = "provider"
+"""Of models that were trained on somebody's base times, nobody knows whose: they are answered for with low confidence.
+"""
 
 COLD_START = "cold-start"
 """Version of the estimate that needs no model."""
@@ -37,6 +43,8 @@ class Predictor(Protocol):
     """What it knew of finished legs when it was made; None if it reads no history."""
     history_until_ms: int
     """When the newest of them had ended, epoch milliseconds."""
+    base: str
+    """Whose base times it was trained on: one of `engine.eta.bases.BASES`, `OWN_BASE` or `ANY_BASE`."""
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return one in ten, middle and nine in ten of the seconds that each leg takes, N × 3, sorted."""
@@ -66,15 +74,15 @@ class ColdStart:
     spread = Spread()
     history: PaceHistory | None = None
     history_until_ms = 0
+    base = OWN_BASE
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return base times with the range in which four of five real trips lie."""
-        base_s = np.asarray(legs["base_s"], np.float64)
-        return np.asarray(base_s[:, None] * np.array([_LOW, 1.0, _HIGH]))
+        return np.asarray(_usual_s(legs)[:, None] * np.array([_LOW, 1.0, _HIGH]))
 
     def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         """Return what just happened alone: base times are all there is beside it."""
-        return {"today": np.asarray(legs["base_s"], np.float64) * np.expm1(shift) / 60}
+        return {"today": _usual_s(legs) * np.expm1(shift) / 60}
 
     def base_s(self, legs: Legs) -> NDArray[np.float64]:
         """Return the base times as they are given."""
@@ -85,38 +93,26 @@ class ColdStart:
         return np.zeros(len(lat))
 
 
-class BaseTimes(Protocol):
-    """Says how long and far ways are without a model: a road network, or something simpler."""
+def _usual_s(legs: Legs) -> NDArray[np.float64]:
+    """Return what legs usually take: of the great circle as it is, of free roads at the pace of the hour.
 
-    def between(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return metres and seconds of each way, length N; `profile` are places in `PROFILES`."""
-
-
-class GreatCircles:
-    """The way of the crow with a detour and a pace."""
-
-    def between(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return metres and seconds as `models.eta.base_time` says; what is nearer than a house takes no time."""
-        away_m = distances_m(from_lat, from_lon, to_lat, to_lon)
-        seconds = np.where(away_m < _SAME_PLACE_M, 0.0, _FIXED_S[profile] + away_m / _SPEED_MPS[profile])
-        return away_m * _DETOUR[profile], seconds
+    Where traffic is known, it takes the place of the hour's.
+    """
+    base_s = np.asarray(legs["base_s"], np.float64)
+    on_roads = np.flatnonzero((np.asarray(legs.get("base_of", GREAT_CIRCLE)) == ROADS) & (base_s > 0))
+    if not on_roads.size:
+        return base_s
+    moments = np.asarray(legs["moment_ms"])[on_roads].astype(np.int64)
+    zone = np.asarray(legs.get("zone", "UTC"))
+    clock = local_clock(moments, zone if zone.ndim == 0 else zone[on_roads])
+    hour = (clock.weekday * 24 + clock.hour).astype(np.int64)
+    profile = np.asarray(legs["profile"])[on_roads]
+    traffic = np.asarray(legs.get("traffic_ratio", np.full(len(base_s), np.nan)), np.float64)[on_roads]
+    factor = np.where(np.isfinite(traffic), traffic, _HOURS[profile, hour])
+    usual_s = base_s.copy()
+    usual_s[on_roads] = _FIXED_S[profile] + factor * base_s[on_roads]
+    return usual_s
 
 
-_SAME_PLACE_M = 30.0
-_DETOUR = np.array([PACES[name].detour for name in PROFILES])
-_FIXED_S = np.array([PACES[name].fixed_s for name in PROFILES])
-_SPEED_MPS = np.array([PACES[name].speed_mps for name in PROFILES])
+_FIXED_S = np.array([ROAD_PACES[name].fixed_s for name in PROFILES])  # type: ignore[index]  # the same names
+_HOURS = np.array([ROAD_PACES[name].hours for name in PROFILES])  # type: ignore[index]  # the same names

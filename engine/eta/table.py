@@ -23,9 +23,10 @@ HEAD = np.dtype(
         ("partition", "<u2"),
         ("moved", "u1"),  # since the last estimate
         ("stale", "u1"),  # the plan is another now
-        ("profile", "u1"),  # place in engine.eta.predictor.PROFILES
+        ("profile", "u1"),  # place in engine.eta.bases.PROFILES
         ("leg_kind", "u1"),
-        ("pad", "u1", (6,)),  # no hidden padding: equal heads are equal bytes
+        ("leg_base", "u1"),  # who says leg_base_s: place in models.eta.base_time.BASES
+        ("pad", "u1", (5,)),  # no hidden padding: equal heads are equal bytes
         ("departs", "<i8"),  # no stop is made before, epoch ms; 0 = at any time
         ("at", "<i8"),  # moment of the last estimate, epoch ms of fix time
         ("legs_at", "<i8"),  # when the legs behind the first were last predicted

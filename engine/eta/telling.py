@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.live import Finished
 from engine.eta.plan import CONFIDENCES, AheadFlag
-from engine.eta.predictor import digest_of
+from engine.eta.predictor import COLD_START, digest_of
 from engine.shards.stops import StopKind, StopState
+from models.eta.base_time import BASES
 from models.eta.history import driver_alias
 
 __all__ = [
@@ -73,7 +74,7 @@ def point_of(stop: np.void, tenant: str, delivery: str, model: str) -> dict[str,
         "latest": _instant(int(stop["reached"][2])),
         "confidence": CONFIDENCES[int(stop["confidence"])],
         "promise": updated == promised,
-        "model": model,
+        "model": COLD_START if stop["stood_in"] else model,
     }
 
 
@@ -91,7 +92,8 @@ def answer_of(stop: np.void, delivery: str, model: str) -> dict[str, Any]:
         "promised": int(stop["promised"]) or None,
         "lateRisk": round(float(stop["risk"]), 3) if stop["closes"] else None,
         "atRisk": bool(stop["flags"] & AheadFlag.AT_RISK),
-        "model": model,
+        "model": COLD_START if stop["stood_in"] else model,
+        "base": BASES[int(stop["base"])],
     }
 
 
@@ -151,6 +153,7 @@ def finish_of(
         from_latitude=float(head["leg_lat"]),
         from_longitude=float(head["leg_lon"]),
         base_s=float(head["leg_base_s"]),
+        base_of=int(head["leg_base"]),
         driver=driver_alias(tenant, driver),
     )
 

@@ -19,7 +19,7 @@ from engine.roads.ends import Ends
 from engine.roads.file import read_network
 from engine.roads.hierarchy import CLOSED, Hierarchy
 from engine.roads.legs import RoadLeg, trace_leg
-from engine.roads.queries import Seeds, matrix_weights
+from engine.roads.queries import Seeds, matrix_weights, pair_weights
 from engine.roads.snapping import DEGREE, Grid, Snaps, snap_points
 from engine.roads.weights import RoadWeights, reweigh, weigh
 from models.errors import InvalidInput
@@ -179,6 +179,17 @@ class RoadNetwork:
         rows, columns = np.nonzero(start.segment[:, None] == end.segment[None, :])
         if rows.size:
             self._correct(packed, rows, columns, start, end, ends, weights)
+        return packed
+
+    def snapped_ways(self, start: Snaps, end: Snaps, weights: RoadWeights) -> NDArray[np.int64]:
+        """Return packed weights from each snapped place to the one beside it, N."""
+        ends = self.ends(weights)
+        packed = pair_weights(self.hierarchy, weights.metric, ends.leaving(start), ends.arriving(end))
+        same = np.flatnonzero((start.segment == end.segment) & start.found)
+        if same.size:
+            start, end = start.part(same), end.part(same)
+            around = pair_weights(self.hierarchy, weights.metric, ends.leaving_behind(start), ends.arriving(end))
+            packed[same] = np.minimum(ends.along(start, end), around)
         return packed
 
     def arc_matrix(

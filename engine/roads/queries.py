@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.compiled import road_rule
 from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Weights
 
-__all__ = ["Seeds", "matrix_weights", "way_between"]
+__all__ = ["Seeds", "matrix_weights", "pair_weights", "way_between"]
 
 _LANES = 16  # sources that are swept together: one row of them is two cache lines
 _BLOCK = 128  # sources that a thread takes at a time
@@ -60,6 +60,14 @@ def matrix_weights(
     else:
         list(pool.map(fill, blocks))
     return out
+
+
+def pair_weights(hierarchy: Hierarchy, metric: Metric, sources: Seeds, targets: Seeds) -> NDArray[np.int64]:
+    """Return the weight of the fastest way from each source to the target of the same place, length N.
+
+    `CLOSED` where there is none. For pairs that share neither end: two climbs of the elimination tree each.
+    """
+    return np.asarray(_pairs(hierarchy, metric, sources, targets))
 
 
 def way_between(
@@ -254,6 +262,72 @@ def _meet(h: Hierarchy, metric: Metric, sources: Seeds, targets: Seeds) -> tuple
             back_count += 1
             place = np.searchsorted(other, h.down_head[back_by[place]])
     return best, meeting, forth_edges[:forth_count], back_edges[:back_count]
+
+
+@road_rule
+def _pairs(h: Hierarchy, metric: Metric, sources: Seeds, targets: Seeds) -> Weights:
+    size = h.parent.size
+    reach, back = np.full(size, CLOSED, np.int64), np.full(size, CLOSED, np.int64)
+    chain, other = np.empty(size, np.int32), np.empty(size, np.int32)
+    out = np.full(sources.starts.size - 1, CLOSED, np.int64)
+    for pair in range(out.size):
+        count = _climb_all(h.parent, h.up_start, h.up_head, metric.up, sources, pair, reach, chain)
+        other_count = _climb_all(h.parent, h.down_start, h.down_tail, metric.down, targets, pair, back, other)
+        for place in range(other_count):
+            node = np.uint32(other[place])
+            if reach[node] < CLOSED and back[node] < CLOSED:
+                out[pair] = min(out[pair], reach[node] + back[node])
+        for place in range(count):
+            reach[np.uint32(chain[place])] = CLOSED
+        for place in range(other_count):
+            back[np.uint32(other[place])] = CLOSED
+    return out
+
+
+@road_rule
+def _climb_all(
+    parent: Ints, start: Ints, other: Ints, weights: Weights, seeds: Seeds, point: int, reach: Weights, chain: Ints
+) -> int:
+    """Put down what all nodes above a point's seeds are reached with; return how many there are, in `chain` ascending.
+
+    The chains of the seeds are followed side by side, so that each node is seen once and after all below it.
+    """
+    first = seeds.starts[point]
+    used = seeds.starts[point + 1] - first
+    heads = np.empty(used, np.int64)
+    for number in range(used):
+        rank = seeds.ranks[first + number]
+        reach[rank] = min(reach[rank], seeds.weights[first + number])
+        heads[number] = rank
+    count = 0
+    while used > 0:
+        lowest = 0
+        for head in range(1, used):
+            if heads[head] < heads[lowest]:
+                lowest = head
+        node = np.uint32(heads[lowest])
+        head = 0
+        while head < used:  # those that meet here go on as one
+            if head != lowest and heads[head] == heads[lowest]:
+                used -= 1
+                heads[head] = heads[used]
+                lowest = head if lowest == used else lowest
+            else:
+                head += 1
+        chain[count] = node
+        count += 1
+        here = reach[node]
+        if here < CLOSED:
+            for edge in range(start[node], start[node + np.uint32(1)]):
+                far = np.uint32(other[np.uint32(edge)])
+                reach[far] = min(reach[far], here + weights[np.uint32(edge)])
+        above = parent[node]
+        if above >= 0:
+            heads[lowest] = above
+        else:
+            used -= 1
+            heads[lowest] = heads[used]
+    return count
 
 
 @road_rule

@@ -45,6 +45,8 @@ def main() -> None:
     places = [(41.1496, -8.6109), (41.1621, -8.5830), (41.1496, -8.6111)]
     network.matrix(places)
     network.leg(places[0], places[1])
+    snaps = network.snap([lat for lat, _ in places], [lon for _, lon in places])
+    network.snapped_ways(snaps, snaps, network.free_flow())
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.bases import PROFILES, GreatCircles
 from engine.eta.corrections import Finish
 from engine.eta.driven import leg_of
+from engine.eta.estimate import Said
 from engine.eta.estimator import Estimator
 from engine.eta.live import TICK_MS, Estimated
 from engine.eta.plan import AHEAD, CONFIDENCES
-from engine.eta.predictor import PROFILES
 from engine.eta.telling import answer_of, factors_of, finish_of, imminent_event, late_risk_event, outcome_of, point_of
 from engine.log.read import POSITION_BITS, Entry
 from engine.shards.effects import Effects
@@ -29,10 +30,11 @@ from engine.telemetry.metrics import (
     ETA_RESIDUAL,
     ETA_RISKS,
 )
+from models.eta.base_time import BASES
 
 __all__ = ["ShardEstimates", "split_at_moments"]
 
-_IN_THREAD = 200  # legs above which a prediction leaves the loop to others
+_IN_THREAD = 60  # legs above which a prediction leaves the loop to others; on roads one takes 60 µs and more
 _MOST_MOMENTS = 900  # of a pause; the moments before are those of a shard that was away
 _MOTION = frozenset({int(EventKind.STOP_ARRIVED), int(EventKind.STOP_LEFT)})
 
@@ -105,12 +107,22 @@ class ShardEstimates:
         profile = np.full(len(legs["from_lat"]), PROFILES.index("van"), np.uint8)
         ends = {name: legs[name].astype(np.float64) for name in ("from_lat", "from_lon", "to_lat", "to_lon")}
         chosen = legs.pop("profile", profile).astype(np.uint8)
-        base_m, base_s = self._memory.etas.base.between(**ends, profile=chosen)
-        said, model, confidence = self.estimator.what_if(tenant, {"base_s": base_s, "base_m": base_m, **legs})
-        said = np.where((base_s > 0)[:, None], said, 0.0)
+        base = self._memory.etas.base.between(**ends, profile=chosen)
+        straight = GreatCircles().between(**ends, profile=chosen)
+        known: dict[str, NDArray[Any]] = {
+            "profile": chosen,
+            "base_s": base.seconds,
+            "base_m": base.metres,
+            "base_of": base.source,
+            "straight_s": straight.seconds,
+            "straight_m": straight.metres,
+        }
+        said, model, confidence = self.estimator.what_if(tenant, known | legs)
+        said = np.where((base.seconds > 0)[:, None], said, 0.0)
         return {
             "seconds": said.tolist(),
-            "metres": base_m.tolist(),
+            "metres": base.metres.tolist(),
+            "bases": [BASES[source] for source in base.source.tolist()],
             "model": model,
             "confidence": CONFIDENCES[confidence],
         }
@@ -140,10 +152,11 @@ class ShardEstimates:
         due = etas.due(moments)
         if not due.size or (estimate := etas.prepare(due, moments)) is None:
             return Effects()
-        if len(estimate.wanted) > _IN_THREAD:
-            said = await asyncio.to_thread(self.estimator.say, estimate.ahead)
-        else:
-            said = self.estimator.say(estimate.ahead)
+
+        def ask() -> Said:
+            return self.estimator.say(estimate.ask(etas.base))
+
+        said = await asyncio.to_thread(ask) if len(estimate.wanted) > _IN_THREAD else ask()
         return self._told(etas.commit(estimate, said))
 
     def _told(self, estimated: Estimated) -> Effects:

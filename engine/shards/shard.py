@@ -24,12 +24,14 @@ from engine.eta.estimator import Estimator
 from engine.eta.finishes import FinishStream
 from engine.eta.refresh import Pacing
 from engine.eta.risk import RiskRule
+from engine.eta.roads import RoadWatch
 from engine.eta.swap import ModelWatch
 from engine.eta.zones import TenantZones
 from engine.log.read import POSITION_BITS, Entry, LogReader, Turn, assemble, split_rounds
 from engine.motion.profiles import limited_profiles
 from engine.partitions.epochs import Progress, commit_progress
 from engine.registry import DriverRegistry
+from engine.roads.warm_up import BUILT
 from engine.settings import Settings
 from engine.shards.advance import repairs, sweep_offline, warm_up
 from engine.shards.drivers import ABSENT
@@ -143,6 +145,9 @@ class Shard:
         self._supervisor.run("repair", self._repairs.run)
         self._supervisor.run("finishes", self._follow_finishes)
         self._supervisor.run("models", ModelWatch(Registry(self._settings.models), self.estimates.estimator).run)
+        if self._settings.eta.roads:
+            network = self._settings.travel.network or BUILT
+            self._supervisor.run("roads", RoadWatch(network, self.memory.etas).run)
         await self._supervisor.start()
 
     async def stop(self) -> None:

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from models.geo import distances_m
 
-__all__ = ["PACES", "Leg", "Pace", "base_leg", "base_matrices"]
+__all__ = ["BASES", "PACES", "Leg", "Pace", "base_leg", "base_matrices"]
+
+
+BASES = ("great_circle", "roads")
+"""Who says base times; legs and records keep the place here."""
 
 
 @dataclass(frozen=True, slots=True)

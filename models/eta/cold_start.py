@@ -59,6 +59,8 @@ class Eta:
     updated: datetime.datetime
     model: str = "cold-start"
     """Which model said so."""
+    base: str = "great_circle"
+    """Who says how far it is: `roads`, or the great circle where there are none."""
     promise: Promise | None = None
     late_risk: float | None = None
     """Probability of coming after the time window; None without one."""

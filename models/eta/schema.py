@@ -52,6 +52,7 @@ _COLUMNS = (
     LegColumn("zone", "name", Moment.ORDER, "IANA time zone of the stop; the model's own where missing"),
     LegColumn("base_s", "s", Moment.ORDER, "travel time by the matrix provider; from the great circle where missing"),
     LegColumn("base_m", "m", Moment.ORDER, "way by the matrix provider; the great circle with a detour where missing"),
+    LegColumn("base_of", "1", Moment.ORDER, "who says base_s: 0 the great circle, 1 the road network; not a feature"),
     LegColumn("traffic_ratio", "1", Moment.ORDER, "the provider's time in traffic now ÷ its time on free roads"),
     LegColumn("turns_per_km", "1/km", Moment.ORDER, "turns of the way, a measure of how complex it is"),
     LegColumn("elapsed_s", "s", Moment.EN_ROUTE, "since the driver set out for this stop; 0 at departure"),

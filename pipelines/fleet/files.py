@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.eta.base_time import BASES
 from models.messages.fixes import DEGREE
 from pipelines.fleet.gps import Track
 from pipelines.fleet.simulate import Leg
@@ -66,6 +67,7 @@ def _row(leg: Leg, zone: str) -> dict[str, Any]:
         "vehicle": "van",
         "base_s": leg.base_s,
         "base_m": leg.base_m,
+        "base_of": BASES.index("roads"),
         "stop_index": leg.stop,
         "stops_left": leg.stops - leg.stop,
         "weight_kg": leg.weight_kg,

@@ -177,7 +177,8 @@ async def test_a_promoted_model_answers_and_no_ping_is_lost_on_the_way(admin, ou
 
     async def serves():
         answer = (await admin.ask("POST", "eta/predict", json=question)).json()
-        return answer if answer.get("model") == "town" else None
+        is_there = answer.get("model") == "town" and answer["legs"][0]["base"] == "roads"
+        return answer if is_there else None
 
     way, nothing = (await eventually(serves, within_s=15))["legs"]
     assert 0 < way["p10S"] <= way["p50S"] <= way["p90S"]
@@ -190,6 +191,7 @@ async def test_a_promoted_model_answers_and_no_ping_is_lost_on_the_way(admin, ou
 
     found = await eventually(explained, within_s=15)
     assert len(found["factors"]) > 1
+    assert found["base"] == "roads"
     window = {"from": (start - datetime.timedelta(minutes=1)).isoformat(), "to": datetime.datetime.now(UTC).isoformat()}
 
     async def tracked():

@@ -239,3 +239,16 @@ def _soonest(parts, best, after, source, target):
             if head == arc and before in best and weight < CLOSED
         ]
     return min(ways)
+
+
+def test_ways_in_pairs_are_those_of_the_matrix(grid):
+    town, network = grid
+    places = [town.at(node, east=east, north=10) for node in (1, 13, 22, 31) for east in (10, 60)]
+    places += [town.at(1, east=-700), town.at(1, east=40, north=-10)]
+    at = np.array(places)
+    snaps = network.snap(at[:, 0], at[:, 1])
+    every, other = (part.ravel() for part in np.meshgrid(np.arange(at.shape[0]), np.arange(at.shape[0])))
+    weights = network.free_flow("car")
+    ways = network.snapped_ways(snaps.part(every), snaps.part(other), weights)
+    matrix = network.snapped_matrix(snaps, snaps, weights)
+    assert (ways == matrix[every, other]).all()

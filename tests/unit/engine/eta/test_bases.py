@@ -1,0 +1,114 @@
+"""Base times of live estimates: by the roads where there are some, and never those that a model was not trained on."""
+
+import numpy as np
+import pytest
+
+from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS, GreatCircles, RoadBases
+from engine.eta.bundles import BundlePredictor
+from engine.eta.estimate import LegsAhead
+from engine.eta.estimator import Estimator, Models
+from engine.eta.predictor import ANY_BASE, COLD_START, OWN_BASE, ColdStart, digest_of
+from models.eta.base_time import BASES
+from models.eta.features import leg_features
+from tests.legs import a_bundle, some_legs
+from tests.roads import grid_town
+
+pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roads
+
+VAN = PROFILES.index("van")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    made = grid_town(size=6)
+    return made, made.network(tmp_path_factory.mktemp("bases"))
+
+
+def between(base, pairs):
+    ends = np.array(pairs).reshape(-1, 4).T
+    return base.between(*ends, np.full(len(pairs), VAN, np.uint8))
+
+
+def test_ways_are_those_of_the_roads_and_elsewhere_of_the_great_circle(town):
+    grid, network = town
+    here, there, corner = grid.at(1, east=50), grid.at(3, east=50), grid.at(55, east=-50)
+    pairs = [(here, corner), (here, (2.0, 2.0)), (here, here), (here, grid.at(1, east=60)), (there, here)]
+    found = between(RoadBases(network), pairs)
+    straight = between(GreatCircles(), pairs)
+    assert found.source.tolist() == [ROADS, GREAT_CIRCLE, GREAT_CIRCLE, GREAT_CIRCLE, ROADS]
+    leg = network.leg(here, corner, "van")
+    assert found.metres[0] == pytest.approx(leg.distance_m, abs=0.2)
+    assert found.seconds[0] == pytest.approx(leg.duration_s, abs=0.01)
+    assert found.seconds[1] == straight.seconds[1]
+    assert found.seconds[2:4].tolist() == [0.0, 0.0]  # two addresses of one house are no way
+
+
+def a_model(base, seed=1):
+    bundle = a_bundle(seed=seed)
+    model = BundlePredictor("one", bundle)
+    model.base = base
+    return model
+
+
+def some_ahead(base_of, rows=12):
+    legs = {name: column for name, column in some_legs(rows).items() if name not in ("duration_s", "vehicle")}
+    legs |= {"elapsed_s": np.zeros(rows), "driven_ratio": np.full(rows, np.nan)}
+    legs |= {"profile": np.full(rows, VAN, np.uint8), "base_of": np.asarray(base_of, np.uint8)}
+    legs |= {"base_s": np.full(rows, 300.0), "base_m": np.full(rows, 2500.0)}
+    legs |= {"straight_s": np.full(rows, 600.0), "straight_m": np.full(rows, 5000.0), "straight_ratio": np.ones(rows)}
+    return LegsAhead(legs, np.zeros(rows, np.uint32))
+
+
+def said_by(model, ahead):
+    estimator = Estimator(lambda _: "ten_a", lambda _: "Europe/Lisbon")
+    estimator.models = Models(champion=model)
+    estimator.corrections.begin(model.version, None)
+    return estimator.say(ahead)
+
+
+def test_a_model_of_roads_is_not_asked_about_legs_without_a_road():
+    base_of = np.array([ROADS, GREAT_CIRCLE] * 6)
+    ahead = some_ahead(base_of)
+    said = said_by(a_model(BASES[ROADS]), ahead)
+    foreign = base_of == GREAT_CIRCLE
+    assert (said.stood_in == foreign).all()
+    assert said.confidence[foreign].max() == 0
+    assert set(said.model[foreign].tolist()) == {digest_of(COLD_START)}
+    assert said.model[0] == digest_of("one")
+    zoned = {**ahead.legs, "zone": np.asarray("Europe/Lisbon")}
+    assert said.said[foreign] == pytest.approx(ColdStart().predict(zoned)[foreign])
+    assert said.said[~foreign] == pytest.approx(a_model(BASES[ROADS]).predict(zoned)[~foreign])
+
+
+def test_a_model_of_the_great_circle_gets_the_great_circle_while_roads_are_there():
+    ahead = some_ahead([ROADS] * 12)
+    said = said_by(a_model(BASES[GREAT_CIRCLE]), ahead)
+    straight = {**ahead.legs, "base_s": ahead.legs["straight_s"], "base_m": ahead.legs["straight_m"]}
+    straight |= {"driven_ratio": ahead.legs["straight_ratio"], "zone": np.asarray("Europe/Lisbon")}
+    bundle = a_bundle()
+    matrix = leg_features(straight, bundle.spec)
+    assert matrix[0, bundle.spec.names.index("base_s")] == 600.0
+    assert said.raw == pytest.approx(a_model("x").bundle.predict(straight), rel=1e-6)
+    assert not said.stood_in.any()
+
+
+def test_a_model_of_nobody_knows_whose_base_times_is_never_trusted():
+    said = said_by(a_model(ANY_BASE), some_ahead([ROADS] * 12))
+    assert said.confidence.max() == 0
+    assert said_by(a_model(OWN_BASE), some_ahead([ROADS] * 12)).said.shape == (12, 3)
+
+
+def test_without_a_model_free_roads_take_as_long_as_at_that_hour():
+    hour = 3_600_000
+    night, rush = 1_780_272_000_000 + 2 * hour, 1_780_272_000_000 + 8 * hour  # Monday, 3 and 9 o'clock in Lisbon
+    legs = {
+        "moment_ms": np.array([night, rush, rush, rush]),
+        "base_s": np.full(4, 600.0),
+        "base_of": np.array([ROADS, ROADS, ROADS, GREAT_CIRCLE], np.uint8),
+        "profile": np.full(4, VAN, np.uint8),
+        "traffic_ratio": np.array([np.nan, np.nan, 3.0, np.nan]),
+        "zone": np.asarray("Europe/Lisbon"),
+    }
+    middle = ColdStart().predict(legs)[:, 1]
+    assert 600 < middle[0] < middle[1] < middle[2]
+    assert middle[3] == 600.0
