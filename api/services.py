@@ -62,6 +62,6 @@ class Services:
         self.outages = OutageWatch(self.database.ping)
         limits, prefix = self.settings.limits, self.settings.prefix
         self.limits = RateLimits(limits, self.redis, prefix, self.database)
-        self.travel = travel_of(self.settings.travel)
+        self.travel = travel_of(self.settings.travel, self.settings.traffic_file)
         self.geocoding = Geocoding(self.settings.geocoding, self.database, SharedCircuits(self.redis, prefix))
         self.throttle = Throttle(limits, self.redis, prefix)

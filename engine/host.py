@@ -39,6 +39,7 @@ from engine.tasks.kinds import task_kinds_of
 from engine.tasks.worker import TaskWorker
 from engine.telemetry import metrics
 from engine.telemetry.logging import quiet_ray
+from engine.traffic.watch import TrafficWatch
 from models.errors import BadSettings
 from models.store.connections import Database, connect_mongo, connect_redis
 from models.store.indexes import ensure_indexes
@@ -162,6 +163,8 @@ class Host:
         if self.settings.archive.enabled:
             self._supervisor.run("archive", ArchiveLoop(database, self.settings).run)
         self._supervisor.run("eta-coverage", CoverageWatch(database, self.settings.eta).run)
+        if self.settings.travel.traffic:
+            self._supervisor.run("traffic", TrafficWatch(database, self.settings).run)
         self._supervisor.run("pids", self._note_pids)
         self._supervisor.run("warm-up", lambda: asyncio.to_thread(warm_up))
         self._stack.push_async_callback(self._supervisor.stop)

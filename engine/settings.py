@@ -304,6 +304,13 @@ class TravelSettings(_Branch):
     """Whether free-flow times of maps are turned into those that vehicles were seen to take, by hour of the week."""
     time_zone: str = "Europe/Lisbon"
     """Of those hours; the default is that of the map which comes along."""
+    traffic: bool = True
+    """Whether the fleet's own drives teach what roads take, now and by hour of the week, and plans and estimates follow
+    it. All companies of the installation share it; it holds no more than factors by piece of road."""
+    traffic_every_s: float = Field(60.0, ge=5, le=3600)
+    """How often new fixes are learned from, seconds."""
+    traffic_file: Path | None = None
+    """Where the state of traffic lies; on several machines a folder that all share. None means `traffic` in `var`."""
     failures: int = Field(3, ge=1)
     """Failures in a row after which a provider is left alone."""
     recovery_s: float = Field(30.0, gt=0)
@@ -416,6 +423,11 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """The folder of the registry of models."""
         return self.eta.models or self.var / "models"
+
+    @property
+    def traffic_file(self) -> Path:
+        """The file of the state of traffic."""
+        return self.travel.traffic_file or self.var / "traffic" / "roads.state"
 
     @model_validator(mode="after")
     def _has_room_for_tenants(self) -> Self:

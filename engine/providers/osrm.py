@@ -30,7 +30,9 @@ class OsrmTravel:
     def __init__(self, url: str, timeout_s: float) -> None:
         self._server = JsonServer("osrm", url, timeout_s, _MAX_ANSWER_BYTES)
 
-    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+    async def matrix(
+        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
         """Return the table between places."""
         status, answer = await self._server.get(
             f"/table/v1/driving/{_joined(places)}", {"annotations": "duration,distance"}

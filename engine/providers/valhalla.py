@@ -40,7 +40,9 @@ class ValhallaTravel:
     def __init__(self, url: str, timeout_s: float) -> None:
         self._server = JsonServer("valhalla", url, timeout_s, _MAX_ANSWER_BYTES)
 
-    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+    async def matrix(
+        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
         """Return the matrix between places; of the instant, the hours in UTC that its speeds know."""
         located = [_located(place) for place in places.tolist()]
         body = {"sources": located, "targets": located, "verbose": False, "units": "kilometers", **_COSTINGS[profile]}

@@ -74,6 +74,16 @@ class RoadNetwork:
         found: str | None = self.about["date"]
         return found
 
+    @property
+    def mark(self) -> str:
+        """What tells this network's arcs from another's, even of the same region."""
+        return f"{self.about.get('region')} {self.about.get('built')} {self.arc_count}"
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Return the class of road of each arc."""
+        return self.arrays["segment_class"][self.arrays["arc_segment"]].astype(np.int64)
+
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
         """South, west, north and east end of the roads, degrees."""

@@ -6,6 +6,7 @@ took in the last minutes: three estimates, each shrunk towards the one before by
 (empirical Bayes).
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,21 +83,63 @@ class TrafficLedger:
         np.add.at(self._now, arcs, both * weight[:, None])
         return int(np.unique(fixes).size)
 
-    def factors(self, at_s: float, band: int) -> NDArray[np.float64]:
-        """Return what free-flow times are to be multiplied by at an instant, for every arc."""
-        driven = np.flatnonzero(self._row >= 0)
-        usual = self._usual[self._row[driven], band].astype(np.float64)
-        factor = self._by_class(driven, usual)[self._class]
-        factor[driven] = (_ARC_S * factor[driven] + usual[:, 1]) / (_ARC_S + usual[:, 0])
+    @property
+    def driven(self) -> NDArray[np.int64]:
+        """Return the arcs that were ever driven."""
+        return np.flatnonzero(self._row >= 0)
+
+    def factors(self, at_s: float, band: int, prior: float = 1.0) -> NDArray[np.float64]:
+        """Return what free-flow times are to be multiplied by at an instant, for every arc.
+
+        Parameters
+        ----------
+        at_s
+            Epoch seconds.
+        band
+            Of the instant.
+        prior
+            What holds while nothing is known.
+        """
+        driven = self.driven
+        by_class, usual = self.usual(band, prior)
+        factor = by_class[self._class]
         now = self._now[driven] * 0.5 ** (max(0.0, at_s - self._now_at_s) / _HALF_LIFE_S)
-        factor[driven] = (_NOW_S * factor[driven] + now[:, 1]) / (_NOW_S + now[:, 0])
+        factor[driven] = (_NOW_S * usual + now[:, 1]) / (_NOW_S + now[:, 0])
         return np.clip(factor, _FASTEST, _SLOWEST)
 
-    def _by_class(self, driven: NDArray[np.int64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def usual(self, band: int, prior: float = 1.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the usual factors of an hour: of each class of roads, and of each arc of `driven`."""
+        driven = self.driven
+        sums = self._usual[self._row[driven], band].astype(np.float64)
+        by_class = self._by_class(driven, sums, prior)
+        own = (_ARC_S * by_class[self._class[driven]] + sums[:, 1]) / (_ARC_S + sums[:, 0])
+        return np.clip(by_class, _FASTEST, _SLOWEST), np.clip(own, _FASTEST, _SLOWEST)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was learned, to go on from with `resume`."""
+        driven = self.driven
+        return {
+            "driven": driven,
+            "usual": self._usual[self._row[driven]],
+            "now": self._now[driven],
+            "now_at_s": np.array(self._now_at_s),
+        }
+
+    def resume(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned, of the same network."""
+        driven = arrays["driven"]
+        self._row[:] = -1
+        self._row[driven] = np.arange(driven.size)
+        self._usual = arrays["usual"].astype(np.float32)
+        self._now[:] = 0.0
+        self._now[driven] = arrays["now"]
+        self._now_at_s = float(arrays["now_at_s"])
+
+    def _by_class(self, driven: NDArray[np.int64], usual: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
         """Return the factor of each class; an arc counts up to `_SHARE_S`, so that one jam does not slow a city."""
         counted = np.minimum(1.0, _SHARE_S / np.maximum(usual[:, 0], 1e-9))[:, None] * usual
         sums = np.stack([np.bincount(self._class[driven], part, len(ROAD_CLASSES)) for part in counted.T], axis=1)
-        factor: NDArray[np.float64] = (_USUAL_S + sums[:, 1]) / (_USUAL_S + sums[:, 0])
+        factor: NDArray[np.float64] = (_USUAL_S * prior + sums[:, 1]) / (_USUAL_S + sums[:, 0])
         return factor
 
     def _take_rows(self, arcs: NDArray[np.int32]) -> None:

@@ -36,7 +36,7 @@ class Live(LiveDrivers, Whereabouts, Protocol):
 def task_kinds_of(database: Database, redis: "Redis", settings: Settings, live: Live) -> dict[str, TaskKind]:
     """Return how tasks are done, by kind; `live` knows where drivers are."""
     circuits = SharedCircuits(redis, settings.prefix)
-    travel = travel_of(settings.travel)
+    travel = travel_of(settings.travel, settings.traffic_file)
     optimizer = RouteOptimizer(
         database,
         settings.log.partitions,

@@ -45,6 +45,9 @@ __all__ = [
     "TASKS",
     "TASKS_LATE",
     "TASK_RESTARTS",
+    "TRAFFIC_AGE",
+    "TRAFFIC_ARCS",
+    "TRAFFIC_FIXES",
     "circuits",
     "estimates",
     "forget_process",
@@ -93,6 +96,9 @@ ETA_MARGIN = Gauge(
 )
 ETA_SWAPS = Counter("outrider_eta_swaps", "Models put in place of others, by outcome.", ["outcome"])
 ETA_MODEL = Gauge("outrider_eta_model", "1 for each model that is asked.", ["model"], multiprocess_mode="livemax")
+TRAFFIC_FIXES = Counter("outrider_traffic_fixes", "Fixes that traffic was learned from, or not.", ["outcome"])
+TRAFFIC_ARCS = Gauge("outrider_traffic_arcs", "Pieces of road ever driven.", multiprocess_mode="livemax")
+TRAFFIC_AGE = Gauge("outrider_traffic_age_seconds", "Since a drive last taught anything.", multiprocess_mode="livemax")
 HISTORY_FIXES = Counter("outrider_sink_history_fixes", "Fixes written to history.")
 HISTORY_OLDEST = Gauge(
     "outrider_sink_oldest_unwritten_seconds", "Age of the oldest fix not in history.", multiprocess_mode="livemax"

@@ -37,6 +37,8 @@ class TravelMatrix:
     source: Source = "provider"
     off_road: tuple[int, ...] = ()
     """Places that are too far from every road."""
+    traffic: datetime.datetime | None = None
+    """Of when the traffic is that its times are of; None where they are of free roads."""
 
     def kept(self) -> "TravelMatrix":
         """Return it as one that comes from the cache."""
@@ -55,6 +57,7 @@ class TravelLeg:
     """Both ends included."""
     provider: str
     date: str | None
+    traffic: datetime.datetime | None = None
 
 
 class TravelProvider(Protocol):
@@ -62,8 +65,12 @@ class TravelProvider(Protocol):
 
     name: str
 
-    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
-        """Return times and lengths between N × 2 places (latitude, longitude) for one who drives at an instant.
+    async def matrix(
+        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
+        """Return times and lengths between N × 2 places (latitude, longitude).
+
+        For one who drives at an instant, or in the mean of the while that it `lasts`.
 
         Raises
         ------

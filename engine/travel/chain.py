@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,6 +25,7 @@ from engine.providers.valhalla import ValhallaTravel
 from engine.roads.warm_up import BUILT
 from engine.routing.ways import Known, KnownWays
 from engine.settings import TravelSettings
+from engine.traffic.weigher import TrafficFile, TrafficWeigher
 from engine.travel.answers import UNREACHABLE, OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
 from engine.travel.embedded import EmbeddedRoads, Weigher, free_flow
 from engine.travel.great_circle import GreatCircle
@@ -53,9 +55,10 @@ def providers_of(settings: TravelSettings, weigher: Weigher = free_flow) -> list
 
 
 @functools.lru_cache(maxsize=4)
-def travel_of(settings: TravelSettings) -> "Travel":
-    """Return the one that this process has for these settings: a network is loaded once."""
-    return Travel(providers_of(settings), settings)
+def travel_of(settings: TravelSettings, traffic: Path) -> "Travel":
+    """Return the one that this process has for these settings and a file of traffic: a network is loaded once."""
+    weigher = TrafficWeigher(TrafficFile(traffic), ZoneInfo(settings.time_zone)) if settings.traffic else free_flow
+    return Travel(providers_of(settings, weigher), settings)
 
 
 class Travel:
@@ -87,19 +90,21 @@ class Travel:
 
         Times are those of one who sets out at `at`, or in the mean of the while that it `lasts`.
         """
-        found = await self._free_flow(profile, places, at)
+        found = await self._asked(profile, places, at, lasts)
         if self._paces is None or found.provider == self._last.name:
             return found
         pace = self._paces[profile]
-        return as_driven(found, pace, pace.factor(at, lasts, self._zone))
+        return as_driven(found, pace, 1.0 if found.traffic else pace.factor(at, lasts, self._zone))
 
-    async def _free_flow(self, profile: VehicleProfile, places: ArrayLike, at: datetime.datetime) -> TravelMatrix:
+    async def _asked(
+        self, profile: VehicleProfile, places: ArrayLike, at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
         points = np.ascontiguousarray(places, np.float64).reshape(-1, 2)
         for provider, breaker in self._providers:
-            key = (provider.name, _key(profile, points, at))
+            key = (provider.name, _key(profile, points, at, lasts))
             try:
                 async with breaker:
-                    found = await provider.matrix(profile, points, at)
+                    found = await provider.matrix(profile, points, at, lasts)
             except OutOfRegion:
                 continue
             except ProviderDown as fault:
@@ -109,7 +114,7 @@ class Travel:
                 continue
             self._keep(key, found)
             return found
-        return await self._last.matrix(profile, points, at)
+        return await self._last.matrix(profile, points, at, lasts)
 
     async def ways(
         self, profiles: Iterable[VehicleProfile], places: Iterable[Place], at: datetime.datetime
@@ -151,7 +156,7 @@ class Travel:
         if self._paces is None or leg.distance_m == 0:
             return leg
         pace = self._paces[profile]
-        factor = pace.factor(at, datetime.timedelta(), self._zone)
+        factor = 1.0 if leg.traffic else pace.factor(at, datetime.timedelta(), self._zone)
         return replace(leg, duration_s=pace.fixed_s + factor * leg.duration_s)
 
     async def path(self, profile: VehicleProfile, places: Sequence[Place], at: datetime.datetime) -> list[TravelLeg]:
@@ -182,6 +187,7 @@ def _breaker(name: str, settings: TravelSettings) -> Breaker:
     )
 
 
-def _key(profile: str, places: NDArray[np.float64], at: datetime.datetime) -> bytes:
+def _key(profile: str, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta) -> bytes:
     slot = int(at.timestamp()) // _SLOT_S % (7 * 86_400 // _SLOT_S)
-    return hashlib.blake2b(np.round(places, 5).tobytes() + f"{profile} {slot}".encode(), digest_size=16).digest()
+    asked = f"{profile} {slot} {lasts.total_seconds()}"
+    return hashlib.blake2b(np.round(places, 5).tobytes() + asked.encode(), digest_size=16).digest()

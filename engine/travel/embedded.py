@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -16,20 +17,31 @@ from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.documents.vehicle import VehicleProfile
 from models.errors import BadSettings, ProviderDown
 
-__all__ = ["EmbeddedRoads", "Weigher"]
+__all__ = ["EmbeddedRoads", "Weighed", "Weigher", "free_flow"]
 
 log = structlog.get_logger(__name__)
 
-Weigher = Callable[[RoadNetwork, VehicleProfile, datetime.datetime], RoadWeights]
-"""Says what state the roads are in for a vehicle at an instant."""
+
+class Weighed(NamedTuple):
+    """A state of the roads."""
+
+    weights: RoadWeights
+    traffic: datetime.datetime | None
+    """Of when its traffic is; None where the roads are free."""
+
+
+Weigher = Callable[[RoadNetwork, VehicleProfile, datetime.datetime, datetime.timedelta], Weighed]
+"""Says what state the roads are in for a vehicle, from an instant on for a while."""
 
 _THREADS = 2  # a matrix takes threads of its own; these hold what waits for it
 _RETRY_S = 5.0  # of a network that is still being made
 
 
-def free_flow(network: RoadNetwork, profile: VehicleProfile, at: datetime.datetime) -> RoadWeights:
+def free_flow(
+    network: RoadNetwork, profile: VehicleProfile, at: datetime.datetime, lasts: datetime.timedelta
+) -> Weighed:
     """Return the roads as the map has them, at any time the same."""
-    return network.free_flow(profile)
+    return Weighed(network.free_flow(profile), None)
 
 
 class EmbeddedRoads:
@@ -50,9 +62,11 @@ class EmbeddedRoads:
         self._network: RoadNetwork | None = None
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="travel")
 
-    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+    async def matrix(
+        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
         """Return times and lengths on the roads; places in the region that no road is near are `off_road`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._matrix, profile, places, at)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._matrix, profile, places, at, lasts)
 
     async def leg(
         self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
@@ -66,21 +80,27 @@ class EmbeddedRoads:
         """Let the threads go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+    def _matrix(
+        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
         network = self._in_region(places)
-        found = network.matrix(places, weights=self._weigher(network, profile, at))
+        state = self._weigher(network, profile, at, lasts)
+        found = network.matrix(places, weights=state.weights)
         off_road = tuple(np.flatnonzero(~found.origins.found).tolist())
-        return TravelMatrix(found.duration_s, found.distance_m, self.name, network.date, off_road=off_road)
+        cells = found.duration_s, found.distance_m
+        return TravelMatrix(*cells, self.name, network.date, off_road=off_road, traffic=state.traffic)
 
     def _leg(
         self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
     ) -> TravelLeg | None:
         network = self._in_region(np.array([origin, destination]))
-        found = network.leg(origin, destination, weights=self._weigher(network, profile, at))
+        state = self._weigher(network, profile, at, datetime.timedelta())
+        found = network.leg(origin, destination, weights=state.weights)
         if found is None:
             return None
         line = list(zip(found.latitudes.tolist(), found.longitudes.tolist(), strict=True))
-        return TravelLeg(origin, destination, found.duration_s, found.distance_m, line, self.name, network.date)
+        whole = found.duration_s, found.distance_m
+        return TravelLeg(origin, destination, *whole, line, self.name, network.date, state.traffic)
 
     def _in_region(self, places: NDArray[np.float64]) -> RoadNetwork:
         network = self._network or self._loaded()

@@ -17,7 +17,9 @@ class GreatCircle:
 
     name = "great_circle"
 
-    async def matrix(self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime) -> TravelMatrix:
+    async def matrix(
+        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+    ) -> TravelMatrix:
         """Return times and lengths as `models.eta.base_time` has them, at any time the same."""
         distance_m, duration_s = base_matrices(places[:, 0], places[:, 1], PACES[profile])
         whole_s, whole_m = (np.rint(values).astype(np.int64) for values in (duration_s, distance_m))

@@ -1,6 +1,7 @@
 """Chunks of history in MongoDB: written over under the same id, found by driver and time."""
 
 import asyncio
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,18 @@ class HistoryRepository:
         query = {"d": number, "to": {"$gte": from_ms, "$lt": hour_end}, "from": {"$lte": to_ms}}
         found = await self._history.find(query, {"_id": 0, "b": 1}, batch_size=5000).to_list(None)
         return [fields["b"] for fields in found]
+
+    async def count(self, since: datetime.datetime, until: datetime.datetime) -> int:
+        """Return how many chunks came between two instants."""
+        return int(await self._history.count_documents({"at": {"$gte": since, "$lt": until}}))
+
+    async def stored_between(self, since: datetime.datetime, until: datetime.datetime, one_in: int = 1) -> list[bytes]:
+        """Return the packed fixes of chunks that came between two instants, of one driver in so many."""
+        query: dict[str, Any] = {"at": {"$gte": since, "$lt": until}}
+        if one_in > 1:
+            query["d"] = {"$mod": [one_in, 0]}
+        found = self._history.find(query, {"_id": 0, "b": 1}, batch_size=5000)
+        return [fields["b"] async for fields in found]
 
     async def _write_batch(self, chunks: Sequence[dict[str, Any]]) -> None:
         try:
