@@ -84,6 +84,8 @@ class EtaView(CustomerEta):
     """Which model said so; `cold-start` is base times alone, also where a model was trained on other base times."""
     base: Literal["roads", "great_circle"]
     """Whose base time the last leg has: the road network's, or the great circle's where there is none."""
+    traffic_as_of: Instant | None
+    """Newest position that the traffic was learned from; null where no traffic is known."""
 
 
 class EtaPoint(Shape):
@@ -145,6 +147,7 @@ def eta_view(delivery_id: str, eta: Eta) -> EtaView:
         late_risk=eta.late_risk,
         model=eta.model,
         base=eta.base,
+        traffic_as_of=eta.traffic,
     )
 
 

@@ -101,6 +101,7 @@ def eta_of(answer: Mapping[str, Any]) -> Eta:
         updated=_instant(answer["updated"]),
         model=answer["model"],
         base=answer["base"],
+        traffic=None if answer["traffic"] is None else _instant(answer["traffic"]),
         promise=promise,
         late_risk=answer["lateRisk"],
     )

@@ -169,6 +169,11 @@ class Estimate:
         found, straight = base.between(*ends, profile), _STRAIGHT.between(*ends, profile)
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][wanted] = column
+        looked = np.flatnonzero(self.whole[owner])
+        from_lat, from_lon, to_lat, to_lon = (column[looked] for column in ends)
+        ratio = base.traffic_ratio(from_lat, from_lon, to_lat, to_lon, profile[looked])
+        stops["traffic"][wanted[looked]] = np.nan_to_num(ratio, nan=0.0)
+        traffic = stops["traffic"][wanted].astype(np.float64)
         legs = {
             "moment_ms": _departures(stops, self.counts, self.begins_ms)[wanted],
             "from_lat": ends[0],
@@ -181,6 +186,7 @@ class Estimate:
             "base_of": found.source,
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
+            "traffic_ratio": np.where(traffic > 0, traffic, np.nan),
             **self._progress(base, firsts),
             **_route(stops, self.counts, firsts, wanted, owner),
         }

@@ -59,6 +59,8 @@ AHEAD = np.dtype(
         ("confidence", "u1"),  # place in CONFIDENCES
         ("base", "u1"),  # place in engine.eta.bases.BASES: who says base_m and base_s
         ("stood_in", "u1"),  # whether base times alone answer, because the model was trained on others
+        ("traffic", "<f4"),  # time in traffic ÷ time on free roads, when its leg was last looked at; 0 = unknown
+        ("pad", "u1", (4,)),  # no hidden padding: equal plans are equal bytes
     ],
     align=True,
 )

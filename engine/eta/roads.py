@@ -1,7 +1,9 @@
-"""Roads for a shard's base times: loaded beside the pings, and put in place at once when they are there."""
+"""Roads and traffic for a shard's base times: loaded beside the pings, and put in place at once."""
 
 import asyncio
+import datetime
 import time
+from datetime import UTC
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ import structlog
 from engine.eta.bases import PROFILES, RoadBases
 from engine.eta.live import LiveEtas
 from engine.roads.network import RoadNetwork
+from engine.traffic.weigher import TrafficWeigher
+from engine.travel.embedded import Weighed
+from models.documents.vehicle import VehicleProfile
 from models.errors import BadSettings
 
 __all__ = ["RoadWatch"]
@@ -17,11 +22,13 @@ __all__ = ["RoadWatch"]
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 5.0  # of a network that is still being made
-_USUAL = PROFILES.index("van")
+_FOLLOW_S = 5.0
+_USUAL: VehicleProfile = "van"
+_DRIVEN: tuple[VehicleProfile, ...] = ("van", "car", "truck")  # bikes pass by the jam
 
 
 class RoadWatch:
-    """Gives live estimates the roads of a file.
+    """Gives live estimates the roads of a file, and the traffic on them.
 
     Parameters
     ----------
@@ -29,27 +36,48 @@ class RoadWatch:
         File of `outrider roads build`.
     etas
         Whose base times become those of the roads.
+    traffic
+        What the roads take now; None for free roads alone.
     """
 
-    def __init__(self, path: Path, etas: LiveEtas) -> None:
-        self._path, self._etas = path, etas
+    def __init__(self, path: Path, etas: LiveEtas, traffic: TrafficWeigher | None = None) -> None:
+        self._path, self._etas, self._traffic = path, etas, traffic
 
     async def run(self) -> None:
-        """Wait until the file can be read; until then base times are those of the great circle."""
+        """Wait until the file can be read, then follow the traffic; until then the great circle says base times."""
+        began = time.monotonic()
+        base = await self._loaded()
+        self._etas.base = base
+        log.info("roads.taken", path=str(self._path), duration_ms=round((time.monotonic() - began) * 1000))
+        known: datetime.datetime | None = None
+        while self._traffic is not None:
+            found = await asyncio.to_thread(_weighed, base.network, self._traffic)
+            at = None if found is None else found[_USUAL].traffic
+            if found is not None or known is not None:
+                weights = {} if found is None else {str(name): one.weights for name, one in found.items()}
+                self._etas.base = RoadBases(base.network, weights, None if at is None else at.timestamp())
+            if at != known:
+                log.debug("traffic.taken", at=None if at is None else at.isoformat())
+            known = at
+            await asyncio.sleep(_FOLLOW_S)
+
+    async def _loaded(self) -> RoadBases:
         refused = ""
         while True:
-            began = time.monotonic()
             try:
-                base = await asyncio.to_thread(_loaded, self._path)
+                return await asyncio.to_thread(_loaded, self._path)
             except BadSettings as fault:
                 if str(fault) != refused:
                     refused = str(fault)
                     log.warning("roads.missing", error=refused)
                 await asyncio.sleep(_RETRY_S)
-                continue
-            self._etas.base = base
-            log.info("roads.taken", path=str(self._path), duration_ms=round((time.monotonic() - began) * 1000))
-            return
+
+
+def _weighed(network: RoadNetwork, traffic: TrafficWeigher) -> dict[VehicleProfile, Weighed] | None:
+    """Return the roads in the traffic of now, by profile; None while nobody knows it."""
+    now, instant = datetime.datetime.now(tz=UTC), datetime.timedelta()
+    found = {name: traffic(network, name, now, instant) for name in _DRIVEN if name in network.profiles}
+    return found if found and all(one.traffic is not None for one in found.values()) else None
 
 
 def _loaded(path: Path) -> RoadBases:
@@ -58,5 +86,5 @@ def _loaded(path: Path) -> RoadBases:
     base = RoadBases(network)
     south, west, north, east = network.box
     ends = (np.array([south]), np.array([west]), np.array([north]), np.array([east]))
-    base.between(*ends, np.array([_USUAL], np.uint8))
+    base.between(*ends, np.array([PROFILES.index(_USUAL)], np.uint8))
     return base

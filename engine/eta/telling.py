@@ -78,8 +78,11 @@ def point_of(stop: np.void, tenant: str, delivery: str, model: str) -> dict[str,
     }
 
 
-def answer_of(stop: np.void, delivery: str, model: str) -> dict[str, Any]:
-    """Return an estimate for an answer or a live frame, instants as epoch milliseconds."""
+def answer_of(stop: np.void, delivery: str, model: str, traffic_at_s: float | None = None) -> dict[str, Any]:
+    """Return an estimate for an answer or a live frame, instants as epoch milliseconds.
+
+    `traffic_at_s` is of when the traffic is that base times know, epoch seconds.
+    """
     return {
         "delivery": delivery,
         "stop": _kind(stop),
@@ -94,6 +97,7 @@ def answer_of(stop: np.void, delivery: str, model: str) -> dict[str, Any]:
         "atRisk": bool(stop["flags"] & AheadFlag.AT_RISK),
         "model": COLD_START if stop["stood_in"] else model,
         "base": BASES[int(stop["base"])],
+        "traffic": round(traffic_at_s * 1000) if traffic_at_s and stop["traffic"] > 0 else None,
     }
 
 

@@ -82,7 +82,7 @@ class ShardEstimates:
     def answers(self, number: int) -> list[dict[str, Any]]:
         """Return the estimates of a driver's stops, in the order of making them."""
         return [
-            answer_of(stop, whose[2], self.estimator.models.of(whose[0]).version)
+            answer_of(stop, whose[2], self.estimator.models.of(whose[0]).version, self._memory.etas.base.traffic_at_s)
             for stop in self._memory.etas.table.plans.get(number, ())
             if stop["promised"] and (whose := self._whose(stop)) is not None
         ]
@@ -98,7 +98,8 @@ class ShardEstimates:
             factors = factors_of(plan[: place + 1])
             if (ahead := self._memory.etas.legs_of(number)) is not None:
                 factors += self.estimator.reasons(whose[0], ahead, place + 1)
-            return answer_of(stop, delivery, model.version) | {"factors": factors}
+            traffic_at_s = self._memory.etas.base.traffic_at_s
+            return answer_of(stop, delivery, model.version, traffic_at_s) | {"factors": factors}
         return None
 
     def what_if(self, tenant: str, columns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -172,7 +173,9 @@ class ShardEstimates:
                 tenant, _, delivery = whose
                 model = models.of(tenant).version
                 effects.points.append(point_of(stop, tenant, delivery, model))
-                effects.estimates.append((tenant, answer_of(stop, delivery, model)))
+                effects.estimates.append(
+                    (tenant, answer_of(stop, delivery, model, self._memory.etas.base.traffic_at_s))
+                )
         return effects
 
     def _score(self, event: np.void, number: int, effects: Effects) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -47,6 +48,7 @@ from engine.sinks.repair import RepairDesk
 from engine.sinks.sealing import HistorySink, Owned, SnapshotSink
 from engine.supervisor import Supervisor
 from engine.telemetry.metrics import BATCH_DURATION, FIXES_ADVANCED, LOG_LAG
+from engine.traffic.weigher import TrafficFile, TrafficWeigher
 from models.documents.geofence import Geofence
 from models.errors import Fenced, OutriderError
 from models.eta.registry import Registry
@@ -146,8 +148,7 @@ class Shard:
         self._supervisor.run("finishes", self._follow_finishes)
         self._supervisor.run("models", ModelWatch(Registry(self._settings.models), self.estimates.estimator).run)
         if self._settings.eta.roads:
-            network = self._settings.travel.network or BUILT
-            self._supervisor.run("roads", RoadWatch(network, self.memory.etas).run)
+            self._supervisor.run("roads", self._road_watch().run)
         await self._supervisor.start()
 
     async def stop(self) -> None:
@@ -269,6 +270,12 @@ class Shard:
         await self._sweep(turn)
         await self._report()
         return bool(entries)
+
+    def _road_watch(self) -> RoadWatch:
+        travel = self._settings.travel
+        file = TrafficFile(self._settings.traffic_file)
+        traffic = TrafficWeigher(file, ZoneInfo(travel.time_zone)) if travel.traffic else None
+        return RoadWatch(travel.network or BUILT, self.memory.etas, traffic)
 
     async def _follow_finishes(self) -> None:
         """Learn from the finished legs of all shards."""

@@ -61,6 +61,8 @@ class Eta:
     """Which model said so."""
     base: str = "great_circle"
     """Who says how far it is: `roads`, or the great circle where there are none."""
+    traffic: datetime.datetime | None = None
+    """Of when the traffic is that was looked at; None where nobody knows it."""
     promise: Promise | None = None
     late_risk: float | None = None
     """Probability of coming after the time window; None without one."""
