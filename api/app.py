@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import WebSocketRoute
 
@@ -61,6 +62,8 @@ from engine.settings import Settings
 __all__ = ["create_app"]
 
 PREFIX = "/api/v1"
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own would record messages of exceptions, in which somebody's address may stand."""
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -82,6 +85,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # `api.routers.page` serves one that needs no content network
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     if services is not None:
         app.state.services = services

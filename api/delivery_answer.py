@@ -5,9 +5,13 @@ left out and to work out what follows from the rest. `api.routers.deliveries.vie
 five times the cost; a test compares the two, and what they have in common comes from the same shapes.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
+
+from api.live_view import encode
 from models.documents.delivery import (
     STOP_RADIUS_M,
     Customer,
@@ -21,9 +25,11 @@ from models.documents.delivery import (
 )
 from models.documents.document import Shape
 
-__all__ = ["answer_of", "course_of"]
+__all__ = ["KnownAnswers", "answer_of", "course_of"]
 
 Fields = Mapping[str, Any]
+_MOST = 8000  # of 3 KB with their keys
+_LIFE_S = 60.0  # as long as a process keeps data keys
 
 
 def _usual(shape: type[Shape], *names: str) -> dict[str, Any]:
@@ -42,6 +48,29 @@ _PLAIN = list(
 """Fields that are answered as they are stored, with what they are where they are not."""
 _PLACE, _CUSTOMER, _WINDOW = _usual(Place), _usual(Customer), _usual(TimeWindow)
 _PROOF, _CHANGE, _POSITION = _usual(Proof), _usual(StatusChange), _usual(Position)
+
+
+class KnownAnswers:
+    """Deliveries that were shown lately, encoded: the same bytes in MongoDB are the same answer.
+
+    The same screens are looked at again and again, and to open what is personal is the most of a list's cost.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, msgspec.Raw] = {}
+        self._until = 0.0
+
+    async def of(self, stored: bytes, read: Callable[[bytes], Awaitable[Fields]]) -> msgspec.Raw:
+        """Return a stored delivery as it is answered; `read` reads one that was not shown lately."""
+        known = self._known.get(stored)
+        if known is not None and time.monotonic() < self._until:
+            return known
+        shown = msgspec.Raw(encode(answer_of(await read(stored))))
+        if (moment := time.monotonic()) >= self._until or len(self._known) >= _MOST:
+            self._known.clear()
+            self._until = moment + _LIFE_S
+        self._known[stored] = shown
+        return shown
 
 
 def answer_of(fields: Fields) -> dict[str, Any]:

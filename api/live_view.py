@@ -20,6 +20,7 @@ __all__ = [
     "LiveView",
     "NearestView",
     "TrackView",
+    "encode",
     "geojson_of",
     "live_of",
     "track_of",
@@ -108,7 +109,12 @@ class JsonResponse(Response):
 
     def render(self, content: Any) -> bytes:
         """Return `content` as JSON."""
-        return msgspec.json.encode(content, enc_hook=_plain)
+        return encode(content)
+
+
+def encode(content: Any) -> bytes:
+    """Return `content` as JSON; NaN becomes null, and MongoDB's whole numbers become usual ones."""
+    return msgspec.json.encode(content, enc_hook=_plain)
 
 
 def _plain(value: object) -> int:

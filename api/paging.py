@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Generic, TypeVar
 
+import bson
 from fastapi import Depends, Query
 from pydantic import ConfigDict, Field
 
@@ -13,7 +14,7 @@ from models.documents.document import Document, Shape
 from models.errors import InvalidInput
 from models.store.paging import Page, PageRequest
 
-__all__ = ["MAX_LIMIT", "PageOf", "Paging", "opaque", "page_of", "page_of_fields", "paging_by", "transparent"]
+__all__ = ["MAX_LIMIT", "PageOf", "Paging", "cursor_of_raw", "opaque", "page_of", "paging_by", "transparent"]
 
 MAX_LIMIT = 200
 """Most items of one page."""
@@ -55,10 +56,9 @@ def page_of(page: Page[DocumentT], show: Callable[[DocumentT], Any]) -> dict[str
     return {"items": [show(item) for item in page.items], "next": None if last is None else opaque(last)}
 
 
-def page_of_fields(page: Page[dict[str, Any]], show: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """Return a page of documents, given as MongoDB keeps them, as `page_of` does."""
-    last = page.items[-1]["_id"] if page.more and page.items else None
-    return {"items": [show(fields) for fields in page.items], "next": None if last is None else opaque(last)}
+def cursor_of_raw(page: Page[bytes]) -> str | None:
+    """Return the cursor of the page after one whose items are bytes of BSON; None if it is the last."""
+    return opaque(bson.decode(page.items[-1])["_id"]) if page.more and page.items else None
 
 
 def opaque(text: str) -> str:

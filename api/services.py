@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from api.auth.passwords import Passwords
 from api.auth.throttle import Throttle
+from api.delivery_answer import KnownAnswers
 from api.limits import RateLimits
 from api.outages import OutageWatch
 from engine.caching import DocumentCache
@@ -45,6 +46,8 @@ class Services:
     """Fan-out of live frames to this process's subscribers."""
     passwords: Passwords = field(default_factory=Passwords)
     """Hashes and checks passwords, a few at a time."""
+    shown: KnownAnswers = field(default_factory=KnownAnswers)
+    """Deliveries that were shown lately."""
     limits: RateLimits = field(init=False)
     """How often callers may ask."""
     geocoding: Geocoding = field(init=False)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
@@ -14,7 +14,7 @@ from api.delivery_answer import answer_of
 from api.etags import IfMatch, seen_version, tag
 from api.idempotency import IdempotencyKey, create_once
 from api.live_view import JsonResponse
-from api.paging import PageOf, Paging, page_of_fields
+from api.paging import PageOf, Paging, cursor_of_raw
 from api.services import Services
 from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import Edit, Move, Wanted
@@ -209,7 +209,7 @@ async def create_delivery(
 ) -> Response:
     """Create a delivery, and assign it at once if `driverId` is given."""
 
-    async def create() -> DeliveryView:
+    async def create() -> dict[str, Any]:
         return (await _create(services, principal, [body]))[0]
 
     return await create_once(request, services.database, principal, idempotency_key, create)
@@ -225,7 +225,7 @@ async def create_deliveries(
 ) -> Response:
     """Create up to a thousand deliveries, all or none."""
 
-    async def create() -> list[DeliveryView]:
+    async def create() -> list[dict[str, Any]]:
         return await _create(services, principal, body)
 
     return await create_once(request, services.database, principal, idempotency_key, create)
@@ -244,8 +244,9 @@ async def list_deliveries(
         # one who drives and is linked to no driver has no deliveries
         wanted = dataclasses.replace(wanted, driver=principal.driver or "")
     repository = DeliveryRepository(services.database)
-    found = await repository.page_of_fields(principal.scope, page, wanted, newest_first=sort == "-createdAt")
-    return JsonResponse(page_of_fields(found, answer_of))
+    found = await repository.raw_page(principal.scope, page, wanted, newest_first=sort == "-createdAt")
+    items = [await services.shown.of(stored, repository.read_raw) for stored in found.items]
+    return JsonResponse({"items": items, "next": cursor_of_raw(found)})
 
 
 @router.get("/{delivery_id}", response_model=DeliveryView)
@@ -258,44 +259,41 @@ async def get_delivery(services: ServicesOf, principal: Watcher, delivery_id: st
     return response
 
 
-@router.put("/{delivery_id}")
+@router.put("/{delivery_id}", response_model=DeliveryView)
 async def replace_delivery(
-    response: Response,
     services: ServicesOf,
     principal: Planner,
     delivery_id: str,
     body: DeliveryBody,
     if_match: IfMatch = None,
-) -> DeliveryView:
+) -> Response:
     """Replace what a delivery says; its driver's stops follow. Status and driver have ways of their own."""
     edit = Edit({name: getattr(body, name) for name in DeliveryFields.model_fields}, now())
     version = seen_version(if_match, body.version)
-    return _tagged(response, await _commands(services).edit(principal.scope, delivery_id, edit, version))
+    return _tagged(await _commands(services).edit(principal.scope, delivery_id, edit, version))
 
 
-@router.put("/{delivery_id}/assignment")
+@router.put("/{delivery_id}/assignment", response_model=DeliveryView)
 async def assign_delivery(
-    response: Response,
     services: ServicesOf,
     principal: Planner,
     delivery_id: str,
     body: Assignment,
     if_match: IfMatch = None,
-) -> DeliveryView:
+) -> Response:
     """Give a delivery to a driver, also one that another driver had."""
     version = seen_version(if_match, body.version)
-    return _tagged(response, await _commands(services).assign(principal.scope, delivery_id, body.driver_id, version))
+    return _tagged(await _commands(services).assign(principal.scope, delivery_id, body.driver_id, version))
 
 
-@router.patch("/{delivery_id}/status")
+@router.patch("/{delivery_id}/status", response_model=DeliveryView)
 async def move_delivery(
-    response: Response,
     services: ServicesOf,
     principal: Carrier,
     delivery_id: str,
     body: StatusMove,
     if_match: IfMatch = None,
-) -> DeliveryView:
+) -> Response:
     """Bring a delivery to another status; the answer to a forbidden one names the allowed ones."""
     if principal.role in ("driver", "device"):
         await visible_delivery(services, principal, delivery_id)
@@ -304,22 +302,21 @@ async def move_delivery(
     proof = body.proof.to_proof() if body.proof is not None else None
     move = Move(body.status, now(), principal.subject, body.notes, body.location, proof)
     version = seen_version(if_match, body.version)
-    return _tagged(response, await _commands(services).move(principal.scope, delivery_id, move, version))
+    return _tagged(await _commands(services).move(principal.scope, delivery_id, move, version))
 
 
-@router.delete("/{delivery_id}")
+@router.delete("/{delivery_id}", response_model=DeliveryView)
 async def cancel_delivery(
-    response: Response,
     services: ServicesOf,
     principal: Deleter,
     delivery_id: str,
     version: Annotated[int | None, Query(ge=1)] = None,
     if_match: IfMatch = None,
-) -> DeliveryView:
+) -> Response:
     """Cancel a delivery that has not been picked up."""
     move = Move("cancelled", now(), principal.subject)
     seen = seen_version(if_match, version)
-    return _tagged(response, await _commands(services).move(principal.scope, delivery_id, move, seen))
+    return _tagged(await _commands(services).move(principal.scope, delivery_id, move, seen))
 
 
 async def visible_delivery(services: Services, principal: Principal, delivery_id: str) -> Delivery:
@@ -356,14 +353,15 @@ def view_of(delivery: Delivery) -> DeliveryView:
     return _UNCHECKED.model_copy(update=fields | named | located | {"stops": delivery.stops})
 
 
-def _tagged(response: Response, delivery: Delivery) -> DeliveryView:
+def _tagged(delivery: Delivery) -> Response:
+    response = JsonResponse(answer_of(delivery.stored()))
     tag(response, delivery.version)
-    return view_of(delivery)
+    return response
 
 
-async def _create(services: Services, principal: Principal, bodies: Sequence[NewDelivery]) -> list[DeliveryView]:
+async def _create(services: Services, principal: Principal, bodies: Sequence[NewDelivery]) -> list[dict[str, Any]]:
     orders = [_order(principal, body) for body in bodies]
-    return [view_of(delivery) for delivery in await _commands(services).create(principal.scope, orders)]
+    return [answer_of(delivery.stored()) for delivery in await _commands(services).create(principal.scope, orders)]
 
 
 def _order(principal: Principal, body: NewDelivery) -> Order:

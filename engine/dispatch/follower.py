@@ -34,7 +34,7 @@ class DispatchFollower:
 
     name = "dispatch"
     begins: Literal["oldest", "newest"] = "newest"
-    patience_s = 0.2  # nobody looks at a clock to see when drivers are asked
+    patience_s = 0.3  # nobody looks at a clock to see when drivers are asked
 
     def __init__(self, database: Database) -> None:
         self._offers, self._tasks = OfferRepository(database), TaskRepository(database)

@@ -17,7 +17,7 @@ from models.store.event_queue import EventQueue, Numbered, QueuedEvent
 __all__ = ["Herald", "sequenced"]
 
 _AT_ONCE = 1000
-_BLINK_S = 0.025  # what is stored within it goes together: ten times fewer transactions when much happens
+_BLINK_S = 0.05  # what is stored within it goes together: many times fewer transactions when much happens
 _QUIET_S = 1.0
 _SWEEP_S = 5.0  # finds what a change stream missed; normally nothing
 

@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import bson
+from bson.codec_options import CodecOptions
+
 from models.documents.delivery import CLOSED, Delivery, Priority, Status
+from models.documents.document import Document
 from models.documents.event import Event
 from models.errors import NotFound
 from models.store.connections import Database
 from models.store.contacts import Contacts
 from models.store.outbox import Announcement, OutboxRepository
-from models.store.paging import Page, PageRequest, find_page, read_page
-from models.store.personal import open_read
+from models.store.paging import Page, PageRequest, find_raw_page, read_page
+from models.store.personal import open_changes, open_read
 from models.store.scope import Scope
 from models.store.together import PreparedChange, Replacement
 from models.store.transactions import Session, Write, in_transaction
@@ -20,6 +24,7 @@ from models.store.versions import replace_at, replace_many_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
 
+_OPTIONS: "CodecOptions[dict[str, Any]]" = CodecOptions(tz_aware=True)
 _BATCH = 500  # documents of an export that travel together
 _OPEN = sorted(set(Status) - CLOSED)
 _MOST_OPEN = 1000  # of one driver; a full day has two hundred
@@ -88,11 +93,11 @@ class DeliveryRepository:
         VersionConflict
             If somebody was faster.
         """
-        stored = await self._contacts.sealed(delivery.stored())
         if not also:
-            it = Replacement(self._database.blocking("deliveries", stored), stored, expected)
+            it = await self._replacement(delivery, expected, announcements[0].before if announcements else None)
             await self._database.together.change(PreparedChange(await self._outbox.prepared(announcements), it))
             return
+        stored = await self._contacts.sealed(delivery.stored())
 
         async def swap(session: Session) -> None:
             await replace_at(self._database.deliveries, delivery, expected, session, stored)
@@ -101,6 +106,14 @@ class DeliveryRepository:
             await self._outbox.put(session, announcements)
 
         await in_transaction(self._database, swap)
+
+    async def _replacement(self, delivery: Delivery, expected: int, before: Document | None) -> Replacement:
+        """Return what stores a changed delivery: only what changed, where it is known how it was and that suffices."""
+        query = {"_id": delivery.id, "tenant": delivery.tenant, "version": expected}
+        fields = delivery.stored()
+        changes = None if before is None else open_changes("deliveries", before.stored(), fields)
+        written = await self._contacts.sealed(fields) if changes is None else changes
+        return Replacement(self._database.blocking("deliveries", query), query, written)
 
     async def store_many(
         self,
@@ -201,7 +214,7 @@ class DeliveryRepository:
         """Return what happened to a delivery, motion at its stops included, by number within the delivery."""
         query = {"tenant": scope.tenant, "aggregate": delivery}
         found = await self._database.events.find(query).sort("sequence", 1).to_list(_MOST_EVENTS)
-        return [Event.restored({"actor": "engine", **fields}) for fields in found]  # motion events name no actor
+        return [Event.restored(fields) for fields in found]  # motion events name no actor
 
     async def page(
         self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool
@@ -212,12 +225,17 @@ class DeliveryRepository:
             self._database.deliveries, Delivery, query, page, newest_first=newest_first, opened=self._opened
         )
 
-    async def page_of_fields(
+    async def raw_page(
         self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool
-    ) -> Page[dict[str, Any]]:
-        """Return the same page as `page`, each delivery as MongoDB keeps it, in clear."""
+    ) -> Page[bytes]:
+        """Return the same page as `page`, each delivery as the bytes that MongoDB keeps; `read_raw` reads them."""
         query = await self._wanted(scope, wanted)
-        return await find_page(self._database.deliveries, query, page, newest_first=newest_first, opened=self._opened)
+        collection = self._database.blocking("deliveries", query)
+        return await self._database.together.in_thread(find_raw_page, collection, query, page, newest_first)
+
+    async def read_raw(self, stored: bytes) -> dict[str, Any]:
+        """Return what the bytes of a stored delivery say, in clear."""
+        return await self._opened(bson.decode(stored, _OPTIONS))
 
     async def _found(self, scope: Scope, delivery: str) -> dict[str, Any]:
         found = await self._database.together.read("deliveries", scope.tenant, delivery)

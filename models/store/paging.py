@@ -2,11 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 
 from models.documents.document import Document
 
-__all__ = ["Page", "PageRequest", "find_page", "read_page"]
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+__all__ = ["Page", "PageRequest", "find_raw_page", "read_page"]
+
+_UNREAD: "CodecOptions[RawBSONDocument]" = CodecOptions(document_class=RawBSONDocument)
 
 ItemT = TypeVar("ItemT")
 DocumentT = TypeVar("DocumentT", bound=Document)
@@ -41,19 +49,25 @@ async def read_page(
     opened: Opened | None = None,
 ) -> Page[DocumentT]:
     """Return one page of `collection`; ids sort by time, so the order stays stable while documents come in."""
-    found = await find_page(collection, query, page, newest_first=newest_first, opened=opened)
-    return Page([kind.restored(fields) for fields in found.items], found.more)
-
-
-async def find_page(
-    collection: Any, query: dict[str, Any], page: PageRequest, *, newest_first: bool, opened: Opened | None = None
-) -> Page[dict[str, Any]]:
-    """Return one page of `collection` as MongoDB keeps it, opened."""
-    if page.after is not None:
-        query = {**query, "_id": {"$lt" if newest_first else "$gt": page.after}}
     # without a limit MongoDB would hand over its first hundred, however few are wanted
-    found = await collection.find(query).sort("_id", -1 if newest_first else 1).limit(page.limit + 1).to_list(None)
+    cursor = collection.find(_after(query, page, newest_first)).sort("_id", -1 if newest_first else 1)
+    found = await cursor.limit(page.limit + 1).to_list(None)
     more, found = len(found) > page.limit, found[: page.limit]
     if opened is not None:
         found = [await opened(fields) for fields in found]
-    return Page(found, more)
+    return Page([kind.restored(fields) for fields in found], more)
+
+
+def find_raw_page(
+    collection: "Collection[Any]", query: dict[str, Any], page: PageRequest, newest_first: bool
+) -> Page[bytes]:
+    """Return the same page as `read_page`, blocking, as bytes of BSON that nobody has decoded."""
+    unread = collection.with_options(codec_options=_UNREAD)
+    cursor = unread.find(_after(query, page, newest_first)).sort("_id", -1 if newest_first else 1).limit(page.limit + 1)
+    found = [bytes(document.raw) for document in cursor]
+    return Page(found[: page.limit], len(found) > page.limit)
+
+
+def _after(query: dict[str, Any], page: PageRequest, newest_first: bool) -> dict[str, Any]:
+    """Return what finds those behind the page before."""
+    return query if page.after is None else {**query, "_id": {"$lt" if newest_first else "$gt": page.after}}

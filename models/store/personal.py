@@ -9,7 +9,7 @@ from typing import Any
 
 from models.store.vault import TenantKeys, Vault
 
-__all__ = ["KEY_NUMBER", "PERSONAL", "open_read", "opened", "sealed"]
+__all__ = ["KEY_NUMBER", "PERSONAL", "open_changes", "open_read", "opened", "sealed"]
 
 KEY_NUMBER = "dataKey"
 """Field of a document that says under which data key its personal fields are sealed."""
@@ -69,6 +69,38 @@ async def open_read(vault: Vault, collection: str, tenant: str, fields: dict[str
     if KEY_NUMBER in fields:
         _open_at_ends(fields, _PLANS[collection], await _keys_for(vault, tenant, fields[KEY_NUMBER]))
     return fields
+
+
+def open_changes(collection: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the update that makes one form of a document of another, both in clear, if nothing personal changes.
+
+    None if something does: then the whole document is sealed anew, so that one data key is behind all of it.
+    """
+    plan = _PLANS[collection]
+    update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}, "$push": {}}
+    for name in before.keys() | after.keys():
+        was, becomes = before.get(name), after.get(name)
+        if was == becomes:
+            continue
+        inner = plan.get(name)
+        if inner is None:
+            update["$unset" if becomes is None else "$set"][name] = becomes
+        elif (added := _added(was, becomes)) is not None and not any(_is_personal(item, inner) for item in added):
+            update["$push"][name] = {"$each": added}
+        else:
+            return None
+    return {operator: fields for operator, fields in update.items() if fields}
+
+
+def _added(was: Any, becomes: Any) -> list[Any] | None:
+    """Return what a list has more than before at its end; None if that is not all that differs."""
+    if not (isinstance(was, list | tuple) and isinstance(becomes, list | tuple)):
+        return None
+    return list(becomes[len(was) :]) if becomes[: len(was)] == was else None
+
+
+def _is_personal(item: Mapping[str, Any], plan: "_Plan") -> bool:
+    return any(item.get(name) is not None for name in plan)
 
 
 def _open_at_ends(fields: dict[str, Any], plan: "_Plan", keys: TenantKeys) -> None:

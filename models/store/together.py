@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bson.errors import InvalidDocument
-from pymongo import InsertOne, ReplaceOne
+from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
@@ -51,15 +51,25 @@ class Replacement:
     """A document in place of an older version of it."""
 
     collection: "Collection[Any]"
+    query: Fields
+    """What finds that version: its `_id`, `tenant` and `version`."""
     fields: Fields
-    """The whole document, with its `_id` and `tenant`."""
-    expected: int
-    """The version that it takes the place of."""
+    """The whole document, or the operators of the update that makes it of the older one."""
+
+    def operation(self) -> "ReplaceOne[Fields] | UpdateOne":
+        """Return it for a bulk write."""
+        if self._is_update:
+            return UpdateOne(self.query, self.fields)
+        return ReplaceOne(self.query, self.fields)
+
+    def write(self, session: ClientSession) -> bool:
+        """Write it, blocking, and tell whether that version was there."""
+        write = self.collection.update_one if self._is_update else self.collection.replace_one
+        return write(self.query, self.fields, session=session).matched_count > 0
 
     @property
-    def query(self) -> Fields:
-        """Return what finds that version."""
-        return {"_id": self.fields["_id"], "tenant": self.fields["tenant"], "version": self.expected}
+    def _is_update(self) -> bool:
+        return "_id" not in self.fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,10 @@ class Together:
             reads = self._reads[collection] = Gathering(found, most=_MOST_READ, patience_s=_PATIENCE_S)
         return await reads.ask((tenant, identifier))
 
+    async def in_thread(self, read: Callable[..., T], *given: Any) -> T:
+        """Return what `read` returns, which blocks, from a thread of those that read."""
+        return await _on(_READERS, read, *given)
+
     async def change(self, change: PreparedChange) -> None:
         """Make a change, in a transaction of its own or with the changes of others.
 
@@ -121,9 +135,8 @@ class Together:
         for tenant, identifier in wanted:
             by_tenant[tenant].add(identifier)
         queries = [_query(tenant, identifiers) for tenant, identifiers in by_tenant.items()]
-        parts = await asyncio.gather(
-            *(_on(_READERS, _find, self._database.blocking(collection, query), query) for query in queries)
-        )
+        finds = [_on(_READERS, _find, self._database.blocking(collection, query), query) for query in queries]
+        parts = [await finds[0]] if len(finds) == 1 else await asyncio.gather(*finds)
         found = {(fields["tenant"], fields["_id"]): fields for part in parts for fields in part}
         given: set[tuple[str, str]] = set()
         answers: list[Fields | None] = []
@@ -182,7 +195,7 @@ def _find(collection: "Collection[Any]", query: Mapping[str, Any]) -> list[Field
 
 def _meet(changes: Sequence[PreparedChange]) -> bool:
     """Tell whether two changes are of the same document, so that only one of them can be right."""
-    changed = [one.replacement.fields["_id"] for one in changes if one.replacement is not None]
+    changed = [one.replacement.query["_id"] for one in changes if one.replacement is not None]
     return len(set(changed)) < len(changed)
 
 
@@ -205,12 +218,10 @@ def _transact(client: Any, changes: Sequence[PreparedChange]) -> None:
 
 
 def _write_one(change: PreparedChange, session: ClientSession) -> None:
-    if (it := change.replacement) is not None:
-        swapped = it.collection.replace_one(it.query, it.fields, session=session)
-        if swapped.matched_count == 0:
-            query = {"_id": it.fields["_id"], "tenant": it.fields["tenant"]}
-            found = it.collection.find_one(query, {"version": 1}, session=session)
-            raise VersionConflict(it.fields["_id"], it.expected, int(found["version"]) if found else 0)
+    if (it := change.replacement) is not None and not it.write(session):
+        query = {"_id": it.query["_id"], "tenant": it.query["tenant"]}
+        found = it.collection.find_one(query, {"version": 1}, session=session)
+        raise VersionConflict(it.query["_id"], it.query["version"], int(found["version"]) if found else 0)
     for collection, documents in change.inserts:
         insert_now(collection, documents, session)
 
@@ -224,7 +235,7 @@ def _write_all(changes: Sequence[PreparedChange], session: ClientSession) -> Non
         for collection, documents in change.inserts:
             inserted[collection].extend(documents)
     for collection, some in replaced.items():
-        writes = [ReplaceOne(one.query, one.fields) for one in some]
+        writes = [one.operation() for one in some]
         if collection.bulk_write(writes, ordered=False, session=session).matched_count < len(writes):
             raise _Apart
     for collection, documents in inserted.items():

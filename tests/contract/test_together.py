@@ -91,6 +91,18 @@ async def test_each_of_several_moves_at_once_is_told_what_it_would_be_told_alone
             assert len(events) == one.version
 
 
+async def test_a_move_leaves_all_in_the_store_that_it_does_not_change(store, commands, scope):
+    (one,) = await some_assigned(store, commands, scope, 1)
+    query = {"_id": one.id, "tenant": scope.tenant}
+    before = await store.deliveries.find_one(query)
+    moved = await commands.move(scope, one.id, accepted(), None)
+    after = await store.deliveries.find_one(query)
+    assert {name for name in after if after[name] != before[name]} == {"version", "status", "history", "updatedAt"}
+    noted = await commands.move(scope, one.id, Move(Status.PICKED_UP, now(), "usr_test", notes="at the porter's"), None)
+    assert (await commands._deliveries.get(scope, one.id)) == noted
+    assert noted.history[:-1] == moved.history
+
+
 async def test_of_many_moves_of_one_delivery_one_comes_through_and_others_at_its_side_too(store, commands, scope):
     one, *others = await some_assigned(store, commands, scope, 5)
     moves = [commands.move(scope, it.id, accepted(), it.version) for it in (one, one, *others, one)]

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 from datetime import UTC
 
 import bson
@@ -9,8 +10,8 @@ from bson.codec_options import CodecOptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.delivery_answer import answer_of, course_of
-from api.live_view import JsonResponse
+from api.delivery_answer import KnownAnswers, answer_of, course_of
+from api.live_view import JsonResponse, encode
 from api.routers.deliveries import DeliveryView, view_of
 from models.documents.delivery import (
     Customer,
@@ -94,6 +95,51 @@ def test_a_stored_delivery_is_answered_as_its_document_is(delivery, missing):
     view = json.loads(view_of(Delivery.restored(fields)).model_dump_json(by_alias=True))
     assert said == view
     assert said.keys() == {field.alias or name for name, field in DeliveryView.model_fields.items()}
+    written = json.loads(JsonResponse(answer_of(delivery.stored())).body)
+    assert written == json.loads(view_of(delivery).model_dump_json(by_alias=True))
     course = json.loads(JsonResponse(course_of(fields)).body)
     assert course.pop("deliveryId") == view["id"]
     assert course == {name: view[name] for name in course}
+
+
+def a_delivery():
+    return Delivery(id="dlv_1", tenant="ten_1", dropoff=Place(latitude=41.15, longitude=-8.61), notes="a door")
+
+
+class Reader:
+    """Reads stored deliveries, and counts."""
+
+    def __init__(self):
+        self.read = 0
+
+    async def __call__(self, stored):
+        self.read += 1
+        return bson.decode(stored, CodecOptions(tz_aware=True))
+
+
+async def test_a_list_shows_what_a_single_answer_shows():
+    stored = bson.encode(a_delivery().stored())
+    reader = Reader()
+    shown = await KnownAnswers().of(stored, reader)
+    assert json.loads(bytes(shown)) == json.loads(encode(answer_of(await reader(stored))))
+
+
+async def test_only_the_very_same_document_is_not_read_again():
+    known, reader = KnownAnswers(), Reader()
+    one = a_delivery()
+    first = await known.of(bson.encode(one.stored()), reader)
+    assert await known.of(bson.encode(one.stored()), reader) == first
+    assert reader.read == 1
+    other = await known.of(bson.encode(one.model_copy(update={"notes": "another door"}).stored()), reader)
+    assert json.loads(bytes(other))["notes"] == "another door"
+    assert reader.read == 2
+
+
+async def test_what_was_shown_is_forgotten_after_a_minute(monkeypatch):
+    known, reader = KnownAnswers(), Reader()
+    stored = bson.encode(a_delivery().stored())
+    await known.of(stored, reader)
+    later = time.monotonic() + 61.0
+    monkeypatch.setattr("api.delivery_answer.time.monotonic", lambda: later)
+    await known.of(stored, reader)
+    assert reader.read == 2
