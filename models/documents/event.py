@@ -1,6 +1,7 @@
 """An event: something that happened, told once and never changed."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, cast
 
 from pydantic import AfterValidator, Field
 
@@ -9,6 +10,8 @@ from models.documents.document import Document, Instant
 __all__ = ["SCHEMA_VERSION", "Event"]
 
 SCHEMA_VERSION = 1
+ENGINE = "engine"
+"""The actor of what nobody asked for."""
 
 
 def _plain(value: Any) -> Any:
@@ -31,11 +34,29 @@ class Event(Document):
     sequence: int
     """Its number among the events of the aggregate, from 1."""
     schema_version: int = Field(SCHEMA_VERSION, alias="schema")
-    actor: str = "engine"
+    actor: str = ENGINE
     """User, key or `engine`."""
     data: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(default_factory=dict)
     number: int | None = None
     """Its place in the feed of the whole installation, given soon after it is stored (`models.store.events`)."""
+
+    @classmethod
+    def restored(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the event that MongoDB kept as `fields`; it was checked when it was made, and there are many."""
+        number = fields.get("number")
+        made = cls.model_construct(
+            id=fields["_id"],
+            tenant=fields["tenant"],
+            time=fields["time"],
+            type=fields["type"],
+            aggregate=fields["aggregate"],
+            sequence=int(fields["sequence"]),
+            schema_version=int(fields.get("schema", SCHEMA_VERSION)),
+            actor=fields.get("actor", ENGINE),
+            data=_plain(fields.get("data", {})),
+            number=None if number is None else int(number),
+        )
+        return cast("Self", made)
 
     def announced(self) -> dict[str, Any]:
         """Return the event for the wire: the same fields, times as epoch milliseconds."""

@@ -134,4 +134,4 @@ def _numbering(identifiers: Sequence[str], first: int, *, told: bool) -> list[di
 def _queued(fields: Mapping[str, Any]) -> QueuedEvent:
     found = fields.get("messages")
     messages = None if found is None else tuple((int(one["partition"]), bytes(one["bytes"])) for one in found)
-    return QueuedEvent(Event.restored({"actor": "engine", **fields}), messages)
+    return QueuedEvent(Event.restored(fields), messages)
