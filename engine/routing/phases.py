@@ -6,12 +6,13 @@ since a search does several times as many steps a second on a part; and a first 
 in parts too. Which engine searches decides how large a part may be.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from engine.routing.search import Engine
 
-__all__ = ["Phase", "Sizes", "part_seconds", "phases", "sizes"]
+__all__ = ["WHOLE", "Phase", "Sizes", "part_seconds", "phases", "sizes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Phase:
     """Share of the effort after which it ends."""
     afresh: int = 0
     """Of the cores, how many begin anew rather than from the best plan."""
+    turn: int = 0
+    """Whose turn it is among those who take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,13 @@ class Sizes:
     """Of one part in an effort, where its seconds are within the limits."""
 
 
+WHOLE = 300
+"""Stops up to which those that cover a problem search the whole of it, and nothing else."""
+
+_LEAD = 0.8  # share of the effort in which the first of several members searches parts, before another polishes
 _SIZES: dict[Engine, Sizes] = {
-    "pyvrp": Sizes(300, 1200, 400, 250, 12, (2.0, 6.0), 40),
-    "ruin-recreate": Sizes(300, 300, 500, 500, 4, (1.0, 30.0), 10),
+    "pyvrp": Sizes(WHOLE, 1200, 400, 250, 12, (2.0, 6.0), 40),
+    "ruin-recreate": Sizes(WHOLE, WHOLE, 500, 500, 4, (1.0, 30.0), 10),
     "or-tools": Sizes(100, 100, 100, 100, 4, (1.0, 3.0), 40),
 }
 
@@ -64,25 +71,29 @@ def part_seconds(engine: Engine, seconds: float) -> float:
     return min(longest, max(shortest, seconds / _SIZES[engine].rounds))
 
 
-def phases(stops: int, engine: Engine, *, started: bool, cores: int) -> tuple[Phase, ...]:
+def phases(stops: int, members: Sequence[Engine], *, started: bool, cores: int) -> tuple[Phase, ...]:
     """Return the plan for a problem.
 
     Parameters
     ----------
+    members
+        Who takes turns with it, the best at its beginning first.
     started
         Whether there is a plan to begin from.
     cores
         How many searches run at once.
     """
-    limits = sizes(engine)
+    limits = sizes(members[0])
     if stops <= limits.whole:
-        anew = 0 if started else cores
         return (
-            Phase("whole", 0.7, anew),
+            Phase("whole", 0.7, 0 if started else cores),
             Phase("whole", 0.97),
         )
+    rounds = [Phase("rounds", 1.0)]
+    if len(members) > 1:
+        rounds = [Phase("rounds", _LEAD), Phase("rounds", 1.0, turn=1)]
     if started:
-        return (Phase("rounds", 1.0),)
+        return tuple(rounds)
     if stops <= limits.first:
-        return (Phase("whole", 0.15, cores), Phase("rounds", 1.0))
-    return (Phase("clusters", 0.2), Phase("rounds", 1.0))
+        return (Phase("whole", 0.15, cores), *rounds)
+    return (Phase("clusters", 0.2), *rounds)

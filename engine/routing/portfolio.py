@@ -15,7 +15,7 @@ from engine.routing.clusters import clusters
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.members import members_for
-from engine.routing.phases import Phase, part_seconds, phases, sizes
+from engine.routing.phases import WHOLE, Phase, part_seconds, phases, sizes
 from engine.routing.problem import RELOAD, Part, Problem, Solution
 from engine.routing.recombination import RoutePool, recombine
 from engine.routing.relaxation import relaxed
@@ -29,6 +29,7 @@ _WHOLE_SHARE = 0.5  # of what is left, for a search of the whole where no cut ca
 _ROUND_SHARE = 0.05  # of the effort, where steps are counted
 _SAMPLE_EVERY = 20
 _MOST_OVERRUN = 4.0  # of a round, for cutting, sending and checking, that the next allows for
+_WARM_START = 0.5  # how far annealing has come where there is a plan to begin from
 _LEAST_S = 0.2  # a search that is shorter is all set-up
 _COLUMNS = 1500
 _RECOMBINE_S = 5.0
@@ -68,9 +69,8 @@ class _Meter:
         seconds = self._effort.seconds
         return _ROUND_SHARE if seconds is None else part_seconds(engine, seconds) / seconds
 
-    def budget(self, share: float, seed: int, sample_every: int | None, until: float) -> Budget:
-        """Return what a search may use that is over when so much of the effort is used up."""
-        cooling = (self.used, until)
+    def budget(self, share: float, seed: int, sample_every: int | None, cooling: tuple[float, float]) -> Budget:
+        """Return what a search may use."""
         if self._effort.seconds is None:
             return Budget(None, max(1, round(share * self._effort.iterations)), seed, sample_every, cooling)
         return Budget(share * self._effort.seconds, None, seed, sample_every, cooling)
@@ -116,6 +116,9 @@ class Portfolio:
         self._rng = np.random.default_rng(effort.seed)
         self._incumbent, self._pool = Incumbent(problem), RoutePool(problem)
         self._chart: Chart | None = None
+        self._stops = sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)
+        self._is_large = self._stops > WHOLE
+        self._turn, self._warmth = 0, (0.0, 1.0)
         self._engine = self._engine_of(problem, 0)
         easier = relaxed(problem) if self._engine == "or-tools" else None
         self._relaxed_engine = None if easier is None else self._engine_of(easier, 0)
@@ -136,9 +139,13 @@ class Portfolio:
         """
         if start is not None:
             self._offer(start)
-        stops = sum((job.pickup is not None) + (job.delivery is not None) for job in self._problem.jobs)
         started = self._incumbent.routes is not None
-        for phase in phases(stops, self._engine, started=started, cores=self._runner.cores):
+        members = members_for(self._problem, self._engines, is_large=self._is_large)
+        plan = phases(self._stops, members, started=started, cores=self._runner.cores)
+        self._warmth = (_WARM_START if started else 0.0, max(phase.until for phase in plan if phase.turn == 0))
+        for phase in plan:
+            self._turn = phase.turn
+            self._engine = self._engine_of(self._problem, phase.turn)
             self._do(phase)
         return self._incumbent.solution
 
@@ -162,20 +169,34 @@ class Portfolio:
         return self._may_relax and turn % 2 == 1
 
     def _engine_of(self, problem: Problem, turn: int) -> Engine:
-        members = members_for(problem, self._engines)
+        members = members_for(problem, self._engines, is_large=self._is_large)
         return members[turn % len(members)]
 
     def _search(
-        self, problem: Problem, share: float, start: Routes | None, *, optional: bool, until: float, relax: bool = False
+        self,
+        problem: Problem,
+        share: float,
+        start: Routes | None,
+        *,
+        optional: bool,
+        until: float,
+        relax: bool = False,
+        turn: int = 0,
     ) -> Search:
         """Return a search, of an easier problem if that is wanted and OR-Tools would have to do it else."""
         self._seed += 1
-        engine = self._engine_of(problem, self._seed)
+        engine = self._engine_of(problem, self._turn + turn)
         if relax and engine == "or-tools" and (easier := relaxed(problem)) is not None:
-            problem, engine = easier, self._engine_of(easier, self._seed)
+            problem, engine = easier, self._engine_of(easier, self._turn + turn)
         self.used.add(engine)
-        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None, until)
+        cooling = (self._cooled(self._meter.used), self._cooled(until))
+        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None, cooling)
         return Search(problem, engine, budget, start, optional)
+
+    def _cooled(self, used: float) -> float:
+        """Return how far annealing has come when so much of the effort is used up."""
+        first, over = self._warmth
+        return min(1.0, first + (1 - first) * used / over)
 
     def _offer(self, routes: Routes) -> None:
         if self._incumbent.offer(routes):
@@ -198,6 +219,7 @@ class Portfolio:
                 optional=lacks and (core > 0 or cores == 1),  # the first core goes on trying to serve all
                 until=self._meter.used + share,
                 relax=self._relax(core),
+                turn=core,
             )
             for core in range(cores)
         ]

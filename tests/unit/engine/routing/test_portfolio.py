@@ -143,10 +143,16 @@ def test_clusters_hold_every_job_and_vehicle_once_and_goods_with_their_van():
 
 
 def test_a_large_first_plan_is_made_in_clusters():
-    assert [phase.kind for phase in phases(5000, "pyvrp", started=False, cores=2)] == ["clusters", "rounds"]
-    assert [phase.kind for phase in phases(5000, "pyvrp", started=True, cores=2)] == ["rounds"]
-    assert {phase.kind for phase in phases(200, "pyvrp", started=False, cores=2)} == {"whole"}
-    assert [phase.kind for phase in phases(200, "or-tools", started=False, cores=2)] == ["clusters", "rounds"]
+    assert [phase.kind for phase in phases(5000, ["pyvrp"], started=False, cores=2)] == ["clusters", "rounds"]
+    assert [phase.kind for phase in phases(5000, ["pyvrp"], started=True, cores=2)] == ["rounds"]
+    assert {phase.kind for phase in phases(200, ["pyvrp"], started=False, cores=2)} == {"whole"}
+    assert [phase.kind for phase in phases(200, ["or-tools"], started=False, cores=2)] == ["clusters", "rounds"]
+
+
+def test_who_leads_begins_and_another_polishes():
+    plan = phases(1000, ["ruin-recreate", "pyvrp"], started=False, cores=2)
+    assert [(phase.kind, phase.turn) for phase in plan] == [("clusters", 0), ("rounds", 0), ("rounds", 1)]
+    assert [phase.turn for phase in phases(1000, ["ruin-recreate"], started=False, cores=2)] == [0, 0]
 
 
 def test_two_plans_are_joined_to_a_better_one():

@@ -100,9 +100,10 @@ def test_a_job_is_left_out_where_that_is_cheaper_and_nowhere_else():
 
 
 def test_it_takes_part_where_it_covers_a_problem():
-    plain, moved = a_plain_problem(1, 5, 2), pairs(1, 4)
-    assert members_for(plain, ("pyvrp", "or-tools")) == ("pyvrp",)
-    assert members_for(moved, ("pyvrp", "or-tools")) == ("pyvrp", "ruin-recreate")
-    assert members_for(plain, ("or-tools",)) == ("ruin-recreate",)
-    resting = [dataclasses.replace(van, breaks=(Break(((0, 100),), 10),)) for van in plain.vehicles]
-    assert members_for(dataclasses.replace(plain, vehicles=resting), ("pyvrp", "or-tools")) == ("or-tools",)
+    problem = a_plain_problem(1, 5, 2)
+    assert members_for(problem, ("pyvrp", "or-tools"), is_large=False) == ("pyvrp", "ruin-recreate")
+    assert members_for(problem, ("pyvrp", "or-tools"), is_large=True) == ("ruin-recreate", "pyvrp")
+    assert members_for(problem, ("or-tools",), is_large=True) == ("ruin-recreate",)
+    resting = [dataclasses.replace(van, breaks=(Break(((0, 100),), 10),)) for van in problem.vehicles]
+    problem = dataclasses.replace(problem, vehicles=resting)
+    assert members_for(problem, ("pyvrp", "or-tools"), is_large=False) == ("or-tools",)
