@@ -11,6 +11,7 @@ __all__ = ["Alert", "Occasion", "alert_of", "occasions_of"]
 
 _ALERTS: Mapping[str, tuple[Template, str]] = {
     "task.failed": (Template.TASK_FAILED, "kind"),
+    "eta.coverage_off": (Template.RANGES_OFF, "day"),
     "webhook.disabled": (Template.WEBHOOK_DISABLED, "url"),
 }
 """Events that admins are alerted by: in which words, and the field that says what it is about."""

@@ -37,6 +37,7 @@ REQUIRED: Mapping[Template, frozenset[str]] = {
     Template.INVITATION: frozenset({"company", "link"}),
     Template.PASSWORD_RESET: frozenset({"company", "link"}),
     Template.TASK_FAILED: frozenset({"company", "kind", "attempts"}),
+    Template.RANGES_OFF: frozenset({"company", "kind"}),
     Template.WEBHOOK_DISABLED: frozenset({"company", "kind"}),
 }
 """Values that a text can't do without."""

@@ -63,6 +63,8 @@ class Template(StrEnum):
     """To admins: something was given up."""
     WEBHOOK_DISABLED = "webhook-disabled"
     """To admins: a webhook is told nothing more."""
+    RANGES_OFF = "ranges-off"
+    """To admins: the ranges of arrival times do not hold."""
 
 
 class Try(Shape):

@@ -124,3 +124,7 @@ task-failed =
 webhook-disabled =
     Outrider meldet dem Webhook { $kind } von { $company } nichts mehr: Er hat geantwortet, dass es ihn nicht mehr gibt, oder tagelang nichts angenommen. Aktivieren Sie ihn wieder, wenn er bereit ist; eine Wiederholung bringt dann, was er verpasst hat.
     .subject = Ein Webhook wurde abgeschaltet
+
+ranges-off =
+    Von den Ankünften bei { $company } am { $kind } lagen zu wenige oder zu viele in der zugesagten Zeitspanne; richtig sind vier von fünf. Die Genauigkeit der Ankunftszeiten zeigt nach Tag und Modell, was davon zutrifft; meist hilft ein neu trainiertes Modell.
+    .subject = Zugesagte Ankunftszeiten stimmten nicht

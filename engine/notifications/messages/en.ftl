@@ -126,3 +126,7 @@ task-failed =
 webhook-disabled =
     Outrider tells the webhook { $kind } of { $company } nothing more: it has answered that it is gone, or taken nothing for days. Enable it again when it is well; a replay then brings what it has missed.
     .subject = A webhook was disabled
+
+ranges-off =
+    Of the arrivals at { $company } on { $kind }, too few or too many lay in the range that had been promised; four in five is right. The accuracy of arrival times shows which, by day and by model, and a newly trained model mostly mends it.
+    .subject = Ranges of arrival times did not hold

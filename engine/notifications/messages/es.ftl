@@ -124,3 +124,7 @@ task-failed =
 webhook-disabled =
     Outrider ya no avisa al webhook { $kind } de { $company }: ha respondido que ya no existe o no ha aceptado nada durante días. Actívelo de nuevo cuando funcione; una repetición le llevará lo que se ha perdido.
     .subject = Se ha desactivado un webhook
+
+ranges-off =
+    De las llegadas de { $company } del { $kind }, demasiado pocas o demasiadas cayeron dentro del intervalo prometido; lo correcto son cuatro de cada cinco. La exactitud de las horas de llegada muestra cuál es el caso, por día y por modelo; casi siempre basta con entrenar un modelo nuevo.
+    .subject = Los intervalos de llegada no se cumplieron

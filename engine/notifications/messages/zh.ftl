@@ -119,3 +119,7 @@ task-failed =
 webhook-disabled =
     Outrider 已停止通知 { $company } 的 Webhook { $kind }：它答复已不存在，或连续数日未接收任何内容。恢复后请重新启用，重放会补上错过的事件。
     .subject = Webhook 已停用
+
+ranges-off =
+    { $company } 在 { $kind } 的到达时间中，落在承诺区间内的过少或过多；正常应为五分之四。可在到达时间准确度中按日期和模型查看，通常重新训练模型即可改善。
+    .subject = 到达时间区间不准

@@ -6,11 +6,13 @@ from datetime import UTC
 import pytest
 from pydantic import SecretStr
 
+from engine.eta.watch import coverage_event
 from engine.notifications.follower import ALERT_PAUSE, MESSAGE
-from engine.settings import EmailSettings
+from engine.settings import EmailSettings, EtaSettings
 from models.documents.event import Event
 from models.documents.task import Task
 from models.ids import new_id
+from models.store.motion import MotionRepository
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.tasks import TaskRepository
 from models.store.transactions import in_transaction
@@ -80,6 +82,20 @@ async def test_admins_hear_of_dead_letters_once_a_kind_and_quarter_of_an_hour(ap
         "A task of the kind “webhook” has failed",
         "A task of the kind “import” has failed",
     }
+
+
+async def test_admins_hear_of_a_day_whose_ranges_did_not_hold(api, database):
+    admin = await api.registered()
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    email = (await admin.ask("GET", "auth/profile")).json()["email"]
+    at = datetime.datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+    found = {"_id": tenant, "promises": 100, "inside": 70}
+    event = coverage_event(found, at.replace(hour=0), datetime.datetime.now(UTC), EtaSettings())
+    async with mail_server() as mails, telling(database, email=EmailSettings(url=SecretStr(mails.url))):
+        await MotionRepository(database).add_events([event])
+        [mail] = await eventually(lambda: mails_to(mails, email))
+    assert mail["Subject"] == "Ranges of arrival times did not hold"
+    assert "on 2026-03-02, too few or too many" in " ".join(mail.get_content().split())
 
 
 async def _fail(database, tenant, kind, moment):

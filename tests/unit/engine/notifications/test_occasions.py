@@ -94,6 +94,7 @@ def test_an_offer_says_how_long_it_stands():
     ("kind", "data", "about"),
     [
         ("task.failed", {"kind": "webhook"}, "webhook"),
+        ("eta.coverage_off", {"coverage": 0.7, "arrivals": 90, "day": "2026-03-02"}, "2026-03-02"),
         ("webhook.disabled", {"url": "https://example.com/", "whyDisabled": "gone"}, "https://example.com/"),
         ("webhook.disabled", {"url": "https://example.com/", "whyDisabled": "asked"}, None),
         ("delivery.created", {"deliveryId": "dlv_1"}, None),

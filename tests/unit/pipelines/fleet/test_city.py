@@ -8,31 +8,20 @@ import numpy as np
 import pytest
 
 from bench.city import score_arrivals
-from models.geo import distance_m
 from outrider.traces import read_trace
 from pipelines.fleet.doorsteps import Doorsteps
-from pipelines.fleet.drive import Way, drive
+from pipelines.fleet.drive import drive
 from pipelines.fleet.files import legs_table, write_trace
 from pipelines.fleet.gps import Phone
 from pipelines.fleet.rounds import order_stops, share_out
 from pipelines.fleet.simulate import City, Fleet, simulate_days
+from pipelines.fleet.straight_city import StraightWays
 from pipelines.fleet.traffic import Traffic
 
 BOX = (41.10, -8.72, 41.22, -8.52)
 DEPOT = (41.17, -8.60)
 LISBON = ZoneInfo("Europe/Lisbon")
 MONDAY = datetime.date(2026, 3, 2)
-
-
-class StraightWays:
-    """Every way is straight, at 40 km/h."""
-
-    def way(self, origin, destination):
-        metres = float(distance_m(*origin, *destination))
-        share = np.linspace(0.0, 1.0, max(2, int(metres / 50)))
-        latitude = origin[0] + (destination[0] - origin[0]) * share
-        longitude = origin[1] + (destination[1] - origin[1]) * share
-        return Way(latitude, longitude, share * metres / 11.1, share * metres)
 
 
 def city(seed: int = 1) -> City:
