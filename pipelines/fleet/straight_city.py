@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.geo import distance_m
 from pipelines.fleet.doorsteps import Doorsteps
@@ -24,10 +25,11 @@ class StraightWays:
     def way(self, origin: tuple[float, float], destination: tuple[float, float]) -> Way:
         """Return the way between two places, degrees, as a point every 50 m."""
         metres = float(distance_m(*origin, *destination))
-        share = np.linspace(0.0, 1.0, max(2, int(metres / _STEP_M)))
+        share: NDArray[np.float64] = np.linspace(0.0, 1.0, max(2, int(metres / _STEP_M)), dtype=np.float64)
         latitude = origin[0] + (destination[0] - origin[0]) * share
         longitude = origin[1] + (destination[1] - origin[1]) * share
-        return Way(latitude, longitude, share * metres / _SPEED_MPS, share * metres)
+        along_m = share * metres
+        return Way(np.asarray(latitude), np.asarray(longitude), np.asarray(along_m / _SPEED_MPS), np.asarray(along_m))
 
 
 def straight_city(seed: int = 1) -> City:
