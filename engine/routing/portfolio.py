@@ -241,11 +241,22 @@ class Portfolio:
             self._search(part.problem, share / waves, None, optional=True, until=until, relax=relax) for part in parts
         ]
         routes = [tuple(vehicle.pinned) for vehicle in self._problem.vehicles]
-        for number, found in self._runner.run(searches, lambda *_: None):
+        known: set[int] = set()
+
+        def take(number: int, better: Routes) -> None:
+            known.add(number)
+            for vehicle, route in parts[number].routes_there(better).items():
+                if not check_route(self._problem, vehicle, route).violations:
+                    routes[vehicle] = route
+
+        def hear(number: int, better: Routes) -> None:
+            take(number, better)
+            if len(known) == len(parts):  # else it would lack whole parts
+                self._offer(tuple(routes))
+
+        for number, found in self._runner.run(searches, hear):
             if found.routes is not None:
-                for vehicle, route in parts[number].routes_there(found.routes).items():
-                    if not check_route(self._problem, vehicle, route).violations:
-                        routes[vehicle] = route
+                take(number, found.routes)
         self._meter.note(share)
         self._offer(tuple(routes))
         self._was_too_hard = self._incumbent.routes is None

@@ -57,6 +57,26 @@ def test_every_better_plan_that_it_tells_of_is_sound():
     assert costs == sorted(costs, reverse=True)
 
 
+def test_a_first_plan_of_parts_is_told_of_before_they_are_done():
+    """A large plan can be looked at, and kept if it is ended, long before its first parts are as good as they get."""
+    problem = a_plain_problem(3, 350, 60)
+    told = []
+
+    class Teller:
+        """A runner whose searches tell of a plan and go on for ever."""
+
+        cores = 2
+
+        def run(self, searches, report):
+            for number, search in enumerate(searches):
+                report(number, improve(search.problem, Budget(iterations=5)).routes)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Portfolio(problem, Teller(), Effort(60.0), report=told.append).solve()
+    assert [verify(problem, solution).is_feasible for solution in told] == [True]
+
+
 def test_it_begins_from_the_plan_that_it_is_given():
     problem = a_plain_problem(4, 350, 60)
     start = improve(problem, Budget(iterations=5)).routes
