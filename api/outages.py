@@ -22,7 +22,7 @@ __all__ = ["OutageMiddleware", "OutageWatch"]
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 0.5
-_PATIENCE_S = 0.9  # with the pause before it: a hanging server is known to hang after 1.4 s at the latest
+_GLANCE_S, _GLANCES = 0.1, 9  # with the pause before it: a hanging server is known to hang after 1.4 s
 _SLOW_S = 0.5  # a request that needs no MongoDB is done long before
 _AGAIN_S = 0.1
 _RETRY_AFTER_S = 2.0
@@ -50,9 +50,11 @@ class OutageWatch:
         try:
             while True:
                 answer = asyncio.get_running_loop().run_in_executor(thread, self._ping)
-                await asyncio.wait([answer], timeout=_PATIENCE_S)
+                for _ in range(_GLANCES):  # one each time that we run: while we are held up, nobody else is to blame
+                    if not answer.done():
+                        await asyncio.wait([answer], timeout=_GLANCE_S)
                 if not answer.done():
-                    log.warning("mongo.silent", after_s=_PATIENCE_S)
+                    log.warning("mongo.silent", after_s=_GLANCES * _GLANCE_S)
                 while not answer.done():
                     self._give_up()
                     await asyncio.wait([answer], timeout=_AGAIN_S)

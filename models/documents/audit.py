@@ -41,8 +41,10 @@ class AuditEntry(Document):
 
 def audit_entry(event: Event, before: Document | None, after: Document | None) -> dict[str, Any]:
     """Return what the audit log says of a change, as MongoDB keeps it; a document that is None did not exist."""
-    old = dict(_leaves(before.stored())) if before is not None else {}
-    new = dict(_leaves(after.stored())) if after is not None else {}
+    was = before.stored() if before is not None else {}
+    becomes = after.stored() if after is not None else {}
+    differing = [name for name in was.keys() | becomes.keys() if was.get(name) != becomes.get(name)]
+    old, new = (dict(_leaves({name: form[name] for name in differing if name in form})) for form in (was, becomes))
     return {
         "_id": new_id("aud"),
         "tenant": event.tenant,
