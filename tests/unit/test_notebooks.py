@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
 @pytest.mark.timeout(300)
@@ -22,6 +22,6 @@ def test_a_notebook_runs_and_shows_its_pictures(path):
 
 
 def test_every_notebook_is_in_the_list():
-    listed = (ROOT / "docs" / "notebooks" / "README.md").read_text()
+    listed = (ROOT / "notebooks" / "README.md").read_text()
     assert len(NOTEBOOKS) >= 4
     assert all(f"[{path.name}]" in listed for path in NOTEBOOKS)

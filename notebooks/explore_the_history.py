@@ -77,7 +77,16 @@ east, north = good.legs["to_lon"], good.legs["to_lat"]
 first = left.hexbin(east, north, gridsize=40, extent=box, bins="log", cmap="Blues", mincnt=1)
 figure.colorbar(first, ax=left, label="trips")
 second = right.hexbin(
-    east, north, C=ratio, gridsize=40, extent=box, reduce_C_function=np.median, cmap="RdYlGn_r", vmin=0.6, vmax=1.6, mincnt=3
+    east,
+    north,
+    C=ratio,
+    gridsize=40,
+    extent=box,
+    reduce_C_function=np.median,
+    cmap="RdYlGn_r",
+    vmin=0.6,
+    vmax=1.6,
+    mincnt=3,
 )
 figure.colorbar(second, ax=right, label="actual ÷ base time, median")
 for axes, title in ((left, "Where trips end"), (right, "How slow they are")):
@@ -101,6 +110,8 @@ right.hist(np.log(ratio), bins=60)
 right.axvline(0, color="black", linewidth=1)
 right.set(xlabel="log(actual ÷ base time)", ylabel="trips", title="What a model has to explain")
 plt.show()
-explained = {name: np.corrcoef(np.log(values), np.log(duration_min))[0, 1] ** 2 for name, values in
-             (("great circle", column["great_circle_m"]), ("base time", base_min))}
+explained = {
+    name: np.corrcoef(np.log(values), np.log(duration_min))[0, 1] ** 2
+    for name, values in (("great circle", column["great_circle_m"]), ("base time", base_min))
+}
 print({name: f"{share:.0%} of the variance of the logarithm" for name, share in explained.items()})

@@ -33,7 +33,10 @@ print(f"{len(train):,} trips to learn from, {len(test):,} later ones to be judge
 
 # %%
 plan = TrainingPlan(
-    medians=(TreePlan(leaves=8, least_rows=40, rounds=100), TreePlan("huber", 0.15, leaves=8, least_rows=40, rounds=100)),
+    medians=(
+        TreePlan(leaves=8, least_rows=40, rounds=100),
+        TreePlan("huber", 0.15, leaves=8, least_rows=40, rounds=100),
+    ),
     tails=TreePlan("quantile", rounds=60, leaves=4, least_rows=60),
 )
 found = backtest(train, test, SCHEMA, plan)
@@ -54,11 +57,15 @@ colours = ["tab:orange" if name.startswith("model") else "tab:blue" for name in 
 bars = left.barh([names.get(name, name) for name in order], [errors[name] for name in order], color=colours)
 left.bar_label(bars, fmt="%.0f s", padding=3)
 left.set(xlabel="mean absolute error, s", title="Error on later trips", xlim=(0, max(errors.values()) * 1.15))
-for place, (name, gain) in enumerate(found.gains.items()):
-    right.errorbar(gain.mean_s, place, xerr=[[gain.mean_s - gain.low_s], [gain.high_s - gain.mean_s]], fmt="o", capsize=4)
+for place, gain in enumerate(found.gains.values()):
+    right.errorbar(
+        gain.mean_s, place, xerr=[[gain.mean_s - gain.low_s], [gain.high_s - gain.mean_s]], fmt="o", capsize=4
+    )
 right.axvline(0, color="black", linewidth=1)
 right.set_yticks(range(len(found.gains)), [f"over {names.get(name, name)}" for name in found.gains])
-right.set(xlabel="gain, s, with 95 % interval", title="Paired gain on the same trips", ylim=(-0.6, len(found.gains) - 0.4))
+right.set(
+    xlabel="gain, s, with 95 % interval", title="Paired gain on the same trips", ylim=(-0.6, len(found.gains) - 0.4)
+)
 plt.show()
 
 # %% [markdown]
@@ -86,11 +93,18 @@ plt.show()
 
 # %%
 matrix = leg_features(found.test.legs, bundle.spec)
-indices = {name: stability_index(bundle.probe[:, place], matrix[:, place]) for place, name in enumerate(bundle.spec.names)
-           if np.isfinite(matrix[:, place]).any()}
+indices = {
+    name: stability_index(bundle.probe[:, place], matrix[:, place])
+    for place, name in enumerate(bundle.spec.names)
+    if np.isfinite(matrix[:, place]).any()
+}
 largest = sorted(indices, key=indices.get)[-10:]
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-axes.barh(largest, [indices[name] for name in largest], color=["tab:red" if indices[name] > 0.25 else "tab:blue" for name in largest])
+axes.barh(
+    largest,
+    [indices[name] for name in largest],
+    color=["tab:red" if indices[name] > 0.25 else "tab:blue" for name in largest],
+)
 axes.axvline(0.25, color="black", linewidth=1, linestyle="--")
 axes.set(xlabel="population stability index", title="Drift of features")
 plt.show()

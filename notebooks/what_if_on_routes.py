@@ -25,7 +25,6 @@ from pipelines.datasets import LegDataset
 from pipelines.fleet.files import legs_table
 from pipelines.fleet.simulate import Fleet, simulate_days
 from pipelines.fleet.straight_city import straight_city
-from pipelines.recall import recalled
 from pipelines.replay_finishes import replay
 from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trees import TreePlan
@@ -34,10 +33,24 @@ from pipelines.trip_schemas import load_schema
 fleet = Fleet(vans=6, stops_per_van=24, days=14)
 legs = [leg for day in simulate_days(np.random.default_rng(7), straight_city(), fleet) for leg in day.legs]
 table = legs_table(legs, "Europe/Lisbon")
-NAMES = ("moment_ms", "from_lat", "from_lon", "to_lat", "to_lon", "zone", "driver", "base_s", "base_m", "stops_left", "duration_s")
+NAMES = (
+    "moment_ms",
+    "from_lat",
+    "from_lon",
+    "to_lat",
+    "to_lon",
+    "zone",
+    "driver",
+    "base_s",
+    "base_m",
+    "stops_left",
+    "duration_s",
+)
 columns = {name: table[name].to_numpy(zero_copy_only=False) for name in NAMES}
 names = {"leg": np.arange(len(legs)).astype(str).astype(object), "company": np.full(len(legs), "acme", dtype=object)}
-with tempfile.TemporaryDirectory() as folder:  # as `outrider legs export` fills it: times at the door are read from departures
+with (
+    tempfile.TemporaryDirectory() as folder
+):  # as `outrider legs export` fills it: times at the door are read from departures
     dataset = LegDataset(Path(folder))
     dataset.add({**columns, **names})
     trips = dataset.read("acme")
@@ -52,13 +65,18 @@ print(f"{len(train):,} legs of {fleet.vans} vans, and a last day of {len(today):
 
 # %%
 plan = TrainingPlan(
-    medians=(TreePlan(leaves=8, least_rows=40, rounds=100),), tails=TreePlan("quantile", rounds=60, leaves=4, least_rows=60)
+    medians=(TreePlan(leaves=8, least_rows=40, rounds=100),),
+    tails=TreePlan("quantile", rounds=60, leaves=4, least_rows=60),
 )
 bundle = train_bundle(train, load_schema("legs"), plan).bundle
 said = replay(bundle, today).running_s
 inside = (said[:, 0] <= today.legs["duration_s"]) & (today.legs["duration_s"] <= said[:, 2])
-print(f"legs of the last day: error {np.abs(said[:, 1] - today.legs['duration_s']).mean():.0f} s, {inside.mean():.0%} inside")
-print(f"correlation along a route {bundle.spread.correlation:.2f}, factors {bundle.spread.low:.2f} and {bundle.spread.high:.2f}")
+print(
+    f"legs of the last day: error {np.abs(said[:, 1] - today.legs['duration_s']).mean():.0f} s, {inside.mean():.0%} inside"
+)
+print(
+    f"correlation along a route {bundle.spread.correlation:.2f}, factors {bundle.spread.low:.2f} and {bundle.spread.high:.2f}"
+)
 
 # %% [markdown]
 # ## A round of the last day
@@ -81,14 +99,24 @@ def arrivals(places, departs_ms, driver=van):
     service_s = bundle.service.predict("acme", to_lat, to_lon)[0][:, 1]
     moments = departs_ms + np.concatenate([[0], np.cumsum(base_m / 8.0 + service_s)[:-1]]) * 1000
     ways = {
-        "moment_ms": moments.astype(np.int64), "from_lat": from_lat, "from_lon": from_lon, "to_lat": to_lat, "to_lon": to_lon,
-        "base_s": base_m / 11.1, "base_m": base_m, "stops_left": len(order) - np.arange(len(order), dtype=float),
-        "zone": "Europe/Lisbon", "driver": np.full(len(order), driver, dtype=object), "company": "acme",
+        "moment_ms": moments.astype(np.int64),
+        "from_lat": from_lat,
+        "from_lon": from_lon,
+        "to_lat": to_lat,
+        "to_lon": to_lon,
+        "base_s": base_m / 11.1,
+        "base_m": base_m,
+        "stops_left": len(order) - np.arange(len(order), dtype=float),
+        "zone": "Europe/Lisbon",
+        "driver": np.full(len(order), driver, dtype=object),
+        "company": "acme",
     }
     known = {"as_of_ms": np.full(len(order), int(moments.min())), **bundle.history.columns(ways)}
     legs_s = bundle.predict({**ways, **known}, offsets=None)
     begins = np.array([departs_ms], np.int64)
-    return arrivals_along(begins, np.array([len(order)]), legs_s, service_s, np.zeros(len(order), np.int64), bundle.spread.row()[None])
+    return arrivals_along(
+        begins, np.array([len(order)]), legs_s, service_s, np.zeros(len(order), np.int64), bundle.spread.row()[None]
+    )
 
 
 def minutes(reached, departs_ms):
@@ -114,7 +142,9 @@ plt.show()
 # %%
 midnight_ms = departs_ms - departs_ms % 86_400_000
 hours = np.arange(6, 20)
-ends = np.array([minutes(arrivals(planned, midnight_ms + hour * 3_600_000), midnight_ms + hour * 3_600_000)[-1] for hour in hours])
+ends = np.array(
+    [minutes(arrivals(planned, midnight_ms + hour * 3_600_000), midnight_ms + hour * 3_600_000)[-1] for hour in hours]
+)
 figure, axes = plt.subplots(figsize=(9, 3.8), layout="constrained")
 axes.errorbar(hours, ends[:, 1], yerr=[ends[:, 1] - ends[:, 0], ends[:, 2] - ends[:, 1]], fmt="o", capsize=4)
 axes.set(xlabel="departure, UTC", ylabel="min until the last stop", title="The same round at another hour")
@@ -132,13 +162,21 @@ while left:
     nearest.append(left.pop(int(np.argmin(away))))
     here = (stops["to_lat"][nearest[-1]], stops["to_lon"][nearest[-1]])
 drivers = sorted(set(trips.legs["driver"]))
-cases = {"as planned": arrivals(planned, departs_ms), "nearest first": arrivals(nearest, departs_ms), "reversed": arrivals(planned[::-1], departs_ms)}
+cases = {
+    "as planned": arrivals(planned, departs_ms),
+    "nearest first": arrivals(nearest, departs_ms),
+    "reversed": arrivals(planned[::-1], departs_ms),
+}
 cases |= {f"planned, {name}": arrivals(planned, departs_ms, name) for name in drivers if name != van}
 rows = np.array([minutes(reached, departs_ms)[-1] for reached in cases.values()])
 figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
-axes.errorbar(rows[:, 1], range(len(cases)), xerr=[rows[:, 1] - rows[:, 0], rows[:, 2] - rows[:, 1]], fmt="o", capsize=4)
+axes.errorbar(
+    rows[:, 1], range(len(cases)), xerr=[rows[:, 1] - rows[:, 0], rows[:, 2] - rows[:, 1]], fmt="o", capsize=4
+)
 axes.axvline(rows[0, 1], color="black", linewidth=1, linestyle="--")
 axes.set_yticks(range(len(cases)), cases)
 axes.invert_yaxis()
-axes.set(xlabel="min until the last stop", title=f"The round of {van} on {datetime.date.fromtimestamp(departs_ms / 1000)}")
+axes.set(
+    xlabel="min until the last stop", title=f"The round of {van} on {datetime.date.fromtimestamp(departs_ms / 1000)}"
+)
 plt.show()

@@ -27,7 +27,8 @@ from pipelines.trips import finishes_ms, read_trips
 
 SCHEMA = load_schema("nyc_taxi")
 PLAN = TrainingPlan(
-    medians=(TreePlan(leaves=8, least_rows=40, rounds=100),), tails=TreePlan("quantile", rounds=60, leaves=4, least_rows=60)
+    medians=(TreePlan(leaves=8, least_rows=40, rounds=100),),
+    tails=TreePlan("quantile", rounds=60, leaves=4, least_rows=60),
 )
 train, test = split_trips(read_trips(Path("tests/data/eta/nyc_taxi_2000.csv"), SCHEMA))
 found = backtest(train, test, SCHEMA, PLAN)
@@ -35,12 +36,17 @@ bundle, legs = found.trained.bundle, found.test.legs
 actual_s = legs["duration_s"]
 matrix, base_s = leg_features(legs, bundle.spec), base_times_s(legs, bundle.spec)
 raw_s = bundle.times_s(base_s, matrix, bundle.log_quantiles(matrix), offsets=np.zeros((len(actual_s), 2)))
-ways = {"raw quantiles": raw_s, "frozen calibration": found.replayed.frozen_s, "in time order": found.replayed.running_s}
+ways = {
+    "raw quantiles": raw_s,
+    "frozen calibration": found.replayed.frozen_s,
+    "in time order": found.replayed.running_s,
+}
 
 # %% [markdown]
 # ## Over all
 # Raw quantiles of trees are too narrow. Calibration on trips that no fold had seen makes them honest for a world that
 # stands still; in time order, what finishes keeps them honest while it moves.
+
 
 # %%
 def shares(quantiles_s):
@@ -100,7 +106,12 @@ bands = np.quantile(middle_s, np.linspace(0, 1, 9))
 band = np.clip(np.searchsorted(bands, middle_s, side="right") - 1, 0, 7)
 centre = np.array([middle_s[band == place].mean() / 60 for place in range(8)])
 tails = np.array([np.quantile(error_min[band == place], [0.1, 0.5, 0.9]) for place in range(8)])
-width = np.array([(found.replayed.running_s[band == place][:, [0, 2]] - middle_s[band == place, None]).mean(axis=0) / 60 for place in range(8)])
+width = np.array(
+    [
+        (found.replayed.running_s[band == place][:, [0, 2]] - middle_s[band == place, None]).mean(axis=0) / 60
+        for place in range(8)
+    ]
+)
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 left.fill_between(centre, tails[:, 0], tails[:, 2], alpha=0.3, label="four trips in five")
 left.plot(centre, tails[:, 1], label="middle trip")
@@ -127,4 +138,6 @@ for row in worst:
     low, middle, high = found.replayed.running_s[row] / 60
     day = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][int(clock["weekday"][row])]
     km = clock["great_circle_m"][row] / 1000
-    print(f"{clock['hour'][row]:6.1f}  {day}  {km:5.1f}   {middle:4.0f} ({low:.0f}–{high:.0f}) min   {actual_s[row] / 60:4.0f} min")
+    print(
+        f"{clock['hour'][row]:6.1f}  {day}  {km:5.1f}   {middle:4.0f} ({low:.0f}–{high:.0f}) min   {actual_s[row] / 60:4.0f} min"
+    )
