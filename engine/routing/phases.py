@@ -86,7 +86,7 @@ def phases(stops: int, members: Sequence[Engine], *, started: bool, cores: int) 
     limits = sizes(members[0])
     if stops <= limits.whole:
         return (
-            Phase("whole", 0.7, 0 if started else cores),
+            Phase("whole", 0.85, 0 if started else cores),
             Phase("whole", 0.97),
         )
     rounds = [Phase("rounds", 1.0)]

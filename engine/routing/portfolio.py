@@ -118,6 +118,7 @@ class Portfolio:
         self._chart: Chart | None = None
         self._stops = sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)
         self._is_large = self._stops > WHOLE
+        self._members = members_for(problem, engines, is_large=self._is_large)
         self._turn, self._warmth = 0, (0.0, 1.0)
         self._engine = self._engine_of(problem, 0)
         easier = relaxed(problem) if self._engine == "or-tools" else None
@@ -140,8 +141,7 @@ class Portfolio:
         if start is not None:
             self._offer(start)
         started = self._incumbent.routes is not None
-        members = members_for(self._problem, self._engines, is_large=self._is_large)
-        plan = phases(self._stops, members, started=started, cores=self._runner.cores)
+        plan = phases(self._stops, self._members, started=started, cores=self._runner.cores)
         self._warmth = (_WARM_START if started else 0.0, max(phase.until for phase in plan if phase.turn == 0))
         for phase in plan:
             self._turn = phase.turn
@@ -169,7 +169,8 @@ class Portfolio:
         return self._may_relax and turn % 2 == 1
 
     def _engine_of(self, problem: Problem, turn: int) -> Engine:
-        members = members_for(problem, self._engines, is_large=self._is_large)
+        found = members_for(problem, self._engines, is_large=self._is_large)
+        members = tuple(one for one in found if one in self._members) or found
         return members[turn % len(members)]
 
     def _search(

@@ -101,9 +101,12 @@ def test_a_job_is_left_out_where_that_is_cheaper_and_nowhere_else():
 
 def test_it_takes_part_where_it_covers_a_problem():
     problem = a_plain_problem(1, 5, 2)
-    assert members_for(problem, ("pyvrp", "or-tools"), is_large=False) == ("pyvrp", "ruin-recreate")
+    assert members_for(problem, ("pyvrp", "or-tools"), is_large=False) == ("pyvrp",)
+    assert members_for(pairs(1, 4), ("pyvrp", "or-tools"), is_large=False) == ("pyvrp", "ruin-recreate")
     assert members_for(problem, ("pyvrp", "or-tools"), is_large=True) == ("ruin-recreate", "pyvrp")
     assert members_for(problem, ("or-tools",), is_large=True) == ("ruin-recreate",)
+    mixed = [*problem.vehicles, dataclasses.replace(problem.vehicles[0], capacity=(100,), fixed=50.0)]
+    assert members_for(dataclasses.replace(problem, vehicles=mixed), ("pyvrp",), is_large=True) == ("pyvrp",)
     resting = [dataclasses.replace(van, breaks=(Break(((0, 100),), 10),)) for van in problem.vehicles]
     problem = dataclasses.replace(problem, vehicles=resting)
     assert members_for(problem, ("pyvrp", "or-tools"), is_large=False) == ("or-tools",)
