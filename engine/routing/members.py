@@ -15,7 +15,7 @@ def members_for(problem: Problem, allowed: Collection[Engine], *, is_large: bool
     """Return the solvers that take turns with a problem, who leads first: those that cover it, OR-Tools if none does.
 
     Measured on two cores within a minute: with vehicles that are all alike, ruin and recreate comes farther on hundreds
-    of stops than PyVRP, which then finds what it left; on a hundred stops two searches of PyVRP are safer, but for pairs,
+    of stops than PyVRP, which then finds what it left; on a hundred stops two of PyVRP are safer, but for pairs,
     on which both are about as good. Where vehicles differ, PyVRP is ahead by percents.
 
     Parameters
