@@ -1,4 +1,4 @@
-"""A bundle of the usual size for measurements of speed: what it says is right about nothing but an invented town."""
+"""A bundle of the usual size and shape for measurements of speed: it is right about nothing but an invented town."""
 
 import lightgbm
 import numpy as np
@@ -35,15 +35,19 @@ def some_legs(rows: int, seed: int = 1) -> dict[str, NDArray[np.generic]]:
 
 
 def a_bundle() -> Bundle:
-    """Return a bundle of three models with 300 trees of 31 leaves."""
+    """Return a bundle with 300 trees of 31 leaves for the median and for the distance of each tail from it."""
     legs = some_legs(_ROWS)
     matrix, base_s = leg_features(legs, _SPEC), base_times_s(legs, _SPEC)
     hour = matrix[:, _SPEC.names.index("hour")]
     draw = np.random.default_rng(2)
     log_ratio = 0.4 * np.exp(-((hour - 8) ** 2) / 4) + draw.normal(0, 0.2, _ROWS) + 0 * base_s
-    texts = {level: (_trees(matrix, log_ratio, alpha),) for level, alpha in zip(LEVELS, (0.1, 0.5, 0.9), strict=True)}
-    middle = np.zeros(_ROWS)
-    scores = tail_scores(np.stack([middle - 0.3, middle, middle + 0.3], axis=1), log_ratio)
+    smooth = fit_smooth(matrix, log_ratio, _SPEC)
+    median = _trees(matrix, log_ratio, 0.5)
+    middle = (median.predict(matrix, num_threads=1) + smooth(matrix)) / 2
+    low, high = (_trees(matrix, log_ratio - middle, alpha) for alpha in (0.1, 0.9))
+    texts = {level: (trees.model_to_string(),) for level, trees in zip(LEVELS, (low, median, high), strict=True)}
+    tails = [trees.predict(matrix, num_threads=1) for trees in (low, high)]
+    scores = tail_scores(np.stack([middle + tails[0], middle, middle + tails[1]], axis=1), log_ratio)
     segments = segments_of(hour, matrix[:, _SPEC.names.index("great_circle_m")])
     calibration = fit_calibration(scores, segments)
     return Bundle(
@@ -52,7 +56,7 @@ def a_bundle() -> Bundle:
         calibration=calibration,
         running=calibration,
         scores=scores[-2000:],
-        smooth=fit_smooth(matrix, log_ratio, _SPEC),
+        smooth=smooth,
         smooth_share=0.5,
         level=0.0,
         table=fit_time_table(matrix, log_ratio, _SPEC),
@@ -61,8 +65,7 @@ def a_bundle() -> Bundle:
     )
 
 
-def _trees(matrix: NDArray[np.float64], log_ratio: NDArray[np.float64], alpha: float) -> str:
+def _trees(matrix: NDArray[np.float64], log_ratio: NDArray[np.float64], alpha: float) -> lightgbm.Booster:
     settings = {"objective": "quantile", "alpha": alpha, "num_leaves": _LEAVES, "verbosity": -1, "num_threads": 1}
     data = lightgbm.Dataset(matrix, log_ratio, feature_name=list(_SPEC.names))
-    text: str = lightgbm.train(settings, data, ROUNDS).model_to_string()
-    return text
+    return lightgbm.train(settings, data, ROUNDS)

@@ -1,4 +1,4 @@
-"""A bundle as the engine asks it."""
+"""A bundle as the engine asks it, or the table of one whose trees are damaged."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,13 @@ from engine.eta.bases import GREAT_CIRCLE
 from engine.eta.predictor import ANY_BASE, OWN_BASE, Legs
 from models.eta.accelerator import is_compiled, load_fast
 from models.eta.base_time import BASES
-from models.eta.bundle import Bundle
-from models.eta.features import base_times_s, leg_features
+from models.eta.bundle import Bundle, load_time_table
+from models.eta.features import FeatureSpec, base_times_s, leg_features
+from models.eta.history import PaceHistory
+from models.eta.spread import Spread
+from models.eta.time_table import TimeTable
 
-__all__ = ["BundlePredictor", "load_predictor"]
+__all__ = ["BundlePredictor", "TablePredictor", "load_predictor", "load_table"]
 
 
 _STATED = {*BASES, ANY_BASE}
@@ -29,8 +32,7 @@ class BundlePredictor:
         self.spread = bundle.spread
         self.history = bundle.history
         self.history_until_ms = int(bundle.metadata.get("data", {}).get("untilMs", 0))
-        stated = bundle.metadata.get("base")
-        self.base: str = stated if stated in _STATED else OWN_BASE
+        self.base = _stated(bundle.metadata.get("base"))
 
     @property
     def is_compiled(self) -> bool:
@@ -60,12 +62,36 @@ class BundlePredictor:
         return np.asarray(self.bundle.service.predict(tenant, lat, lon)[0][:, 1])
 
     def _read(self, legs: Legs) -> Legs:
-        """Return legs with the base times that the bundle was trained on: its own street grid's, or a provider's."""
-        if self.base in (OWN_BASE, BASES[GREAT_CIRCLE]):
-            legs = {**legs, **{name: legs[straight] for name, straight in _STRAIGHT.items() if straight in legs}}
-        if self.base == OWN_BASE:
-            return {name: column for name, column in legs.items() if name not in ("base_s", "base_m")}
-        return legs
+        return _with_base(legs, self.base)
+
+
+class TablePredictor:
+    """Says how long legs take by a bundle's table of hours and distances, while nothing better can be read."""
+
+    spread = Spread()
+    history: PaceHistory | None = None
+    history_until_ms = 0
+
+    def __init__(self, name: str, table: TimeTable, spec: FeatureSpec, base: str) -> None:
+        self.version = f"{name}/table"
+        self._table, self._spec, self.base = table, spec, _stated(base)
+
+    def predict(self, legs: Legs) -> NDArray[np.float64]:
+        """Return quantiles of the time that each leg takes, N × 3 seconds."""
+        return self._table.predict(_with_base(legs, self.base), self._spec)
+
+    def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Return what such legs take beyond their base times, and what just happened adds: minutes."""
+        middle_s, base_s = self.predict(legs)[:, 1], self.base_s(legs)
+        return {"usual": (middle_s - base_s) / 60, "today": middle_s * np.expm1(shift) / 60}
+
+    def base_s(self, legs: Legs) -> NDArray[np.float64]:
+        """Return the base time of each leg as the bundle reads it, seconds."""
+        return base_times_s(_with_base(legs, self.base), self._spec)
+
+    def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return nothing: the table knows ways alone."""
+        return np.zeros(len(lat))
 
 
 def load_predictor(name: str, folder: Path) -> BundlePredictor:
@@ -79,3 +105,28 @@ def load_predictor(name: str, folder: Path) -> BundlePredictor:
     predictor = BundlePredictor(name, load_fast(folder))
     predictor.bundle.log_quantiles(predictor.bundle.probe[:1])
     return predictor
+
+
+def load_table(name: str, folder: Path) -> TablePredictor:
+    """Read the table of a bundle whose other files are damaged.
+
+    Raises
+    ------
+    BundleRefused
+        If the table, its specification or the manifest is damaged too.
+    """
+    return TablePredictor(name, *load_time_table(folder))
+
+
+def _with_base(legs: Legs, base: str) -> Legs:
+    """Return legs with the base times that a bundle was trained on: its own street grid's, or a provider's."""
+    if base in (OWN_BASE, BASES[GREAT_CIRCLE]):
+        legs = {**legs, **{name: legs[straight] for name, straight in _STRAIGHT.items() if straight in legs}}
+    if base == OWN_BASE:
+        return {name: column for name, column in legs.items() if name not in ("base_s", "base_m")}
+    return legs
+
+
+def _stated(base: object) -> str:
+    """Return whose base times a bundle says that it was trained on."""
+    return base if isinstance(base, str) and base in _STATED else OWN_BASE

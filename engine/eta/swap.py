@@ -4,14 +4,15 @@ An estimate takes the models once, when it begins, so no ping waits and none is 
 """
 
 import asyncio
+import contextlib
 import time
 
 import structlog
 
-from engine.eta.bundles import load_predictor
+from engine.eta.bundles import load_predictor, load_table
 from engine.eta.corrections import Corrections
 from engine.eta.estimator import Estimator, Models
-from engine.eta.predictor import ColdStart, Predictor
+from engine.eta.predictor import COLD_START, ColdStart, Predictor
 from engine.telemetry.metrics import ETA_MODEL, ETA_SWAPS
 from models.errors import OutriderError
 from models.eta.registry import Registry, Standing
@@ -29,7 +30,7 @@ class ModelWatch:
     def __init__(self, registry: Registry, estimator: Estimator) -> None:
         self._registry, self._estimator = registry, estimator
         self._loaded: dict[str, Predictor] = {}
-        self._refused: set[str] = set()
+        self._tables: dict[str, Predictor] = {}
 
     async def run(self) -> None:
         """Follow the registry for ever."""
@@ -63,12 +64,18 @@ class ModelWatch:
         except (OutriderError, OSError) as fault:
             ETA_SWAPS.labels("refused").inc()
             log.error("model.refused", model=name, error=str(fault))  # noqa: TRY400  # the line says it
+            await self._load_table(name)
+
+    async def _load_table(self, name: str) -> None:
+        """Keep the table of a damaged model, in case there is nothing better."""
+        with contextlib.suppress(OutriderError, OSError, ValueError, KeyError):
+            self._tables[name] = await asyncio.to_thread(lambda: load_table(name, self._registry.folder_of(name)))
 
     def _swap(self, standing: Standing) -> None:
         before = self._estimator.models
         champion: Predictor | None = ColdStart()
         if standing.champion is not None:
-            champion = self._loaded.get(standing.champion)
+            champion = self._loaded.get(standing.champion) or self._instead(standing.champion, before.champion)
         models = Models(
             champion=champion or before.champion,
             candidate=self._loaded.get(standing.candidate or ""),
@@ -85,6 +92,10 @@ class ModelWatch:
         ETA_SWAPS.labels("done").inc()
         for name in {*before.versions, *models.versions}:
             ETA_MODEL.labels(name).set(name in models.versions)
+
+    def _instead(self, name: str, before: Predictor) -> Predictor | None:
+        """Return the table of a damaged champion where no model served before; what did is better than that."""
+        return self._tables.get(name) if before.version == COLD_START else None
 
 
 def begin(corrections: Corrections, model: Predictor) -> None:

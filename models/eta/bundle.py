@@ -248,17 +248,17 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleRefused(f"the bundle {folder.name} can't be read: {fault}") from fault
 
 
-def load_time_table(folder: Path) -> tuple[TimeTable, FeatureSpec]:
-    """Read the table of a bundle alone, which answers where the trees can't be had.
+def load_time_table(folder: Path) -> tuple[TimeTable, FeatureSpec, str]:
+    """Read the table of a bundle alone, which answers where the trees can't be had, and whose base times it is of.
 
     Raises
     ------
     BundleRefused
         If the table or the specification itself is damaged.
     """
-    _checked(folder, only=("table.npz", "spec.json"))
+    manifest = _checked(folder, only=("table.npz", "spec.json"))
     spec = FeatureSpec.from_json(json.loads((folder / "spec.json").read_text()))
-    return TimeTable.load(folder / "table.npz"), spec
+    return TimeTable.load(folder / "table.npz"), spec, str(manifest["metadata"].get("base", ""))
 
 
 def _checked(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 
 from models.errors import BadSettings
 from outrider.cli.model_output import AsJson, File, Folder, Schema, Tenant, plain_errors, show_result
+from pipelines.comparison import compare_on
 from pipelines.datasets import read_history
 from pipelines.drift import DriftReport, look_for_drift
 from pipelines.registry import EVERYBODY, Registry
@@ -23,6 +24,7 @@ def eta_report(
     schema: Schema,
     registry: Folder = Path("var/models"),
     model: Annotated[str, typer.Option("--model", help="A model; the one that serves by default.")] = "",
+    against: Annotated[str, typer.Option("--against", help="Another model to compare it with on the same trips.")] = "",
     tenant: Tenant = EVERYBODY,
     out: Annotated[Path, typer.Option("--out", help="The page to write; figures go beside it as JSON.")] = Path(
         "eta-report.html"
@@ -37,11 +39,13 @@ def eta_report(
         trips = read_history(file, load_schema(schema), tenant)
         report, replayed = look_for_drift(bundle, trips)
         figures = write_report(report, trips, replayed, out)
+        compared = compare_on(bundle, books.load(against), trips).to_json() if against else {}
     result = {
         "model": report.model[:12],
         "rows": report.rows,
         "mae_s": report.scores.mae_s,
         "coverage_80": report.scores.coverage_80,
+        **compared,
         "alerts": list(report.alerts),
         "page": str(out),
         "figures": str(figures),

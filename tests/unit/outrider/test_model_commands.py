@@ -1,10 +1,13 @@
 """From a file of trips to the model that serves, with three commands."""
 
+import datetime
 import json
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from outrider.cli.backtest import backtest_file
 from outrider.cli.eta_report import eta_report
@@ -15,15 +18,15 @@ from pipelines.registry import Registry
 from pipelines.training import train_bundle
 from pipelines.trip_schemas import load_schema
 from pipelines.trips import read_trips
+from tests.commands import run
+from tests.legs import some_legs
 from tests.trips import QUICK, SAMPLE
 
 NYC = load_schema("nyc_taxi")
-
-
-def run(command, *arguments):
-    application = typer.Typer(add_completion=False)
-    application.command()(command)
-    return CliRunner().invoke(application, [str(argument) for argument in arguments])
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "train-an-eta-model.md"
+COMMANDS = {"backtest": backtest_file, "train": train, "promote": promote}
+LISBON = ZoneInfo("Europe/Lisbon")
+ENDS = ("from_lat", "from_lon", "to_lat", "to_lon")
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +36,44 @@ def trips(tmp_path_factory):
     return path
 
 
-def test_three_commands_lead_from_a_file_to_a_model_that_serves(trips, tmp_path):
-    judged = run(backtest_file, trips, "--schema", "nyc_taxi", "--json")
-    assert judged.exit_code == 0, judged.output
-    figures = json.loads(judged.stdout.splitlines()[-1])
-    assert figures["mae_s"] < figures["naive_mae_s"]
-    assert {"rows_train", "rows_test", "mae_batch_s", "rmsle", "coverage_80", "worst_segment_coverage"} <= set(figures)
-
-    registry = ("--registry", tmp_path / "models")
-    trained = run(train, trips, "--schema", "nyc_taxi", *registry, "--json")
-    assert trained.exit_code == 0, trained.output
-    name = json.loads(trained.stdout.splitlines()[-1])["model"]
-
-    promoted = run(promote, name, *registry, "--force", "--no-accelerate", "--json")
-    assert promoted.exit_code == 0, promoted.output
-    assert json.loads(promoted.stdout.splitlines()[-1])["promoted"] is True
-
-    again = run(promote, *registry, "--json")
+def test_the_three_commands_of_the_guide_lead_from_a_file_to_a_model_that_serves(tmp_path, monkeypatch):
+    guide = GUIDE.read_text().partition("## A file of trips")[2]
+    commands = re.findall(
+        r"^outrider (backtest|train|promote)(.*?)(?:#.*)?$", guide.partition("```sh")[2], re.MULTILINE
+    )
+    [schema, *_] = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text(schema)
+    write_trips(tmp_path / "trips.csv", 700)
+    said = {}
+    for name, arguments in commands[:3]:
+        rest = ("--no-accelerate",) if name == "promote" else ()
+        done = run(COMMANDS[name], *arguments.split(), *rest, "--json")
+        assert done.exit_code == 0, done.output
+        said[name] = json.loads(done.stdout.splitlines()[-1])
+    assert list(said) == ["backtest", "train", "promote"]
+    assert said["backtest"]["mae_s"] < said["backtest"]["table_mae_s"] < said["backtest"]["naive_mae_s"]
+    assert {"mae_batch_s", "rmsle", "coverage_80", "worst_segment_coverage"} <= set(said["backtest"])
+    assert said["promote"]["model"] == said["train"]["model"]
+    assert Registry(tmp_path / "var" / "models").champion() == said["train"]["model"]
+    again = run(promote, "--json")
     assert again.exit_code == 2
     assert "serves already" in again.stdout
+
+
+def write_trips(path, count):
+    """Write trips of the invented town in the columns that the guide's schema names."""
+    legs = some_legs(count)
+    starts = [datetime.datetime.fromtimestamp(ms / 1000, LISBON).replace(tzinfo=None) for ms in legs["moment_ms"]]
+    columns = {
+        "pickup_at": [start.isoformat(timespec="milliseconds") for start in starts],
+        **dict(zip(("lat1", "lon1", "lat2", "lon2"), (legs[name] for name in ENDS), strict=True)),
+        "seconds": legs["duration_s"],
+        "van_type": legs["vehicle"],
+        "parcels": np.arange(count) % 7,
+    }
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def test_a_report_is_a_page_with_figures_beside_it(trips, tmp_path):

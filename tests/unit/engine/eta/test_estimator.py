@@ -104,6 +104,33 @@ async def test_a_candidate_is_asked_beside_the_champion_and_changes_nothing(tmp_
     assert (said.candidate != 0).all()
 
 
+async def test_the_table_answers_while_the_trees_of_the_only_model_are_damaged(tmp_path):
+    registry, estimator = Registry(tmp_path), an_estimator()
+    save_bundle(a_bundle(), registry.folder / "one")
+    registry.promote("one", "ana")
+    trees = registry.folder / "one" / "p50-0.txt"
+    trees.write_text(trees.read_text()[:1000])
+    await ModelWatch(registry, estimator).follow()
+    assert estimator.models.champion.version == "one/table"
+    said = estimator.say(some_ahead())
+    assert not np.allclose(said.said[:, 1], 600.0)
+    assert np.all(np.diff(said.said, axis=1) >= 0)
+    assert estimator.reasons("ten_a", some_ahead(1), 1)
+
+
+async def test_a_damaged_model_does_not_take_the_place_of_a_whole_one(tmp_path):
+    registry, estimator = Registry(tmp_path), an_estimator()
+    watch = ModelWatch(registry, estimator)
+    for name in ("one", "two"):
+        save_bundle(a_bundle(), registry.folder / name)
+    registry.promote("one", "ana")
+    await watch.follow()
+    registry.promote("two", "ana")
+    (registry.folder / "two" / "p50-0.txt").write_text("")
+    await watch.follow()
+    assert estimator.models.champion.version == "one"
+
+
 async def test_one_tenant_may_have_a_model_of_its_own(tmp_path):
     registry = Registry(tmp_path)
     save_bundle(a_bundle(), registry.folder / "one")

@@ -145,7 +145,7 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 def test_the_table_still_answers_when_the_trees_are_damaged(folder):
     (folder / "p50-0.txt").write_text("tree")
-    table, spec = load_time_table(folder)
+    table, spec, _ = load_time_table(folder)
     legs = some_legs(500, seed=8)
     low, middle, high = table.predict(legs, spec).T
     assert np.all((low <= middle) & (middle <= high))
