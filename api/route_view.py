@@ -6,7 +6,7 @@ from typing import Any
 from engine.routing.geometry import RouteLine
 from models.documents.delivery import Position
 from models.documents.document import Instant, Shape
-from models.documents.route import PlanLimits, PlannedStop, Route, RouteStatus, Violation
+from models.documents.route import PlanLimits, PlannedBreak, PlannedStop, Route, RouteStatus, Violation
 
 __all__ = ["RouteChange", "RouteView", "change_of", "geojson_of", "view_of"]
 
@@ -25,6 +25,8 @@ class RouteView(Shape):
     origin: Position | None
     destination: Position | None
     stops: Sequence[PlannedStop]
+    breaks: Sequence[PlannedBreak]
+    """Rests of the driver on the way, as the vehicle has them."""
     deliveries: Sequence[str]
     distance_m: float
     duration_s: float

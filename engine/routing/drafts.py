@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from engine.deliveries.lifecycle import FINAL
 from engine.routing.planning import PlanConstraints, Tour, constraints_of, places_of, shift_of
+from engine.routing.rests import rests_of
 from engine.routing.schedule import Limits, check_order, schedule
 from engine.routing.ways import Ways
 from engine.travel.chain import Travel
@@ -123,15 +124,12 @@ class RouteDrawer:
             identifier: Position.model_validate({"latitude": depot.place.latitude, "longitude": depot.place.longitude})
             for identifier, depot in depots.items()
         }
-        return [
-            Tour(
-                vehicle,
-                places.get(vehicle.start_depot_id or ""),
-                places.get(vehicle.end_depot_id or ""),
-                *shift_of(vehicle, start, zone),
-            )
-            for vehicle, start in days
-        ]
+        made = []
+        for vehicle, start in days:
+            leaves, back = shift_of(vehicle, start, zone)
+            ends = places.get(vehicle.start_depot_id or ""), places.get(vehicle.end_depot_id or "")
+            made.append(Tour(vehicle, *ends, leaves, back, rests_of(vehicle, leaves, back, zone)))
+        return made
 
 
 def draft_of(route: Route) -> RouteDraft:
@@ -199,6 +197,7 @@ def _route(
         destination=destination,
         end=plan.end,
         stops=plan.stops,
+        breaks=plan.breaks,
         distance_m=round(plan.distance_m, 1),
         duration_s=round(plan.duration_s, 1),
         cost=_cost(tour, plan.distance_m, plan.duration_s),

@@ -16,7 +16,7 @@ from engine.routing.drafts import RouteDraft, RouteDrawer, unplannable
 from engine.routing.planning import Criterion, Plan, PlanTerms, Tour, Wish, constraints_of, places_of
 from engine.routing.problem import InOrder, Problem, SameVehicle, Solution
 from engine.routing.progress import Bell, Curve
-from engine.routing.schedule import schedule, spare_s
+from engine.routing.schedule import Limits, schedule, spare_s
 from engine.routing.verifier import verify
 from engine.travel.chain import Travel
 from models.documents.delivery import Delivery, Priority
@@ -317,7 +317,14 @@ def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: S
     profile = tour.vehicle.profile
     origin, destination = tour.origin, tour.destination
     early = schedule(
-        visits, known, tour.leaves, origin=origin, destination=destination, profile=profile, ways=plan.ways
+        visits,
+        known,
+        tour.leaves,
+        origin=origin,
+        destination=destination,
+        profile=profile,
+        limits=Limits(rests=tour.rests),
+        ways=plan.ways,
     )
     return RouteDraft(
         visits=visits,

@@ -13,6 +13,7 @@ from engine.routing import problem as model
 from engine.routing.explain import explain
 from engine.routing.objectives import FUEL, Criterion, Rates, rates_of
 from engine.routing.problem import Problem, Solution
+from engine.routing.rests import Rest
 from engine.routing.schedule import ON_BOARD, Limits
 from engine.routing.travel import DenseTravel
 from engine.routing.ways import GREAT_CIRCLE, Ways
@@ -58,6 +59,8 @@ class Tour:
     destination: Position | None
     leaves: datetime.datetime
     back: datetime.datetime
+    rests: tuple[Rest, ...] = ()
+    """Breaks of its driver that are still to be taken."""
 
     def limits(self, constraints: PlanConstraints) -> Limits:
         """Return what the vehicle can take under a plan's constraints."""
@@ -69,6 +72,7 @@ class Tour:
             duration_s=_least(vehicle.max_route_time_s, constraints.max_route_time_s),
             stops=_least(vehicle.max_stops, constraints.max_stops),
             shift_end=self.back,
+            rests=self.rests,
         )
 
 
@@ -212,6 +216,7 @@ class Plan:
             capacity=tuple(most if one is None else one for one, most in zip(room, whole, strict=True)),
             shift=(self._seconds(tour.leaves), self._seconds(tour.back)),
             skills=frozenset(tour.vehicle.skills),
+            breaks=tuple(rest.as_break(self.start) for rest in tour.rests),
             max_distance_m=_scaled(limits.distance_m, 1),
             max_duration_s=_scaled(limits.duration_s, 1),
             max_stops=limits.stops,

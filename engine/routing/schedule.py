@@ -5,13 +5,16 @@ here, so that a plan by hand and a plan by a solver are judged alike.
 """
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.routing.rests import Placed, Rest, place_rests
+from engine.routing.timetable import Call
 from engine.routing.ways import GREAT_CIRCLE, Ways
 from models.documents.delivery import Delivery, Place, Position, Status
-from models.documents.route import PlannedStop, Violation, Visit
+from models.documents.route import PlannedBreak, PlannedStop, Violation, Visit
 from models.errors import InvalidInput
 from models.eta.base_time import Leg
 
@@ -31,6 +34,8 @@ class Limits:
     duration_s: float | None = None
     stops: int | None = None
     shift_end: datetime.datetime | None = None
+    rests: tuple[Rest, ...] = ()
+    """Breaks to be taken, in the order of the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,13 @@ class Schedule:
     """A plan in full."""
 
     stops: tuple[PlannedStop, ...]
+    breaks: tuple[PlannedBreak, ...]
     end: datetime.datetime
     distance_m: float
     duration_s: float
     violations: tuple[Violation, ...]
+    spare_break_s: tuple[float, ...] = ()
+    """How much later each break could begin."""
 
 
 @dataclass(slots=True)
@@ -54,20 +62,32 @@ class _Drive:
     at: tuple[float, float] | None
     weight_kg: float
     volume_m3: float
+    rests: Mapping[int, Sequence[Placed]] = field(default_factory=dict)
+    """Breaks by the number of the stop that follows."""
     distance_m: float = 0.0
     violations: list[Violation] = field(default_factory=list)
+    breaks: list[PlannedBreak] = field(default_factory=list)
+    spare_break_s: list[float] = field(default_factory=list)
 
-    def breaks(self, kind: str, stop: int | None, excess: float, detail: str) -> None:
+    def violates(self, kind: str, stop: int | None, excess: float, detail: str) -> None:
         """Note a violation."""
         found = {"kind": kind, "stop": stop, "excess": round(excess, 1), "detail": detail}
         self.violations.append(Violation.model_validate(found))
 
-    def go_to(self, place: tuple[float, float]) -> Leg:
-        """Drive to a place and return the leg."""
+    def go_to(self, place: tuple[float, float], number: int) -> Leg:
+        """Drive to a place, with the breaks before that stop, and return the leg."""
         leg = Leg(0.0, 0.0) if self.at is None else self.ways.leg(self.profile, self.at, place)
         self.at = place
         self.distance_m += leg.distance_m
-        self.moment += datetime.timedelta(seconds=leg.duration_s)
+        arrival, clock = self.moment + datetime.timedelta(seconds=leg.duration_s), self.moment
+        for rest, _, begins in self.rests.get(number, ()):
+            clock = max(clock, begins)  # until then one drives
+            self.spare_break_s.append((rest.closes - clock).total_seconds())
+            length = datetime.timedelta(seconds=rest.length_s)
+            self.breaks.append(PlannedBreak(before=number, start=clock, end=clock + length))
+            clock += length
+            arrival += length
+        self.moment = max(arrival, clock)
         return leg
 
 
@@ -135,15 +155,25 @@ def schedule(
         weight_kg=sum(delivery.weight_kg or 0.0 for delivery in aboard),
         volume_m3=sum(delivery.volume_m3 or 0.0 for delivery in aboard),
     )
+    if limits.rests:
+        _place_rests(drive, visits, deliveries, start, limits, destination)
     _check_load(drive, None, limits)
     stops = tuple(
         _stopped(drive, number, visit, deliveries[visit.delivery_id], limits) for number, visit in enumerate(visits)
     )
     if destination is not None:
-        drive.go_to((destination.latitude, destination.longitude))
+        drive.go_to((destination.latitude, destination.longitude), len(stops))
     _check_whole(drive, start, len(stops), limits)
     duration_s = (drive.moment - start).total_seconds()
-    return Schedule(stops, drive.moment, drive.distance_m, duration_s, tuple(drive.violations))
+    return Schedule(
+        stops,
+        tuple(drive.breaks),
+        drive.moment,
+        drive.distance_m,
+        duration_s,
+        tuple(drive.violations),
+        tuple(drive.spare_break_s),
+    )
 
 
 def spare_s(plan: Schedule, deliveries: Mapping[str, Delivery]) -> float:
@@ -160,12 +190,49 @@ def spare_s(plan: Schedule, deliveries: Mapping[str, Delivery]) -> float:
         if stop.kind == "dropoff" and window is not None:
             begun = stop.arrival + datetime.timedelta(seconds=stop.wait_s)
             slack_s = min(slack_s, waited_s + (window.end - begun).total_seconds())
-    return max(0.0, min(slack_s, waited_s))
+    return max(0.0, min(slack_s, waited_s, *plan.spare_break_s))
 
 
 def place_of(delivery: Delivery, kind: Literal["pickup", "dropoff"]) -> Place | None:
     """Return where a delivery is fetched or brought."""
     return delivery.pickup if kind == "pickup" else delivery.dropoff
+
+
+def _place_rests(
+    drive: _Drive,
+    visits: Sequence[Visit],
+    deliveries: Mapping[str, Delivery],
+    start: datetime.datetime,
+    limits: Limits,
+    destination: Position | None,
+) -> None:
+    """Choose where on the way breaks are taken, and note those that find no place."""
+    calls, at = [], drive.at
+    for visit in visits:
+        delivery = deliveries[visit.delivery_id]
+        place = _point(delivery, visit.kind)
+        windows: tuple[tuple[int, int], ...] = ()
+        if visit.kind == "dropoff" and (window := delivery.time_window) is not None:
+            opens, closes = (math.floor((end - start).total_seconds()) for end in (window.start, window.end))
+            windows = ((max(0, opens), max(0, closes)),)
+        service_s = delivery.service_time_s if visit.kind == "dropoff" else 0
+        calls.append(Call(_whole_s(drive, at, place), windows, service_s))
+        at = place
+    home_s = 0 if destination is None else _whole_s(drive, at, (destination.latitude, destination.longitude))
+    placed, missing = place_rests(limits.rests, calls, home_s, start)
+    if missing:
+        drive.violates("break", None, missing, "the driver's break finds no place within its hours")
+    drive.rests = {number: [one for one in placed if one.before == number] for number in range(len(calls) + 1)}
+
+
+def _whole_s(drive: _Drive, at: tuple[float, float] | None, place: tuple[float, float]) -> int:
+    return 0 if at is None else math.ceil(drive.ways.leg(drive.profile, at, place).duration_s)
+
+
+def _point(delivery: Delivery, kind: Literal["pickup", "dropoff"]) -> tuple[float, float]:
+    place = place_of(delivery, kind)
+    assert place is not None and place.latitude is not None and place.longitude is not None  # noqa: S101, PT018 - checked
+    return place.latitude, place.longitude
 
 
 def _fault(visit: Visit, delivery: Delivery | None, seen: Mapping[tuple[str, str], int]) -> str | None:
@@ -186,9 +253,8 @@ def _fault(visit: Visit, delivery: Delivery | None, seen: Mapping[tuple[str, str
 
 
 def _stopped(drive: _Drive, number: int, visit: Visit, delivery: Delivery, limits: Limits) -> PlannedStop:
-    place = place_of(delivery, visit.kind)
-    assert place is not None and place.latitude is not None and place.longitude is not None  # noqa: S101, PT018 - checked
-    leg = drive.go_to((place.latitude, place.longitude))
+    place = _point(delivery, visit.kind)
+    leg = drive.go_to(place, number)
     arrival, wait_s = drive.moment, 0.0
     if visit.kind == "dropoff":
         wait_s = _keep_window(drive, number, delivery)
@@ -202,8 +268,8 @@ def _stopped(drive: _Drive, number: int, visit: Visit, delivery: Delivery, limit
         delivery_id=visit.delivery_id,
         kind=visit.kind,
         locked=visit.locked,
-        latitude=place.latitude,
-        longitude=place.longitude,
+        latitude=place[0],
+        longitude=place[1],
         arrival=arrival,
         departure=drive.moment,
         wait_s=wait_s,
@@ -220,7 +286,7 @@ def _keep_window(drive: _Drive, number: int, delivery: Delivery) -> float:
         return 0.0
     late_s = (drive.moment - window.end).total_seconds()
     if late_s > 0:
-        drive.breaks("late", number, late_s, f"{delivery.id} is reached after its time window")
+        drive.violates("late", number, late_s, f"{delivery.id} is reached after its time window")
     wait_s = max(0.0, (window.start - drive.moment).total_seconds())
     drive.moment += datetime.timedelta(seconds=wait_s)
     return wait_s
@@ -228,19 +294,19 @@ def _keep_window(drive: _Drive, number: int, delivery: Delivery) -> float:
 
 def _check_load(drive: _Drive, number: int | None, limits: Limits) -> None:
     if limits.weight_kg is not None and drive.weight_kg > limits.weight_kg + 1e-6:
-        drive.breaks("overweight", number, drive.weight_kg - limits.weight_kg, "more weight than the vehicle takes")
+        drive.violates("overweight", number, drive.weight_kg - limits.weight_kg, "more weight than the vehicle takes")
     if limits.volume_m3 is not None and drive.volume_m3 > limits.volume_m3 + 1e-9:
-        drive.breaks("overfull", number, drive.volume_m3 - limits.volume_m3, "more volume than the vehicle takes")
+        drive.violates("overfull", number, drive.volume_m3 - limits.volume_m3, "more volume than the vehicle takes")
 
 
 def _check_whole(drive: _Drive, start: datetime.datetime, stops: int, limits: Limits) -> None:
     if limits.distance_m is not None and drive.distance_m > limits.distance_m:
-        drive.breaks("too_far", None, drive.distance_m - limits.distance_m, "longer than the vehicle's longest way")
+        drive.violates("too_far", None, drive.distance_m - limits.distance_m, "longer than the vehicle's longest way")
     duration_s = (drive.moment - start).total_seconds()
     if limits.duration_s is not None and duration_s > limits.duration_s:
-        drive.breaks("too_long", None, duration_s - limits.duration_s, "takes longer than a route may")
+        drive.violates("too_long", None, duration_s - limits.duration_s, "takes longer than a route may")
     if limits.stops is not None and stops > limits.stops:
-        drive.breaks("too_many_stops", None, stops - limits.stops, "more stops than the vehicle makes")
+        drive.violates("too_many_stops", None, stops - limits.stops, "more stops than the vehicle makes")
     if limits.shift_end is not None and drive.moment > limits.shift_end:
         excess_s = (drive.moment - limits.shift_end).total_seconds()
-        drive.breaks("shift", None, excess_s, "ends after the vehicle's shift")
+        drive.violates("shift", None, excess_s, "ends after the vehicle's shift")

@@ -237,7 +237,11 @@ def _what_is_left(
         "max_route_time_s": _less(limits.duration_s, gone_s),
         "max_stops": _less(limits.stops, len(done)),
     }
-    return Tour(vehicle.model_copy(update=fields), begin, route.destination, leaves, tour.back)
+    taken = sum(one.end <= leaves for one in route.breaks)  # they are taken in their order
+    rests = tuple(
+        dataclasses.replace(rest, opens=max(rest.opens, leaves)) for rest in tour.rests[taken:] if rest.closes >= leaves
+    )
+    return Tour(vehicle.model_copy(update=fields), begin, route.destination, leaves, tour.back, rests)
 
 
 def _less(limit: NumberT | None, used: NumberT) -> NumberT | None:

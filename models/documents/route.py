@@ -8,7 +8,7 @@ from pydantic import Field
 from models.documents.delivery import Position
 from models.documents.document import Document, Flag, Instant, Line, Shape, now
 
-__all__ = ["MAX_STOPS", "PlanLimits", "PlannedStop", "Route", "RouteStatus", "Violation", "Visit"]
+__all__ = ["MAX_STOPS", "PlanLimits", "PlannedBreak", "PlannedStop", "Route", "RouteStatus", "Violation", "Visit"]
 
 MAX_STOPS = 400
 """Most stops of one route."""
@@ -62,15 +62,24 @@ class PlannedStop(Visit):
     """On board when leaving."""
 
 
+class PlannedBreak(Shape):
+    """A rest of the driver with its place in the plan."""
+
+    before: int
+    """Number of the stop from 0 that follows; as many as there are stops where none does."""
+    start: Instant
+    end: Instant
+
+
 class Violation(Shape):
     """Something that the plan breaks."""
 
-    kind: Literal["late", "overweight", "overfull", "too_long", "too_far", "too_many_stops", "shift"]
+    kind: Literal["late", "overweight", "overfull", "too_long", "too_far", "too_many_stops", "shift", "break"]
     stop: int | None
     """Number of the stop from 0; none for the route as a whole."""
     detail: str
     excess: float
-    """By how much: seconds, kilograms, cubic metres, metres or stops."""
+    """By how much: seconds, kilograms, cubic metres, metres, stops or breaks."""
 
 
 class Route(Document):
@@ -92,6 +101,8 @@ class Route(Document):
     end: Instant
     """When it is over."""
     stops: tuple[PlannedStop, ...]
+    breaks: tuple[PlannedBreak, ...] = ()
+    """Rests of the driver on the way."""
     distance_m: float
     duration_s: float
     """From start to end, seconds."""

@@ -303,3 +303,20 @@ async def test_a_job_that_nobody_has_begun_can_be_cancelled(admin):
     assert job["state"] == "queued"
     stopped = await admin.ask("DELETE", f"jobs/{job['id']}")
     assert (stopped.status_code, stopped.json()["state"]) == (202, "cancelled")
+
+
+async def test_a_route_has_the_breaks_of_its_vehicle_and_arrives_later_for_them(admin):
+    ids = await deliveries(admin, 4, serviceTimeS=1800)
+    lunch = {"window": {"start": "09:00", "end": "10:00"}, "durationS": 2700}
+    van = await admin.make("vehicles", {"name": "rested van", "breaks": [lunch]})
+    body = {"stops": stops(ids), "start": START, "origin": place(10)}  # 8 o'clock: the company's zone is UTC
+    route = await admin.make("routes", body | {"vehicleId": van["id"]})
+    [taken] = route["breaks"]
+    assert "2026-11-25T09:00:00" <= taken["start"] <= "2026-11-25T10:00:01"
+    assert route["stops"][taken["before"]]["arrival"] >= taken["end"]
+    assert (await admin.ask("GET", f"routes/{route['id']}")).json()["breaks"] == route["breaks"]
+    assert route["violations"] == []
+    await admin.ask("PUT", f"vehicles/{van['id']}", json={"name": "rested van"})
+    changed = await admin.ask("PUT", f"routes/{route['id']}", json=body | {"vehicleId": van["id"]})
+    assert changed.json()["breaks"] == []
+    assert changed.json()["durationS"] <= route["durationS"] - 2700 + 2

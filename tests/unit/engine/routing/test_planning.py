@@ -1,5 +1,6 @@
 """From deliveries and vehicles to a problem, through OR-Tools, and back to stops that keep every limit."""
 
+import dataclasses
 import datetime
 import random
 from zoneinfo import ZoneInfo
@@ -8,8 +9,10 @@ import pytest
 
 from engine.routing.planning import Plan, PlanConstraints, PlanTerms, Tour, Wish, shift_of
 from engine.routing.problem import InOrder
+from engine.routing.rests import Rest
 from engine.routing.schedule import check_order, schedule
 from engine.routing.solvers.or_tools import improve
+from engine.routing.verifier import verify
 from models.documents.delivery import Delivery, Place, Position
 from models.documents.vehicle import Capacity, Vehicle
 
@@ -123,3 +126,21 @@ def test_what_holds_in_one_plan_goes_before_what_deliveries_say():
     assert second.penalty == 10 * plain.jobs[1].penalty
     assert third == plain.jobs[2]
     assert (problem.relations, problem.balance) == ([InOrder((2, 0))], 0.5)
+
+
+def test_a_plan_takes_the_breaks_of_its_vehicles():
+    """Two vans with more than half a day of work each, and half an hour at noon."""
+    lunch = Rest(START + 3.5 * HOUR, START + 4.5 * HOUR, 1800)
+    wanted = [one.model_copy(update={"service_time_s": 1200}) for one in deliveries(24)]
+    vans = [dataclasses.replace(tour, rests=(lunch,)) for tour in tours(2)]
+    plan = Plan(wanted, vans, START, {"time": 1.0}, NONE)
+    solution = improve(plan.problem, 1.0)
+    assert verify(plan.problem, solution).is_feasible
+    known = {one.id: one for one in wanted}
+    for tour, visits in plan.visits(solution):
+        ends = {"origin": tour.origin, "destination": tour.destination}
+        found = schedule(visits, known, tour.leaves, **ends, limits=tour.limits(NONE))
+        assert not found.violations
+        if found.end > lunch.closes:
+            [taken] = found.breaks
+            assert lunch.opens <= taken.start <= lunch.closes

@@ -1,14 +1,17 @@
 """What an order of stops comes to."""
 
 import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.routing.rests import Rest, rests_of
 from engine.routing.schedule import Limits, check_order, schedule, spare_s
-from models.documents.delivery import Delivery, Place, Position, Status
+from models.documents.delivery import Delivery, Place, Position, Status, TimeWindow
 from models.documents.route import Visit
+from models.documents.vehicle import Vehicle
 from models.errors import InvalidInput
 
 START = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.UTC)
@@ -123,3 +126,74 @@ def test_what_cant_be_driven_is_refused_with_its_place(visits, field):
     with pytest.raises(InvalidInput) as refused:
         planned(visits, deliveries)
     assert refused.value.fields[0][0] == field
+
+
+def at(hour, minute=0):
+    return START.replace(hour=hour, minute=minute)
+
+
+def test_a_break_is_taken_on_the_way_and_the_rest_is_later():
+    deliveries = [a_delivery(number, service_time_s=1800) for number in range(8)]
+    lunch = Rest(at(9, 30), at(10), 1800)
+    plan = planned([drop(n) for n in range(8)], deliveries, limits=Limits(rests=(lunch,)))
+    plain = planned([drop(n) for n in range(8)], deliveries)
+    [taken] = plan.breaks
+    assert lunch.opens <= taken.start <= lunch.closes
+    assert taken.end - taken.start == datetime.timedelta(minutes=30)
+    assert not plan.violations
+    assert plan.stops[taken.before - 1].departure <= taken.start
+    assert plan.stops[taken.before].arrival >= taken.end
+    assert plan.stops[0] == plain.stops[0]
+    # driving goes on until the break begins, so no more than its length is lost
+    assert plain.end < plan.end <= plain.end + datetime.timedelta(minutes=30, seconds=2)
+
+
+def test_a_break_fits_into_waiting():
+    window = TimeWindow(start=at(11), end=at(12))
+    deliveries = [a_delivery(0), a_delivery(1, time_window=window)]
+    visits = [drop(0), drop(1)]
+    plan = planned(visits, deliveries, limits=Limits(rests=(Rest(at(9), at(10), 1800),)))
+    assert plan.end == planned(visits, deliveries).end
+    assert [one.before for one in plan.breaks] == [1]
+    assert spare_s(plan, {one.id: one for one in deliveries}) <= 7200
+
+
+def test_a_break_that_finds_no_place_is_said():
+    rests = (Rest(at(9), at(10), 1800),)
+    long = a_delivery(0, service_time_s=4 * 3600)
+    waited = planned([drop(0)], [long], limits=Limits(rests=rests), destination=DEPOT)
+    assert ([one.before for one in waited.breaks], waited.violations) == ([0], ())  # the stop begins after it
+    early = long.model_copy(update={"time_window": TimeWindow(start=at(8), end=at(8, 30))})
+    plan = planned([drop(0)], [early], limits=Limits(rests=rests), destination=DEPOT)
+    assert [(one.kind, one.excess) for one in plan.violations] == [("break", 1)]
+
+
+def test_breaks_are_those_of_the_day_and_of_what_is_left_of_it():
+    zone = ZoneInfo("Europe/Lisbon")  # in winter as UTC
+    vehicle = Vehicle(
+        id="veh_1",
+        tenant="ten_a",
+        name="van",
+        breaks=(
+            {"window": {"start": "12:00", "end": "14:00"}, "duration_s": 1800},
+            {"window": {"start": "09:00", "end": "10:00"}, "duration_s": 600},
+        ),
+    )
+    rests = rests_of(vehicle, at(8), at(18), zone)
+    assert [(one.opens, one.closes, one.length_s) for one in rests] == [
+        (at(9), at(10), 600),
+        (at(12), at(14), 1800),
+    ]
+    assert [one.opens for one in rests_of(vehicle, at(13), at(18), zone)] == [at(13)]
+    assert rests_of(vehicle, at(14, 1), at(18), zone) == ()
+    assert [one.opens for one in rests_of(vehicle, at(8), at(11), zone)] == [at(9)]
+    night = Vehicle(
+        id="veh_2",
+        tenant="ten_a",
+        name="van",
+        breaks=({"window": {"start": "23:30", "end": "00:30"}, "duration_s": 900},),
+    )
+    [rest] = rests_of(night, at(22), at(22) + datetime.timedelta(hours=8), zone)
+    assert rest.closes - rest.opens == datetime.timedelta(hours=1)
+    [late] = rests_of(night, at(0, 10), at(6), zone)
+    assert (late.opens, late.closes) == (at(0, 10), at(0, 30))
