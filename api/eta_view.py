@@ -33,7 +33,7 @@ class EtaFactor(Shape):
     """A part of the time that is left."""
 
     name: str
-    """`driving`, `stops_before`, `waiting`, or a reason that the model names, such as `time_of_day`."""
+    """`driving`, `stops_before`, `break`, `waiting`, or a reason that the model names, such as `time_of_day`."""
     minutes: float
     text: str
     """The same in words."""

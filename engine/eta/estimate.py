@@ -211,7 +211,9 @@ class Estimate:
         stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
         stops["confidence"][self.wanted] = said.confidence
         stops["stood_in"][self.wanted] = said.stood_in
-        legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"])
+        # of a break that should have begun, what the plan leaves of it
+        left_s = np.clip((stops["rest_ends"] - np.repeat(self.now_ms, self.counts)) / 1000, 0.0, stops["rest_s"])
+        legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"] + left_s[:, None])
         begins_ms = np.repeat(self.begins_ms, self.counts)
         # who stands at a stop has served a part of it
         served_s = np.where(arrived, np.maximum(0, begins_ms - np.maximum(stops["since"], stops["opens"])) / 1000, 0.0)

@@ -60,7 +60,8 @@ AHEAD = np.dtype(
         ("base", "u1"),  # place in engine.eta.bases.BASES: who says base_m and base_s
         ("stood_in", "u1"),  # whether base times alone answer, because the model was trained on others
         ("traffic", "<f4"),  # time in traffic ÷ time on free roads, when its leg was last looked at; 0 = unknown
-        ("pad", "u1", (4,)),  # no hidden padding: equal plans are equal bytes
+        ("rest_s", "<f4"),  # length of the driver's break before this stop; no hidden padding: equal plans, equal bytes
+        ("rest_ends", "<i8"),  # when it is over by the plan, epoch ms
     ],
     align=True,
 )
@@ -110,6 +111,8 @@ class RouteOrder:
     departs_ms: int
     profile: str
     visits: tuple[tuple[str, str], ...]
+    breaks: tuple[tuple[str, str, int, int], ...] = ()
+    """Rests of the driver: the visit that follows, begin and end, epoch ms."""
 
 
 def build_plan(
@@ -131,7 +134,10 @@ def build_plan(
     chosen = ordered(stops, routes, here)
     plan = np.zeros(len(chosen), AHEAD)
     known = {(int(one["delivery"]), int(one["kind"])): place for place, one in enumerate(before)}
+    rests = {(name, kind): span for route in routes.values() for name, kind, *span in route.breaks}
     for record, stop in zip(plan, chosen, strict=True):
+        begins, record["rest_ends"] = rests.get(_visit(stop), (0, 0))
+        record["rest_s"] = (record["rest_ends"] - begins) / 1000
         place = known.get((stop.delivery, int(stop.kind)))
         if place is None:
             record["born"] = stop.version

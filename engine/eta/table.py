@@ -80,6 +80,7 @@ class EtaImage(msgspec.Struct, frozen=True):
     routes: dict[int, dict[str, tuple[int, int, str, tuple[tuple[str, str], ...]]]] = {}
     layout: str = ""
     """Digest of the records' fields."""
+    breaks: dict[int, dict[str, tuple[tuple[str, str, int, int], ...]]] = {}
 
 
 class EtaTable:
@@ -158,7 +159,12 @@ class EtaTable:
             for number in numbers
             if number in self.routes
         }
-        return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans.tobytes(), routes, _LAYOUT)
+        breaks = {
+            number: {name: r.breaks for name, r in self.routes[number].items()}
+            for number in numbers
+            if number in routes
+        }
+        return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans.tobytes(), routes, _LAYOUT, breaks)
 
     def restore(self, partition: int, image: EtaImage, keys: Mapping[int, int]) -> None:
         """Take what `image` returned; `keys` says which delivery key here stands for one there.
@@ -167,7 +173,8 @@ class EtaTable:
         """
         self.passed[partition] = image.passed_ms
         for number, routes in image.routes.items():
-            self.routes[number] = {name: RouteOrder(*fields) for name, fields in routes.items()}
+            rests = image.breaks.get(number, {})
+            self.routes[number] = {name: RouteOrder(*fields, rests.get(name, ())) for name, fields in routes.items()}
         if image.layout != _LAYOUT:
             return
         heads, plans = np.frombuffer(image.heads, HEAD), np.frombuffer(image.plans, AHEAD).copy()

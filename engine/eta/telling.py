@@ -110,8 +110,10 @@ def factors_of(plan: NDArray[np.void]) -> list[tuple[str, float]]:
     driving_s = float(ahead["leg_s"][:, 1].sum())
     served_s = np.maximum(0.0, (ahead["updated"][0] - standing["since"]) / 1000)
     stops_s = float(ahead["service_s"][:-1].sum() + np.maximum(0.0, standing["service_s"] - served_s).sum())
+    rest_s = float(np.clip((ahead["rest_ends"] - ahead["updated"]) / 1000, 0.0, ahead["rest_s"]).sum())
     total_s = (int(ahead["reached"][-1][1]) - int(ahead["updated"][-1])) / 1000
-    parts = (("driving", driving_s), ("stops_before", stops_s), ("waiting", total_s - driving_s - stops_s))
+    waiting_s = total_s - driving_s - stops_s - rest_s
+    parts = (("driving", driving_s), ("stops_before", stops_s), ("break", rest_s), ("waiting", waiting_s))
     return [(name, round(seconds / 60, 1)) for name, seconds in parts if seconds >= _LEAST_FACTOR_S]
 
 

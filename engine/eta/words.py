@@ -9,6 +9,7 @@ __all__ = ["words_of"]
 _PARTS: Mapping[str, str] = {
     "driving": "Driving takes {minutes}",
     "stops_before": "Stops before it take {minutes}",
+    "break": "The driver's break takes {minutes}",
     "waiting": "Waiting until it may be delivered takes {minutes}",
 }
 _REASONS: Mapping[str, str] = {

@@ -1,6 +1,7 @@
 """What the shards of a route's driver are told of its order of stops. Pure."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from models.documents.driver import Driver
 from models.documents.route import Route, RouteStatus
@@ -47,5 +48,20 @@ def _told(event: str, route: Route, driver: Driver, profile: str, *, is_over: bo
             departs_ms=round(route.start.timestamp() * 1000),
             profile=profile,
             visits=visits,
+            breaks=() if is_over else _breaks(route),
         ),
+    )
+
+
+def _breaks(route: Route) -> tuple[tuple[str, Literal["pickup", "dropoff"], int, int], ...]:
+    """Return the breaks before stops; one after the last concerns nobody who waits."""
+    on_the_way = [one for one in route.breaks if one.before < len(route.stops)]
+    return tuple(
+        (
+            route.stops[one.before].delivery_id,
+            route.stops[one.before].kind,
+            round(one.start.timestamp() * 1000),
+            round(one.end.timestamp() * 1000),
+        )
+        for one in on_the_way
     )

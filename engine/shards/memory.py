@@ -216,7 +216,7 @@ class ShardMemory:
 
     def take_route(self, message: RoutePlanned) -> None:
         """Follow the order in which a driver makes the stops of a route."""
-        order = RouteOrder(message.version, message.departs_ms, message.profile, message.visits)
+        order = RouteOrder(message.version, message.departs_ms, message.profile, message.visits, message.breaks)
         if self._row(message.driver) != ABSENT and self.etas.table.take_route(message.driver, message.route, order):
             self.note_plan(message.driver)
 

@@ -33,7 +33,7 @@ class Factor:
     """What a part of the time is made of."""
 
     name: str
-    """`driving`, `stops_before`, `waiting`, or a reason that a model names."""
+    """`driving`, `stops_before`, `break`, `waiting`, or a reason that a model names."""
     minutes: float
 
 

@@ -68,6 +68,8 @@ class RoutePlanned(msgspec.Struct, frozen=True, tag="route_planned", rename="cam
     """Of the vehicle: a name in `models.eta.base_time.PACES`."""
     visits: tuple[tuple[str, Literal["pickup", "dropoff"]], ...]
     """Pairs of (delivery id, which of its stops)."""
+    breaks: tuple[tuple[str, Literal["pickup", "dropoff"], int, int], ...] = ()
+    """Rests on the way: (delivery id and which of its stops follows, begin and end, epoch milliseconds)."""
 
 
 class DeliveryChanged(msgspec.Struct, frozen=True, tag="delivery_changed", rename="camel"):

@@ -150,6 +150,26 @@ def test_a_route_decides_which_delivery_comes_first():
     assert answers[0]["estimated"] < answers[1]["estimated"]
 
 
+def test_a_break_before_a_stop_makes_it_later_and_says_so_also_after_a_restart():
+    found = []
+    for rests in ((), (("dlv_1", "dropoff", START_MS + 600_000, START_MS + 2_400_000),)):
+        memory, estimates = a_memory()
+        memory.assign(assigned("dlv_1", 1000.0))
+        memory.assign(assigned("dlv_2", 2500.0))
+        visits = (("dlv_2", "dropoff"), ("dlv_1", "dropoff"))
+        memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, START_MS, "van", visits, rests))
+        play(memory, estimates, range(3))
+        found.append(estimates.answers(DRIVER))
+    (before, after), (same, later) = found
+    assert same["estimated"] == before["estimated"]
+    assert later["estimated"] - after["estimated"] == 1_800_000
+    reasons = dict(estimates.answer(DRIVER, "dlv_1")["factors"])
+    assert (reasons["break"], "waiting" in reasons) == (30.0, False)
+    again = ShardMemory()
+    again.restore(0, 0, PartitionImage.unpack(memory.image(0).pack()))
+    assert again.etas.table.routes[DRIVER]["rte_1"].breaks == rests
+
+
 def test_nobody_is_there_before_the_route_leaves():
     memory, estimates = a_memory()
     memory.assign(assigned("dlv_1", 100.0))
