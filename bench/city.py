@@ -2,6 +2,7 @@
 
 An arrival counts as found when the engine reported it at the right delivery within two minutes of the truth; what it
 reported elsewhere is false. The plain alternative calls a van arrived with its first fix inside the radius.
+The days before those that are judged train a model, which a shard then serves on the judged ones (`bench.city_etas`).
 """
 
 import itertools
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich import progress
 
+from bench.city_etas import LEAST_LEGS, measure_etas
 from bench.report import console, heading
+from engine.eta.bases import RoadBases
 from engine.motion.late import derive
 from engine.motion.profiles import PARCEL, pack_profiles
 from engine.roads.network import RoadNetwork
@@ -26,7 +29,7 @@ from models.geo import distances_m
 from models.messages.fixes import DEGREE, STORED
 from pipelines.fleet.gps import Track
 from pipelines.fleet.on_roads import porto
-from pipelines.fleet.simulate import Fleet, Leg, simulate_days
+from pipelines.fleet.simulate import Fleet, Leg, simulate_days, working_days
 
 __all__ = ["ArrivalScore", "found_arrivals", "measure_city", "plain_arrivals", "score_arrivals", "score_stops"]
 
@@ -149,9 +152,12 @@ def score_arrivals(days: Iterable[tuple[Sequence[Leg], Track]]) -> tuple[Arrival
 def measure_city(network: Path, *, days: int, vans: int, gps_days: int, seed: int) -> dict[str, Any]:
     """Simulate a fleet on a road network and return the figures of `outrider bench city`."""
     began = time.perf_counter()
-    city = porto(RoadNetwork.load(network), np.random.default_rng(seed))
-    fleet = Fleet(vans=vans, days=days, gps_days=frozenset(range(gps_days)))
-    legs: list[Leg] = []
+    roads = RoadNetwork.load(network)
+    city = porto(roads, np.random.default_rng(seed))
+    judged = frozenset(working_days(Fleet(days=days))[-gps_days:])
+    fleet = Fleet(vans=vans, days=days, gps_days=judged)
+    history: list[Leg] = []
+    replayed: list[tuple[Sequence[Leg], Mapping[int, Track]]] = []
     van_days: list[tuple[Sequence[Leg], Track]] = []
     for day in progress.track(
         simulate_days(np.random.default_rng(seed), city, fleet),
@@ -160,13 +166,18 @@ def measure_city(network: Path, *, days: int, vans: int, gps_days: int, seed: in
         console=console,
         transient=True,
     ):
-        legs += day.legs
+        if day.tracks:
+            replayed.append((day.legs, day.tracks))
+        else:
+            history += day.legs
         van_days += [([leg for leg in day.legs if leg.van == van], made) for van, made in day.tracks.items()]
     simulate_s = time.perf_counter() - began
     ours, plain = score_arrivals(progress.track(van_days, "arrivals", console=console, transient=True))
     matched, found, true = np.sum([score_stops(*van_day) for van_day in van_days], axis=0).tolist()
+    base = RoadBases(roads)
+    etas = measure_etas(history, replayed, base, vans, str(city.zone)) if len(history) >= LEAST_LEGS else {}
     return heading("city", seconds=time.perf_counter() - began, repeats=1) | {
-        "legs": len(legs),
+        "legs": len(history) + sum(len(legs) for legs, _ in replayed),
         "fixes": sum(len(made.fixes) for _, made in van_days),
         "simulate_s": round(simulate_s, 1),
         "arrivals": ours.right + ours.missed,
@@ -175,4 +186,5 @@ def measure_city(network: Path, *, days: int, vans: int, gps_days: int, seed: in
         "plain_arrival_f1": round(plain.f1, 4),
         "plain_arrival_error_s": round(plain.median_error_s, 1),
         "stop_f1": round(2 * matched / max(1, found + true), 4),
+        **etas,
     }

@@ -286,7 +286,9 @@ def city(
     network: Annotated[Path | None, typer.Option("--in", help="Road network; default: that of Porto.")] = None,
     days: Annotated[int, typer.Option(min=1, help="Days of the calendar.")] = 90,
     vans: Annotated[int, typer.Option(min=1, help="Vans of the fleet.")] = 60,
-    gps_days: Annotated[int, typer.Option(min=1, help="First days of which phones' fixes are made and judged.")] = 2,
+    gps_days: Annotated[
+        int, typer.Option(min=1, help="Last working days, of which phones' fixes are made and judged.")
+    ] = 2,
     seed: Annotated[int, typer.Option(help="The same is the same city.")] = 1,
     json: AsJson = False,
 ) -> None:
@@ -294,6 +296,13 @@ def city(
 
     arrival_f1: arrivals reported at the right delivery within two minutes of the truth; the plan is known, hand-overs
     are reported. arrival_error_s: their median distance in time. plain_arrival_f1: the first fix inside the radius.
+    stop_f1: stops found without any plan. The days before train a model by the pipeline, which a shard serves on the
+    judged ones: eta_mae_s: of the estimate at the moment at which the shard saw a van set off, against the simulation's
+    arrival; great_circle_mae_s, free_flow_mae_s: great circle by the mean speed and free-flow time by one factor, both
+    fitted on the same days; coverage_80: share of arrivals between P10 and P90; parts_outside: of the parts, by hour,
+    zone and stop of 500 departures and more, those whose coverage is not 0.8 ± 0.05; promise_coverage_80: of what was
+    promised at dispatch; late_risk_precision, late_risk_recall: of warnings that a window is missed, given
+    late_risk_lead_min before its end in the middle.
     """
     from bench.city import measure_city
     from engine.roads.warm_up import BUILT

@@ -17,7 +17,7 @@ from pipelines.fleet.gps import Phone, Track, record
 from pipelines.fleet.rounds import Orders, draw_orders, order_stops, share_out
 from pipelines.fleet.traffic import Traffic
 
-__all__ = ["City", "Day", "Fleet", "Leg", "simulate_days"]
+__all__ = ["City", "Day", "Fleet", "Leg", "simulate_days", "working_days"]
 
 _SHIFT_S = 8 * 3600.0
 _LOADING_S = 30.0
@@ -103,12 +103,18 @@ def simulate_days(rng: np.random.Generator, city: City, fleet: Fleet) -> Iterato
     """Yield the working days, Sundays and holidays left out; the same `rng` state gives the same days."""
     traffic = Traffic.simulate(rng, fleet.first_day, fleet.days, city.box, city.zone)
     paces = rng.lognormal(0.0, 0.08, fleet.vans)
-    resting = holidays.country_holidays("PT")
+    working = set(working_days(fleet))
     for number in range(fleet.days):
-        date = fleet.first_day + datetime.timedelta(days=number)
         day_rng = np.random.default_rng(rng.integers(2**63))
-        if date.weekday() < 6 and date not in resting:
+        if number in working:
             yield _DayOf(day_rng, city, fleet, traffic, number).run(paces)
+
+
+def working_days(fleet: Fleet) -> list[int]:
+    """Return the days, counted from 0, on which the fleet drives: no Sundays and no holidays."""
+    resting = holidays.country_holidays("PT")
+    dates = [fleet.first_day + datetime.timedelta(days=number) for number in range(fleet.days)]
+    return [number for number, date in enumerate(dates) if date.weekday() < 6 and date not in resting]
 
 
 class _DayOf:

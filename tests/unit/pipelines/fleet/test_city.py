@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from bench.city import score_arrivals
+from bench.city_etas import departures_of, eta_figures, late_figures, promise_figures
+from bench.city_replay import CityReplay
+from engine.eta.bases import GreatCircles
+from engine.eta.predictor import ColdStart
 from outrider.traces import read_trace
 from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import drive
@@ -136,3 +140,18 @@ def test_repeats_change_nothing_for_the_engine(share):
     [day] = simulate_days(np.random.default_rng(1), city(), fleet)
     ours, _ = score_arrivals([(day.legs, day.tracks[0])])
     assert ours.f1 > 0.85
+
+
+def test_a_shard_estimates_the_days_of_the_city_at_their_own_time():
+    (history, day) = simulated(days=2, vans=2, gps=frozenset({1}))
+    replay = CityReplay(ColdStart(), GreatCircles(), 2, str(LISBON))
+    assert list(replay.drive(day.legs, day.tracks))[-1] == 1.0
+
+    found = departures_of(replay.said, day.legs)
+    figures = eta_figures(found, history.legs) | promise_figures(replay.said) | late_figures(replay.said, day.legs)
+    assert figures["departures"] > 0.8 * len(day.legs)
+    assert figures["promises"] >= figures["departures"]
+    assert np.all(np.diff(found.said_s, axis=1) >= 0)
+    assert figures["eta_mae_s"] < 300
+    assert figures["below"] + figures["above"] + figures["coverage_80"] == pytest.approx(1.0, abs=1e-3)
+    assert set(replay.said.late) <= {f"dlv_{leg.day}_{leg.van}_{leg.stop}" for leg in day.legs if leg.window_ends_ms}
