@@ -53,7 +53,7 @@ LEAST_LEGS = 500
 
 _LEAST_S = 30.0  # shorter ways are walks to the next door
 _LEAST_ROWS = 500
-_BAND = 0.05
+_MEANT, _BAND = 0.8, 0.05
 _HOUR_MS = 3_600_000
 _ZONE_DEG = 0.04  # about 4 km
 
@@ -153,8 +153,8 @@ def eta_figures(found: Departures, history: Sequence[Leg]) -> dict[str, Any]:
         "above": round(float((found.actual_s > high).mean()), 4),
         "width_s": round(float((high - low).mean()), 1),
         "parts": len(shares),
-        "parts_outside": sum(abs(share - 0.8) > _BAND for share in shares),
-        "worst_part": round(max(shares, key=lambda share: abs(share - 0.8)), 4) if shares else None,
+        "parts_outside": sum(_off(share) > _BAND for share in shares),
+        "worst_part": round(max(shares, key=_off), 4) if shares else None,
     }
 
 
@@ -230,6 +230,11 @@ def _coverages(inside: NDArray[np.bool_], part: NDArray[np.int64]) -> dict[int, 
     """Return the coverage of each part that has rows enough to tell."""
     values, counts = np.unique(part, return_counts=True)
     return {int(value): float(inside[part == value].mean()) for value in values[counts >= _LEAST_ROWS]}
+
+
+def _off(share: float) -> float:
+    """Return how far a coverage is from what is meant."""
+    return abs(share - _MEANT)
 
 
 def _least_factor(base_s: NDArray[np.float64], took_s: NDArray[np.float64]) -> float:

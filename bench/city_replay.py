@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from engine.eta.bases import BaseTimes
 from engine.eta.corrections import Finish
 from engine.eta.estimator import Estimator, Models
-from engine.eta.live import Pacing
 from engine.eta.predictor import Predictor
+from engine.eta.refresh import Pacing
 from engine.eta.swap import begin
 from engine.log.read import POSITION_BITS, Block, FixBatch
 from engine.registry import DriverRef

@@ -34,6 +34,11 @@ export function hourAndMinute(time: string): string {
   return new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
+/** Whole minutes from a moment to a time, none less than 0. */
+export function minutesLeft(time: string, now: number): number {
+  return Math.max(0, Math.round((Date.parse(time) - now) / 60_000));
+}
+
 /** A status as people write it: `picked_up` becomes “picked up”. */
 export function statusWords(status: string): string {
   return status.replaceAll("_", " ");
