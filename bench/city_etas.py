@@ -141,6 +141,7 @@ def eta_figures(found: Departures, history: Sequence[Leg]) -> dict[str, Any]:
     inside = (low <= found.actual_s) & (found.actual_s <= high)
     by_part = {name: _coverages(inside, getattr(found, name)) for name in ("hour", "zone", "stop")}
     shares = [share for shares in by_part.values() for share in shares.values()]
+    worst: float | None = max(shares, key=_off, default=None)
     return {
         "departures": len(found),
         "eta_mae_s": round(mae["eta"], 1),
@@ -154,7 +155,7 @@ def eta_figures(found: Departures, history: Sequence[Leg]) -> dict[str, Any]:
         "width_s": round(float((high - low).mean()), 1),
         "parts": len(shares),
         "parts_outside": sum(_off(share) > _BAND for share in shares),
-        "worst_part": round(max(shares, key=_off), 4) if shares else None,
+        "worst_part": None if worst is None else round(worst, 4),
     }
 
 
