@@ -1,7 +1,10 @@
 """Live arrival estimates of a whole Outrider: pushed, explained, promised, scored, and warning in time."""
 
+import asyncio
 import contextlib
 import datetime
+import os
+import sys
 from datetime import UTC
 
 import httpx2
@@ -10,6 +13,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from models.eta.bundle import save_bundle
+from pipelines.datasets import LegDataset
 from tests.legs import a_bundle
 from tests.rest import Caller
 from tests.stack import eventually
@@ -120,7 +124,7 @@ async def test_lateness_is_told_before_the_window_ends_and_nearness_to_the_custo
     assert 1 <= near["data"]["minutes"] <= 10
 
 
-async def test_a_promise_is_scored_when_the_driver_is_there(admin):
+async def test_a_promise_is_scored_when_the_driver_is_there(admin, outrider_running, tmp_path):
     _, delivery = await given(admin, NEAR)
     start = datetime.datetime.now(UTC) - datetime.timedelta(minutes=10)
     await admin.ask("POST", f"tracking/{delivery}", json=HERE | {"time": start.isoformat()})
@@ -138,6 +142,17 @@ async def test_a_promise_is_scored_when_the_driver_is_there(admin):
     assert (accuracy["whole"]["arrivals"], accuracy["models"][0]["model"]) == (1, "cold-start")
     metrics = (await admin.ask("GET", "eta/models/nothing/metrics")).status_code
     assert metrics == 404
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    assert await exported(outrider_running, tenant, tmp_path / "legs") == {tenant: 1}
+
+
+async def exported(outrider_running, tenant, out):
+    """Bring a company's driven legs out of the database as its data scientist would; return how many there are."""
+    command = [sys.executable, "-m", "outrider", "legs", "export", "--out", str(out), "--tenant", tenant]
+    env = {**os.environ, "OUTRIDER_VAR": str(outrider_running.var)}
+    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0
+    return LegDataset(out).companies()
 
 
 async def test_a_dispatched_route_says_which_stop_comes_first(admin):
