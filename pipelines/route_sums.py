@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.eta.calibration import conformal_offset
-from models.eta.spread import Spread
+from models.eta.spread import Spread, lifts_of, raised
 from pipelines.trips import Trips, finishes_ms
 
 __all__ = ["fit_spread", "ways_of"]
@@ -60,7 +60,10 @@ def fit_spread(trips: Trips, quantiles_s: NDArray[np.float64]) -> Spread:
     sums_s = np.array([widths_s[way].sum(axis=0) for way in ways])
     squares = np.array([(widths_s[way] ** 2).sum(axis=0) for way in ways])
     joined_s = np.maximum(spread.joined(sums_s, squares), 1.0)
-    missed_s = np.array([error_s[way].sum() for way in ways])
+    lifts = lifts_of(widths_s)
+    leanings = lifts * (widths_s**2).sum(axis=1)
+    added = [np.array([column[way].sum() for way in ways]) for column in (error_s, lifts, leanings)]
+    missed_s = added[0] - raised(spread.correlation, added[1], added[2], squares)
     low, high = (conformal_offset(ratio) for ratio in (-missed_s / joined_s[:, 0], missed_s / joined_s[:, 1]))
     return Spread(spread.correlation, float(np.clip(low, *_FACTORS)), float(np.clip(high, *_FACTORS)))
 

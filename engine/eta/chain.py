@@ -1,12 +1,17 @@
 """From quantiles of legs to quantiles of arrivals along a plan.
 
-Pure. Medians add up; spreads do not, because one leg's bad luck is only partly the next one's: squares and sums of
-the legs' half-widths are carried side by side and joined by a measured correlation. A stop that has to wait for its
-window swallows earliness, and lateness up to the waiting.
+Pure. Spreads do not add up, because one leg's bad luck is only partly the next one's: squares and sums of the legs'
+half-widths are carried side by side and joined by a measured correlation. Medians do not quite either: legs and stops
+are seldom much shorter than usual and now and then much longer, and over a dozen of them that evens out to later than
+twelve times the usual. A stop that has to wait for its window swallows earliness, and lateness up to the waiting.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.eta.spread import lifts_of, raised
 
 __all__ = ["arrivals_along"]
 
@@ -46,50 +51,66 @@ def arrivals_along(
     """
     reached = np.zeros((len(legs_s), 3), np.int64)
     first = np.cumsum(counts) - counts
-    clock = np.zeros(len(counts))  # seconds since each driver set out: the middle
-    sums, squares = np.zeros((len(counts), 2)), np.zeros((len(counts), 2))  # of half-widths below and above
+    clock = np.zeros(len(counts))  # seconds since each driver set out: middles added up
+    carried = _Carried.of(len(counts))
     for step in range(int(counts.max(initial=0))):
         going = np.flatnonzero(counts > step)
         at = first[going] + step
         clock[going] += legs_s[at, 1]
-        _widen(sums, squares, going, np.abs(np.diff(legs_s[at], axis=1)))
-        widths = _joined(sums[going], squares[going], spreads[going])
+        carried.add(going, np.abs(np.diff(legs_s[at], axis=1)))
+        widths = carried.joined(going, spreads[going])
         opens = np.where(opens_ms[at] > 0, (opens_ms[at] - begins_ms[going]) / 1000, -np.inf)
-        middle = clock[going]
+        middle = clock[going] + carried.raised(going, spreads[going])
         quantiles = np.stack([middle - widths[:, 0], middle, middle + widths[:, 1]], axis=1)
         served = np.maximum(quantiles, opens[:, None])
         reached[at] = begins_ms[going][:, None] + np.rint(np.maximum(served, 0.0) * 1000).astype(np.int64)
-        left = np.diff(served, axis=1)
-        _narrow(sums, squares, going, left, widths)
-        clock[going] = served[:, 1] + service_s[at]
-        _widen(sums, squares, going, service_s[at][:, None] * np.array(_SERVICE))
+        carried.narrow(going, np.diff(served, axis=1), widths)
+        clock[going] = served[:, 1] - carried.raised(going, spreads[going]) + service_s[at]
+        carried.add(going, service_s[at][:, None] * np.array(_SERVICE))
     return reached
 
 
-def _widen(
-    sums: NDArray[np.float64], squares: NDArray[np.float64], rows: NDArray[np.int64], widths: NDArray[np.float64]
-) -> None:
-    sums[rows] += widths
-    squares[rows] += widths**2
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """What each driver brings along from the legs and stops so far."""
 
+    sums: NDArray[np.float64]
+    """Of half-widths below and above, D × 2."""
+    squares: NDArray[np.float64]
+    """Of the same, squared."""
+    lifts: NDArray[np.float64]
+    """Means less medians, length D."""
+    leanings: NDArray[np.float64]
+    """The same by the squares."""
 
-def _joined(
-    sums: NDArray[np.float64], squares: NDArray[np.float64], spreads: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    correlation = spreads[:, :1]
-    return np.asarray(np.sqrt((1 - correlation) * squares + correlation * sums**2) * spreads[:, 1:])
+    @classmethod
+    def of(cls, drivers: int) -> "_Carried":
+        return cls(np.zeros((drivers, 2)), np.zeros((drivers, 2)), np.zeros(drivers), np.zeros(drivers))
 
+    def add(self, rows: NDArray[np.int64], widths: NDArray[np.float64]) -> None:
+        lifts, squares = lifts_of(widths), widths**2
+        self.sums[rows] += widths
+        self.squares[rows] += squares
+        self.lifts[rows] += lifts
+        self.leanings[rows] += lifts * squares.sum(axis=1)
 
-def _narrow(
-    sums: NDArray[np.float64],
-    squares: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    left: NDArray[np.float64],
-    widths: NDArray[np.float64],
-) -> None:
-    """Carry on with what waiting has left of the half-widths."""
-    share = np.where(widths > 0, left / np.where(widths > 0, widths, 1.0), 0.0)
-    # who waits in the middle case but is late in the bad one is late by less; who never waits keeps all of it
-    share = np.minimum(share, 1.0)
-    sums[rows] *= share
-    squares[rows] *= share**2
+    def joined(self, rows: NDArray[np.int64], spreads: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the half-widths of the sums."""
+        correlation = spreads[:, :1]
+        squares = (1 - correlation) * self.squares[rows] + correlation * self.sums[rows] ** 2
+        return np.asarray(np.sqrt(squares) * spreads[:, 1:])
+
+    def raised(self, rows: NDArray[np.int64], spreads: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much the middles of the sums lie above the added middles."""
+        return raised(spreads[:, 0], self.lifts[rows], self.leanings[rows], self.squares[rows])
+
+    def narrow(self, rows: NDArray[np.int64], left: NDArray[np.float64], widths: NDArray[np.float64]) -> None:
+        """Carry on with what waiting has left of the half-widths."""
+        share = np.where(widths > 0, left / np.where(widths > 0, widths, 1.0), 0.0)
+        # who waits in the middle case but is late in the bad one is late by less; who never waits keeps all of it
+        share = np.minimum(share, 1.0)
+        least = share.min(axis=1)
+        self.sums[rows] *= share
+        self.squares[rows] *= share**2
+        self.lifts[rows] *= least
+        self.leanings[rows] *= least**3

@@ -113,6 +113,11 @@ def factors_of(plan: NDArray[np.void]) -> list[tuple[str, float]]:
     rest_s = float(np.clip((ahead["rest_ends"] - ahead["updated"]) / 1000, 0.0, ahead["rest_s"]).sum())
     total_s = (int(ahead["reached"][-1][1]) - int(ahead["updated"][-1])) / 1000
     waiting_s = total_s - driving_s - stops_s - rest_s
+    if not ((ahead["opens"] > 0) & (ahead["reached"][:, 1] <= ahead["opens"])).any():
+        # nobody waits: it is what legs and stops take now and then beyond their middles
+        usual_s = max(driving_s + stops_s, 1.0)
+        driving_s, stops_s = (part * (usual_s + waiting_s) / usual_s for part in (driving_s, stops_s))
+        waiting_s = 0.0
     parts = (("driving", driving_s), ("stops_before", stops_s), ("break", rest_s), ("waiting", waiting_s))
     return [(name, round(seconds / 60, 1)) for name, seconds in parts if seconds >= _LEAST_FACTOR_S]
 

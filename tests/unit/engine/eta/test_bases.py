@@ -56,7 +56,7 @@ def some_ahead(base_of, rows=12):
     legs |= {"profile": np.full(rows, VAN, np.uint8), "base_of": np.asarray(base_of, np.uint8)}
     legs |= {"base_s": np.full(rows, 300.0), "base_m": np.full(rows, 2500.0)}
     legs |= {"straight_s": np.full(rows, 600.0), "straight_m": np.full(rows, 5000.0), "straight_ratio": np.ones(rows)}
-    return LegsAhead(legs, np.zeros(rows, np.uint32))
+    return LegsAhead(legs, np.zeros(rows, np.uint32), np.arange(rows, dtype=np.uint32))
 
 
 def said_by(model, ahead):

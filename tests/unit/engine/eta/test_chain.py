@@ -1,6 +1,7 @@
 """Quantiles along a plan: they never fall, honour windows, and grow less than their sum."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,8 +35,24 @@ def test_quantiles_never_fall_and_windows_are_honoured(plan):
 
 
 @given(plans())
-def test_the_middle_is_what_adding_up_by_hand_gives(plan):
+def test_the_middle_is_never_before_what_adding_up_gives_where_times_lean_to_the_long_side(plan):
     begins, counts, legs, service, opens, spread = plan
+    legs[:, 0] = np.maximum(legs[:, 0], 2 * legs[:, 1] - legs[:, 2])
+    reached = arrivals_along(begins, counts, legs, service, opens, spread)
+    place = 0
+    for begin, count in zip(begins, counts, strict=True):
+        clock = float(begin)
+        for at in range(place, place + count):
+            clock = max(clock + legs[at, 1] * 1000, opens[at])
+            assert reached[at, 1] > clock - 10
+            clock += service[at] * 1000
+        place += count
+
+
+@given(plans())
+def test_the_middle_is_what_adding_up_gives_where_all_errs_as_one(plan):
+    begins, counts, legs, service, opens, spread = plan
+    spread[:, 0] = 1.0
     reached = arrivals_along(begins, counts, legs, service, opens, spread)
     place = 0
     for begin, count in zip(begins, counts, strict=True):
@@ -45,6 +62,24 @@ def test_the_middle_is_what_adding_up_by_hand_gives(plan):
             assert abs(reached[at, 1] - clock) < 10
             clock += service[at] * 1000
         place += count
+
+
+@pytest.mark.parametrize("stops", [1, 3, 12, 30])
+def test_half_of_all_drives_reach_a_far_stop_by_the_middle(stops):
+    random = np.random.default_rng(stops)
+    legs = random.lognormal(np.log(400), 0.4, (20_000, stops))
+    services = random.lognormal(np.log(240), 0.53, (20_000, stops))  # P10 and P90 as the rules take them to lie
+    told = np.tile(np.quantile(legs, [0.1, 0.5, 0.9]), (stops, 1))
+    reached = arrivals_along(
+        np.array([NOW_MS]),
+        np.array([stops]),
+        told,
+        np.full(stops, 240.0),
+        np.zeros(stops, np.int64),
+        Spread(0.0).row()[None],
+    )
+    by_then = legs.sum(axis=1) + services[:, :-1].sum(axis=1) <= (reached[-1, 1] - NOW_MS) / 1000
+    assert 0.45 < by_then.mean() < 0.55
 
 
 @given(st.integers(2, 6), st.floats(0, 1))
