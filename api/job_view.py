@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models.documents.document import Instant, Shape
-from models.documents.job import Job, JobProgress, JobState, Unserved
+from models.documents.job import Job, JobProgress, JobState, TravelTold, Unserved
 
 __all__ = ["JobView", "job_view"]
 
@@ -20,6 +20,8 @@ class JobView(Shape):
     """Routes that it made, to be looked at, changed and dispatched."""
     unserved: Sequence[Unserved]
     """Deliveries that no route takes, each with the reason."""
+    travel: Sequence[TravelTold]
+    """Whose times and lengths the plan was made with, by kind of vehicle."""
     error: str | None
     """Why it failed."""
     created_at: Instant

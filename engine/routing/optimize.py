@@ -241,13 +241,14 @@ class RouteOptimizer:
         unserved = tuple(plan.unserved(solution))
         drafts = [_draft(job, request, plan, tour, visits) for tour, visits in plan.visits(solution)]
         if not drafts:
-            await self._end(job, JobOutcome(state, unserved=unserved))
+            await self._end(job, JobOutcome(state, unserved=unserved, travel=plan.ways.told))
             return
 
         async def also(session: Session, routes: Sequence[Route]) -> None:
             if broken := next((route.violations[0] for route in routes if route.violations), None):
                 raise InvalidInput(f"the solver's plan is not feasible: {broken.detail}")
-            await self._jobs.finish(session, job, JobOutcome(state, tuple(route.id for route in routes), unserved))
+            made = tuple(route.id for route in routes)
+            await self._jobs.finish(session, job, JobOutcome(state, made, unserved, travel=plan.ways.told))
 
         await self._commands.create(scope, drafts, also)
 

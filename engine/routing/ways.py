@@ -3,13 +3,14 @@
 Solvers and schedules ask the same object, so that a plan which a solver found good is judged by the same legs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.documents.job import TravelTold
 from models.eta.base_time import PACES, Leg, base_leg, base_matrices
 
 __all__ = ["GREAT_CIRCLE", "Known", "KnownWays", "Ways"]
@@ -21,6 +22,10 @@ Matrices = tuple[NDArray[np.float64], NDArray[np.float64]]
 class Ways(Protocol):
     """Knows how far it is, for a kind of vehicle."""
 
+    @property
+    def told(self) -> Sequence[TravelTold]:
+        """Return who said so, if anybody was asked."""
+
     def leg(self, profile: str, origin: Place, destination: Place) -> Leg:
         """Return the leg between two places (latitude, longitude)."""
 
@@ -29,6 +34,8 @@ class Ways(Protocol):
 
 
 class _GreatCircle:
+    told: Sequence[TravelTold] = ()
+
     def leg(self, profile: str, origin: Place, destination: Place) -> Leg:
         return base_leg(*origin, *destination, PACES[profile])
 
@@ -58,6 +65,8 @@ class KnownWays:
     by_profile: Mapping[str, Known]
     off_road: frozenset[Place] = frozenset()
     """Places of the region that are too far from every road."""
+    told: tuple[TravelTold, ...] = ()
+    """Who said so."""
 
     def leg(self, profile: str, origin: Place, destination: Place) -> Leg:
         """Return the leg between two places."""

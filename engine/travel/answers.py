@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.roads.network import UNREACHABLE
+from models.documents.job import TravelTold
 from models.documents.vehicle import VehicleProfile
 
 __all__ = ["UNREACHABLE", "OutOfRegion", "Place", "Source", "TravelLeg", "TravelMatrix", "TravelProvider"]
@@ -43,6 +44,16 @@ class TravelMatrix:
     def kept(self) -> "TravelMatrix":
         """Return it as one that comes from the cache."""
         return replace(self, source="cache")
+
+    def told(self, profile: VehicleProfile) -> TravelTold:
+        """Return who said it, for whoever asks."""
+        return TravelTold(
+            profile=profile,
+            provider=self.provider,
+            source=self.source,
+            map_date=self.date,
+            traffic_as_of=self.traffic,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ class Travel:
         number = {place: row for row, place in enumerate(known)}
         found: dict[str, Known] = {}
         off_road: set[Place] = set()
+        told = []
         for profile in sorted(set(profiles)):
             matrix = await self.matrix(profile, known, at, _WORKING_DAY)
             is_way = matrix.duration_s < UNREACHABLE
@@ -134,7 +135,8 @@ class Travel:
             )
             found[profile] = Known(number, distance_m, duration_s)
             off_road |= {known[row] for row in matrix.off_road}
-        return KnownWays(found, frozenset(off_road))
+            told.append(matrix.told(profile))
+        return KnownWays(found, frozenset(off_road), tuple(told))
 
     async def leg(self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime) -> TravelLeg:
         """Return the way between two places; where no provider has one, the straight line."""

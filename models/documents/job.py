@@ -6,8 +6,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from models.documents.document import Document, Instant, Shape, now
+from models.documents.vehicle import VehicleProfile
 
-__all__ = ["Job", "JobProgress", "JobState", "Unserved"]
+__all__ = ["Job", "JobProgress", "JobState", "TravelTold", "Unserved"]
 
 
 class JobState(StrEnum):
@@ -43,6 +44,20 @@ class Unserved(Shape):
     reason: str
 
 
+class TravelTold(Shape):
+    """Who told how long the ways of one kind of vehicle take."""
+
+    profile: VehicleProfile
+    provider: str
+    """`roads`, `osrm`, `valhalla`, or `great_circle` where nobody else could tell."""
+    source: Literal["provider", "cache"]
+    """`cache`: what the provider said before; it was away."""
+    map_date: str | None = None
+    """State of its map, `YYYY-MM-DD`, where it is known."""
+    traffic_as_of: Instant | None = None
+    """Of when the traffic is; none where times are of free roads, with what the hour usually adds."""
+
+
 class Job(Document):
     """A job of a tenant."""
 
@@ -60,6 +75,8 @@ class Job(Document):
     routes: tuple[str, ...] = ()
     """Routes that it made."""
     unserved: tuple[Unserved, ...] = ()
+    travel: tuple[TravelTold, ...] = ()
+    """Whose times and lengths the plan was made with."""
     error: str | None = None
     created_at: Instant = Field(default_factory=now)
     ended_at: Instant | None = None

@@ -1,11 +1,12 @@
 """Jobs in MongoDB: their progress, and the wish that they stop."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models.documents.document import now
 from models.documents.event import Event
-from models.documents.job import Job, JobProgress, JobState, Unserved
+from models.documents.job import Job, JobProgress, JobState, TravelTold, Unserved
 from models.errors import NotFound
 from models.ids import new_id
 from models.store.connections import Database
@@ -28,6 +29,7 @@ class JobOutcome:
     routes: tuple[str, ...] = ()
     unserved: tuple[Unserved, ...] = ()
     error: str | None = None
+    travel: Sequence[TravelTold] = ()
 
 
 class JobRepository:
@@ -91,6 +93,7 @@ class JobRepository:
         """End a job with what came of it, and tell about it; one that has ended stays as it is."""
         fields: dict[str, Any] = {"state": outcome.state.value, "endedAt": now(), "routes": list(outcome.routes)}
         fields["unserved"] = [one.model_dump(by_alias=True) for one in outcome.unserved]
+        fields["travel"] = [one.model_dump(by_alias=True, exclude_none=True) for one in outcome.travel]
         if outcome.error is not None:
             fields["error"] = outcome.error
         changed = await self._jobs.update_one(

@@ -49,10 +49,14 @@ async def test_deliveries_are_put_on_routes_and_dispatched(admin):
     drivers, ids = await fleet(admin, 2), await deliveries(admin, 16)
     request = {"deliveries": ids, "seconds": 2, "optimizationCriteria": ["distance"]}
     answer = await admin.ask("POST", "routes/optimize", json=request, params={"wait": "true"})
+    assert answer.status_code == 202, answer.text
     job = answer.json()
     assert job["state"] == "done", job
     assert job["unserved"] == []
     assert job["progress"]
+    [told] = job["travel"]
+    assert (told["profile"], told["provider"], told["source"]) == ("van", "roads", "provider")
+    assert told["mapDate"]
     routes = [(await admin.ask("GET", f"routes/{one}")).json() for one in job["routes"]]
     assert sorted(one for route in routes for one in route["deliveries"]) == sorted(ids)
     assert all(route["violations"] == [] for route in routes)
