@@ -79,7 +79,7 @@ async def open_view(page: Page, company: Company, view: str) -> None:
 async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(page: Page, company: Company) -> None:
     await open_view(page, company, "Plan")
     await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
-    await page.get_by_label("Search for").select_option("10")
+    await page.get_by_label("Search for").select_option("60")
     await page.get_by_role("button", name="Plan routes").click()
 
     # the cost falls while it is watched, and the plan is kept when it is good enough
