@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engine.roads.hierarchy import CLOSED
 from engine.roads.network import RoadNetwork
-from engine.roads.snapping import Snaps
 from engine.roads.weights import RoadWeights
 from models.eta.base_time import BASES, PACES
 from models.geo import distances_m
 
-__all__ = ["BASES", "GREAT_CIRCLE", "PROFILES", "ROADS", "BaseTimes", "Bases", "GreatCircles", "RoadBases"]
+__all__ = ["BASES", "GREAT_CIRCLE", "PROFILES", "ROADS", "BaseTimes", "Bases", "Ends", "GreatCircles", "RoadBases"]
 
 PROFILES: tuple[str, ...] = tuple(PACES)
 """Vehicle profiles; shards keep a profile as its place here."""
@@ -31,6 +30,23 @@ _FIXED_S = np.array([PACES[name].fixed_s for name in PROFILES])
 _SPEED_MPS = np.array([PACES[name].speed_mps for name in PROFILES])
 
 
+class Ends(NamedTuple):
+    """Where N ways begin and end, degrees, and who takes them."""
+
+    from_lat: NDArray[np.float64]
+    from_lon: NDArray[np.float64]
+    to_lat: NDArray[np.float64]
+    to_lon: NDArray[np.float64]
+    profile: NDArray[np.uint8]
+    """Places in `PROFILES`."""
+
+    @classmethod
+    def of(cls, legs: Mapping[str, ArrayLike], profile: NDArray[np.uint8]) -> "Ends":
+        """Return those of legs, columns as in `models.eta.schema`."""
+        columns = {name: np.asarray(legs[name], np.float64) for name in cls._fields[:-1]}
+        return cls(**columns, profile=profile)
+
+
 class Bases(NamedTuple):
     """Base times of N ways."""
 
@@ -38,6 +54,8 @@ class Bases(NamedTuple):
     seconds: NDArray[np.float64]
     source: NDArray[np.uint8]
     """Places in `BASES`."""
+    traffic: NDArray[np.float64]
+    """Time of the fastest way in the traffic of now ÷ on free roads; NaN where nobody knows or has asked."""
 
 
 class BaseTimes(Protocol):
@@ -46,25 +64,8 @@ class BaseTimes(Protocol):
     traffic_at_s: float | None
     """Of when the traffic is that it knows, epoch seconds."""
 
-    def between(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> Bases:
-        """Return the base of each of N ways; `profile` are places in `PROFILES`."""
-
-    def traffic_ratio(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> NDArray[np.float64]:
-        """Return each way's time in the traffic of now ÷ its time on free roads; NaN where nobody knows."""
+    def between(self, ends: Ends, *, traffic_of: NDArray[np.bool_] | None = None) -> Bases:
+        """Return the base of each way, and of some of them what the traffic makes of it."""
 
 
 class GreatCircles:
@@ -72,29 +73,12 @@ class GreatCircles:
 
     traffic_at_s: float | None = None
 
-    def between(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> Bases:
+    def between(self, ends: Ends, *, traffic_of: NDArray[np.bool_] | None = None) -> Bases:
         """Return metres and seconds as `models.eta.base_time` says; what is nearer than a house takes no time."""
-        away_m = distances_m(from_lat, from_lon, to_lat, to_lon)
-        seconds = np.where(away_m < _SAME_PLACE_M, 0.0, _FIXED_S[profile] + away_m / _SPEED_MPS[profile])
-        return Bases(away_m * _DETOUR[profile], seconds, np.zeros(len(away_m), np.uint8))
-
-    def traffic_ratio(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> NDArray[np.float64]:
-        """Return that nobody knows."""
-        return np.full(len(from_lat), np.nan)
+        away_m = distances_m(ends.from_lat, ends.from_lon, ends.to_lat, ends.to_lon)
+        seconds = np.where(away_m < _SAME_PLACE_M, 0.0, _FIXED_S[ends.profile] + away_m / _SPEED_MPS[ends.profile])
+        source, traffic = np.full(len(away_m), GREAT_CIRCLE, np.uint8), np.full(len(away_m), np.nan)
+        return Bases(away_m * _DETOUR[ends.profile], seconds, source, traffic)
 
 
 class RoadBases:
@@ -121,51 +105,25 @@ class RoadBases:
         # a profile that the map does not know has no roads
         self._names = {number: name for number, name in enumerate(PROFILES) if name in network.profiles}
 
-    def between(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> Bases:
+    def between(self, ends: Ends, *, traffic_of: NDArray[np.bool_] | None = None) -> Bases:
         """Return metres and free-flow seconds on the roads; what is nearer than a house takes no time."""
-        found = self._straight.between(from_lat, from_lon, to_lat, to_lon, profile)
+        found = self._straight.between(ends)
         for number, name in self._names.items():
-            rows = np.flatnonzero((profile == number) & (found.seconds > 0))
+            rows = np.flatnonzero((ends.profile == number) & (found.seconds > 0))
             if not rows.size:
                 continue
-            start, end = self._snapped(name, rows, from_lat, from_lon), self._snapped(name, rows, to_lat, to_lon)
+            start = self.network.snap(ends.from_lat[rows], ends.from_lon[rows], name)
+            end = self.network.snap(ends.to_lat[rows], ends.to_lon[rows], name)
             packed = self.network.snapped_ways(start, end, self.network.free_flow(name))
-            known = packed < CLOSED
-            rows, packed = rows[known], packed[known]
-            found.metres[rows] = (packed & 0xFFFFFFFF) / 10
-            found.seconds[rows] = np.maximum((packed >> 32) / 1000, 1.0)
+            known = np.flatnonzero(packed < CLOSED)
+            rows, free_ms = rows[known], packed[known] >> 32
+            found.metres[rows] = (packed[known] & 0xFFFFFFFF) / 10
+            found.seconds[rows] = np.maximum(free_ms / 1000, 1.0)
             found.source[rows] = ROADS
-        return found
-
-    def traffic_ratio(
-        self,
-        from_lat: NDArray[np.float64],
-        from_lon: NDArray[np.float64],
-        to_lat: NDArray[np.float64],
-        to_lon: NDArray[np.float64],
-        profile: NDArray[np.uint8],
-    ) -> NDArray[np.float64]:
-        """Return the fastest way's time in traffic ÷ the fastest way's on free roads; NaN where nobody knows."""
-        ratio = np.full(len(from_lat), np.nan)
-        for number, name in self._names.items():
-            rows = np.flatnonzero(profile == number)
-            if not rows.size or name not in self._traffic:
+            if traffic_of is None or name not in self._traffic:
                 continue
-            start, end = self._snapped(name, rows, from_lat, from_lon), self._snapped(name, rows, to_lat, to_lon)
-            free, now = (
-                self.network.snapped_ways(start, end, weights)
-                for weights in (self.network.free_flow(name), self._traffic[name])
-            )
-            known = (free < CLOSED) & (now < CLOSED) & (free >> 32 > 0)
-            ratio[rows[known]] = (now[known] >> 32) / (free[known] >> 32)
-        return ratio
-
-    def _snapped(self, name: str, rows: NDArray[np.int64], lat: NDArray[np.float64], lon: NDArray[np.float64]) -> Snaps:
-        return self.network.snap(lat[rows], lon[rows], name)
+            asked = np.flatnonzero(traffic_of[rows] & (free_ms > 0))
+            start, end = start.part(known[asked]), end.part(known[asked])
+            now = self.network.snapped_ways(start, end, self._traffic[name])
+            found.traffic[rows[asked]] = np.where(now < CLOSED, (now >> 32) / free_ms[asked], np.nan)
+        return found

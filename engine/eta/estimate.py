@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import BaseTimes, GreatCircles
+from engine.eta.bases import BaseTimes, Ends, GreatCircles
 from engine.eta.chain import arrivals_along
 from engine.eta.plan import AHEAD
 from engine.eta.predictor import Legs
@@ -164,23 +164,17 @@ class Estimate:
         stops, wanted, owner, heads = self.stops, self.wanted, self.owner, self.heads
         firsts = np.cumsum(self.counts) - self.counts
         from_lat, from_lon = _froms(stops["lat"], self.lat, firsts), _froms(stops["lon"], self.lon, firsts)
-        ends = (from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted])
         profile = heads["profile"][owner]
-        found, straight = base.between(*ends, profile), _STRAIGHT.between(*ends, profile)
+        ends = Ends(from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted], profile)
+        looked = self.whole[owner]
+        found, straight = base.between(ends, traffic_of=looked), _STRAIGHT.between(ends)
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][wanted] = column
-        looked = np.flatnonzero(self.whole[owner])
-        from_lat, from_lon, to_lat, to_lon = (column[looked] for column in ends)
-        ratio = base.traffic_ratio(from_lat, from_lon, to_lat, to_lon, profile[looked])
-        stops["traffic"][wanted[looked]] = np.nan_to_num(ratio, nan=0.0)
+        stops["traffic"][wanted[looked]] = np.nan_to_num(found.traffic[looked], nan=0.0)
         traffic = stops["traffic"][wanted].astype(np.float64)
         legs = {
             "moment_ms": _departures(stops, self.counts, self.begins_ms)[wanted],
-            "from_lat": ends[0],
-            "from_lon": ends[1],
-            "to_lat": ends[2],
-            "to_lon": ends[3],
-            "profile": profile,
+            **ends._asdict(),
             "base_s": found.seconds,
             "base_m": found.metres,
             "base_of": found.source,
@@ -258,7 +252,8 @@ class Estimate:
         ratio = np.full(len(self.heads), np.nan)
         gone = np.flatnonzero(elapsed_s > 0)
         starts, profile = self.heads["leg_lat"][gone], self.heads["profile"][gone]
-        seconds = base.between(starts, self.heads["leg_lon"][gone], self.lat[gone], self.lon[gone], profile).seconds
+        ends = Ends(starts, self.heads["leg_lon"][gone], self.lat[gone], self.lon[gone], profile)
+        seconds = base.between(ends).seconds
         ratio[gone] = np.divide(elapsed_s[gone], seconds, out=ratio[gone], where=seconds > 0)
         return ratio
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import PROFILES, ROADS, GreatCircles
+from engine.eta.bases import PROFILES, ROADS, Ends, GreatCircles
 from engine.eta.corrections import Finish
 from engine.eta.predictor import Legs, Predictor
 from models.eta.base_time import BASES
@@ -78,7 +78,7 @@ class ModelPaces:
             "driver": np.array([one.driver for one in finishes], dtype=object),
             "company": np.array([one.tenant for one in finishes], dtype=object),
         }
-        ends = (legs["from_lat"], legs["from_lon"], legs["to_lat"], legs["to_lon"])
-        legs["straight_s"] = GreatCircles().between(*ends, np.full(len(finishes), _USUAL, np.uint8)).seconds
+        ends = Ends.of(legs, np.full(len(finishes), _USUAL, np.uint8))
+        legs["straight_s"] = GreatCircles().between(ends).seconds
         actual_s = np.array([one.actual_s for one in finishes])
         self._histories[version].observe(legs, np.log(actual_s / self._models[version].base_s(legs)))

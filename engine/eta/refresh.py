@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import GreatCircles
+from engine.eta.bases import Ends, GreatCircles
 
 __all__ = ["Pacing", "away_s", "damped", "due_slots", "is_due"]
 
@@ -79,7 +79,7 @@ def is_due(
 
 def away_s(heads: NDArray[np.void], lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how far the next stop is, seconds by pace and great circle: cheap, and good enough to compare."""
-    return _QUICK.between(lat, lon, heads["lat"], heads["lon"], heads["profile"]).seconds
+    return _QUICK.between(Ends(lat, lon, heads["lat"], heads["lon"], heads["profile"])).seconds
 
 
 def damped(shown_ms: NDArray[np.int64], reached_ms: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from engine.eta.bases import PROFILES, RoadBases
+from engine.eta.bases import PROFILES, Ends, RoadBases
 from engine.eta.live import LiveEtas
 from engine.roads.network import RoadNetwork
 from engine.traffic.weigher import TrafficWeigher
@@ -85,6 +85,6 @@ def _loaded(path: Path) -> RoadBases:
     network = RoadNetwork.load(path)
     base = RoadBases(network)
     south, west, north, east = network.box
-    ends = (np.array([south]), np.array([west]), np.array([north]), np.array([east]))
-    base.between(*ends, np.array([PROFILES.index(_USUAL)], np.uint8))
+    corners = {"from_lat": [south], "from_lon": [west], "to_lat": [north], "to_lon": [east]}
+    base.between(Ends.of(corners, np.array([PROFILES.index(_USUAL)], np.uint8)))
     return base

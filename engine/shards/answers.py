@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.shards.shard import Shard
+from models.geo import distances_m
 from models.messages.records import take_records
 
 __all__ = ["ShardAnswers"]
@@ -54,9 +55,15 @@ class ShardAnswers:
         return self._shard.live(np.array(numbers, np.uint32)).tobytes()
 
     def _nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> bytes:
-        return self._shard.nearest(tenant, latitude, longitude, limit).tobytes()
+        memory = self._shard.memory
+        rows = memory.rows_of_tenant(tenant)
+        records = memory.state.drivers.records[rows]
+        away_m = distances_m(records["lat"], records["lon"], latitude, longitude)
+        return memory.state.drivers.live(rows[np.argsort(away_m, kind="stable")[:limit]]).tobytes()
 
     def _waiting(self, number: int, from_ms: int, to_ms: int) -> tuple[bytes, float]:
-        waiting = self._shard.waiting(number)
+        memory = self._shard.memory
+        ref = memory.refs.get(number)
+        waiting = memory.history.of_driver(-1 if ref is None else ref.partition, number)
         inside = (waiting.stored["time"] >= from_ms) & (waiting.stored["time"] <= to_ms)
         return take_records(waiting.stored, inside).tobytes(), waiting.since_written_s

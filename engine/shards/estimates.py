@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import PROFILES, GreatCircles
+from engine.eta.bases import PROFILES, Ends, GreatCircles
 from engine.eta.corrections import Finish
 from engine.eta.driven import leg_of
 from engine.eta.estimate import Said
@@ -106,10 +106,9 @@ class ShardEstimates:
         """Return what the tenant's model says of legs that nobody drives, columns as in `models.eta.schema`."""
         legs = {name: np.asarray(column) for name, column in columns.items()}
         profile = np.full(len(legs["from_lat"]), PROFILES.index("van"), np.uint8)
-        ends = {name: legs[name].astype(np.float64) for name in ("from_lat", "from_lon", "to_lat", "to_lon")}
         chosen = legs.pop("profile", profile).astype(np.uint8)
-        base = self._memory.etas.base.between(**ends, profile=chosen)
-        straight = GreatCircles().between(**ends, profile=chosen)
+        ends = Ends.of(legs, chosen)
+        base, straight = self._memory.etas.base.between(ends), GreatCircles().between(ends)
         known: dict[str, NDArray[Any]] = {
             "profile": chosen,
             "base_s": base.seconds,

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -21,38 +20,29 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from engine.eta.estimator import Estimator
-from engine.eta.finishes import FinishStream
-from engine.eta.refresh import Pacing
-from engine.eta.risk import RiskRule
-from engine.eta.roads import RoadWatch
-from engine.eta.swap import ModelWatch
-from engine.eta.zones import TenantZones
 from engine.log.read import POSITION_BITS, Entry, LogReader, Turn, assemble, split_rounds
 from engine.motion.profiles import limited_profiles
 from engine.partitions.epochs import Progress, commit_progress
 from engine.registry import DriverRegistry
-from engine.roads.warm_up import BUILT
 from engine.settings import Settings
 from engine.shards.advance import repairs, sweep_offline, warm_up
 from engine.shards.drivers import ABSENT
 from engine.shards.effects import StopMoment, describe
-from engine.shards.estimates import ShardEstimates, split_at_moments
+from engine.shards.estimates import split_at_moments
+from engine.shards.eta_desk import EtaDesk
+from engine.shards.fences import FenceDesk
 from engine.shards.memory import ShardMemory
 from engine.shards.outlet import EffectOutlet
 from engine.shards.publish import Publisher
 from engine.shards.recovery import take_over
 from engine.shards.roster import Roster
-from engine.sinks.history import HistoryBuffer, Waiting
+from engine.sinks.history import HistoryBuffer
 from engine.sinks.repair import RepairDesk
 from engine.sinks.sealing import HistorySink, Owned, SnapshotSink
 from engine.supervisor import Supervisor
 from engine.telemetry.metrics import BATCH_DURATION, FIXES_ADVANCED, LOG_LAG
-from engine.traffic.weigher import TrafficFile, TrafficWeigher
 from models.documents.geofence import Geofence
 from models.errors import Fenced, OutriderError
-from models.eta.registry import Registry
-from models.geo import distances_m
 from models.ids import new_id
 from models.messages import commands
 from models.messages.fixes import Outcome
@@ -100,7 +90,6 @@ class Shard:
     def __init__(self, index: int, settings: Settings, database: Database, redis: "Redis", ports: ShardPorts) -> None:
         self.index, self.boot = index, new_id("bot")
         self._settings, self._database, self._redis = settings, database, redis
-        self._ports = ports
         self.memory = ShardMemory(
             profiles=limited_profiles(settings.motion.max_accuracy_m, settings.motion.max_speed_mps),
             history=HistoryBuffer(round(settings.history.slot_s * 1000)),
@@ -108,20 +97,16 @@ class Shard:
         self.memory.state.offline_after_ms = round(settings.shards.offline_after_s * 1000)
         self.owned: dict[int, Owned] = {}
         self.publisher = Publisher(redis, settings.prefix, index, self.boot, self.memory)
-        self._zones = TenantZones(database)
-        self.estimates = ShardEstimates(
-            self.memory, Estimator(self.memory.tenant_of, self._zones.of, self.memory.driver_of)
-        )
-        self._finishes = FinishStream(redis, settings.prefix)
-        self.memory.etas.pacing = Pacing(fresh_s=settings.eta.fresh_s, told_s=settings.eta.told_s)
-        self.memory.etas.risk = RiskRule(raised=settings.eta.late_risk, imminent_s=settings.eta.imminent_s)
+        self._etas = EtaDesk(index, settings, database, redis, self.memory)
+        self.estimates = self._etas.estimates
+        self._fences = FenceDesk(self.memory, ports.all_fences, ports.fences_of)
         motion = MotionRepository(database)
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)
         self._reader = LogReader(redis, settings.prefix)
         legs = LegRepository(database)
         etas = EtaRepository(database)
-        self._outlet = EffectOutlet(motion, etas, legs, self._finishes, ports.on_stop, self.publisher)
+        self._outlet = EffectOutlet(motion, etas, legs, self._etas.finishes, ports.on_stop, self.publisher)
         self._sink = HistorySink(settings, database, self.memory)
         self._images = SnapshotSink(settings, database, redis, self.memory, self.owned, self._outlet)
         self._repairs = RepairDesk(database, self.memory)
@@ -134,8 +119,6 @@ class Shard:
         self._next_report = self._next_sweep = self._next_publish = self._next_settle = 0.0
         self._lag_ms = 0
         self._fixes_an_entry = 100.0
-        self._fences: dict[str, list[Geofence]] | None = None
-        self._stale_fences: set[str] = set()
 
     async def start(self) -> None:
         """Start the loops. Nothing is owned before the first `hold`."""
@@ -145,10 +128,8 @@ class Shard:
         self._supervisor.run("snapshots", self._images.run)
         self._supervisor.run("effects", self._outlet.run)
         self._supervisor.run("repair", self._repairs.run)
-        self._supervisor.run("finishes", self._follow_finishes)
-        self._supervisor.run("models", ModelWatch(Registry(self._settings.models), self.estimates.estimator).run)
-        if self._settings.eta.roads:
-            self._supervisor.run("roads", self._road_watch().run)
+        for name, loop in self._etas.loops().items():
+            self._supervisor.run(name, loop)
         await self._supervisor.start()
 
     async def stop(self) -> None:
@@ -196,20 +177,6 @@ class Shard:
         n = self.publisher.watch(tenant, ttl_s)
         records = self.memory.state.drivers.live(self.memory.rows_of_tenant(tenant))
         return self.boot, n, records.tobytes()
-
-    def nearest(self, tenant: str, latitude: float, longitude: float, limit: int) -> NDArray[np.void]:
-        """Return `LIVE` records of a tenant's drivers, nearest first."""
-        drivers = self.memory.state.drivers
-        rows = self.memory.rows_of_tenant(tenant)
-        records = drivers.records[rows]
-        away_m = distances_m(records["lat"], records["lon"], latitude, longitude)
-        return drivers.live(rows[np.argsort(away_m, kind="stable")[:limit]])
-
-    def waiting(self, number: int) -> Waiting:
-        """Return what history does not hold yet of a driver."""
-        ref = self.memory.refs.get(number)
-        partition = -1 if ref is None else ref.partition
-        return self.memory.history.of_driver(partition, number)
 
     async def _read_for_ever(self) -> None:
         while not self._stopping:
@@ -271,25 +238,9 @@ class Shard:
         await self._report()
         return bool(entries)
 
-    def _road_watch(self) -> RoadWatch:
-        travel = self._settings.travel
-        file = TrafficFile(self._settings.traffic_file)
-        traffic = TrafficWeigher(file, ZoneInfo(travel.time_zone)) if travel.traffic else None
-        return RoadWatch(travel.network or BUILT, self.memory.etas, traffic)
-
-    async def _follow_finishes(self) -> None:
-        """Learn from the finished legs of all shards."""
-        while True:
-            try:
-                await self._finishes.follow(self.estimates.learn)
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("finishes.interrupted", shard=self.index, error=str(error))
-                await asyncio.sleep(_RETRY_S)
-
     async def _pass_moments(self, upto: Mapping[int, int]) -> None:
         """Estimate arrivals at the moments of log time before which everything has been applied."""
-        await self._zones.learn(self.memory.tenants)
-        for effects in await self.estimates.pass_to(upto):
+        for effects in await self._etas.pass_to(upto):
             self._outlet.put(effects)
 
     async def _round(self, entries: Mapping[int, Sequence[Entry]], messages: Sequence[tuple[int, Entry]]) -> None:
@@ -298,7 +249,7 @@ class Shard:
             self._fixes_an_entry = max(1.0, batch.fixes.size / sum(len(items) for items in entries.values()))
         decoded = [(partition, entry, _decoded(entry)) for partition, entry in messages]
         await self._roster.gather(batch.fixes["driver"], [message for _, _, message in decoded], self.owned)
-        await self._refresh_fences()
+        await self._fences.refresh()
         if batch.fixes.size:
             step, batch = self.memory.apply(batch)
             self.publisher.note(step.changed)
@@ -329,10 +280,10 @@ class Shard:
             case commands.RoutePlanned():
                 self.memory.take_route(message)
             case commands.FencesChanged():
-                self._stale_fences.add(message.tenant)
+                self._fences.note_changed(message.tenant)
             case commands.TenantChanged():
                 self._roster.note_tenant_changed(message.tenant, partition)
-                self._zones.forget(message.tenant)
+                self._etas.note_tenant_changed(message.tenant)
             case commands.PositionsErased():
                 self.memory.erase(message.driver)
             case commands.DriverChanged():
@@ -343,20 +294,6 @@ class Shard:
     def _note_driver(self, number: int) -> None:
         rows = self.memory.state.drivers.rows(np.array([number], np.uint32))
         self.publisher.note(rows[rows != ABSENT])
-
-    async def _refresh_fences(self) -> None:
-        """Read the fences of tenants that have changed theirs; those of all when this begins."""
-        if self._fences is None:
-            found = await self._ports.all_fences()
-            self._fences = {fence.tenant: [] for fence in found}
-            for fence in found:
-                self._fences[fence.tenant].append(fence)
-        elif self._stale_fences:
-            self._fences |= {tenant: list(await self._ports.fences_of(tenant)) for tenant in self._stale_fences}
-        else:
-            return
-        self._stale_fences.clear()
-        self.memory.compile_fences(fence for fences in self._fences.values() for fence in fences)
 
     async def _settle_ownership(self) -> None:
         """Give up and take what `hold` said; while a store is away for that, what is owned goes on."""

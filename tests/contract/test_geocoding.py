@@ -18,7 +18,6 @@ from engine.tasks.worker import TaskWorker
 from models.documents.task import Task
 from models.errors import BadSettings, ProviderDown, VersionConflict
 from models.store.deliveries import DeliveryRepository
-from models.store.indexes import ensure_indexes
 from models.store.scope import Scope
 from tests.rest import Caller, client_of, running_api
 from tests.stack import eventually
@@ -61,17 +60,6 @@ async def finding(settings, database):
         yield geocoding
     finally:
         await geocoding.close()
-
-
-@pytest.fixture
-def scope(tenant):
-    return Scope(tenant, "usr_test")
-
-
-@pytest.fixture
-async def store(database):
-    await ensure_indexes(database)
-    return database
 
 
 async def test_a_provider_is_asked_as_nominatim_wants_it(nominatim):

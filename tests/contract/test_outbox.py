@@ -22,7 +22,6 @@ from models.store.drivers import DriverRepository, NewDriver
 from models.store.geofences import GeofenceRepository
 from models.store.indexes import ensure_indexes
 from models.store.leases import Lease
-from models.store.scope import Scope
 from tests.stack import connected, eventually
 
 PARTITIONS = 4
@@ -36,11 +35,6 @@ async def database(stores, prefix):
     yield own
     await own.client.drop_database(prefix)
     own.client.close()
-
-
-@pytest.fixture
-def scope(tenant):
-    return Scope(tenant, "usr_test")
 
 
 def a_relay(database, redis, prefix):

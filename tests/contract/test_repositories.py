@@ -19,24 +19,12 @@ from models.store.accounts import AccountRepository
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.geofences import GeofenceRepository
-from models.store.indexes import ensure_indexes
 from models.store.outbox import EVERYWHERE
 from models.store.paging import PageRequest
 from models.store.scope import Scope
 
 PARTITIONS = 8
 PORTO = Place(latitude=41.15, longitude=-8.61)
-
-
-@pytest.fixture
-async def store(database):
-    await ensure_indexes(database)
-    return database
-
-
-@pytest.fixture
-def scope(tenant):
-    return Scope(tenant, "usr_test")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from models.ids import new_id
 from models.store.audit import AuditFilter, AuditRepository
 from models.store.connections import connect_mongo
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
-from models.store.indexes import ensure_indexes
 from models.store.outbox import Announcement
 from models.store.paging import PageRequest
 from models.store.personal import KEY_NUMBER, opened, sealed
@@ -38,12 +37,6 @@ async def own(stores, prefix):
     await made[0].client.drop_database(prefix)
     for database in made:
         database.client.close()
-
-
-@pytest.fixture
-async def store(database):
-    await ensure_indexes(database)
-    return database
 
 
 def a_delivery(tenant, **fields):

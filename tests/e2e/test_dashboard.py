@@ -1,6 +1,5 @@
 """The live map in a real browser, on a whole Outrider."""
 
-import asyncio
 import json
 import time
 import uuid
@@ -10,12 +9,10 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, WebSocket
+from playwright.async_api import Page, WebSocket
 
-from api.dashboard import is_built
-from api.dashboard.build import build
 from outrider.client import OutriderClient, Ping
-from tests.browser import a_browser, ask_page
+from tests.browser import ask_page
 from tests.stack import RunningOutrider
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
@@ -49,26 +46,6 @@ class Fleet:
         )
         async with self.client.ingest() as stream:
             await stream.send([fix])
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    if not is_built():
-        await asyncio.to_thread(build)
-    async with a_browser() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    context = await browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="light")
-    page = await context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
-    yield page
-    await context.close()
-    assert not faults
 
 
 @pytest_asyncio.fixture(loop_scope="session")

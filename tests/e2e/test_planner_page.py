@@ -1,17 +1,14 @@
 """The planner's page and the page of ETAs in a real browser, on a whole Outrider."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from api.dashboard import is_built
-from api.dashboard.build import build
-from tests.browser import a_browser, ask_page
+from tests.browser import ask_page
 from tests.rest import Caller
 from tests.stack import RunningOutrider, eventually
 
@@ -29,24 +26,11 @@ class Company:
     admin: Caller
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    if not is_built():
-        await asyncio.to_thread(build)
-    async with a_browser() as browser:
-        yield browser
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    context = await browser.new_context(viewport={"width": 1360, "height": 800}, color_scheme="light")
-    context.set_default_timeout(SLOWLY)
-    page = await context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield page
-    await context.close()
-    assert not faults
+async def page(page: Page) -> Page:
+    page.set_default_timeout(SLOWLY)
+    await page.set_viewport_size({"width": 1360, "height": 800})
+    return page
 
 
 @pytest_asyncio.fixture(loop_scope="session")

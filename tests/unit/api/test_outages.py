@@ -11,21 +11,22 @@ HELD_UP_S = 1.5
 
 
 async def test_a_process_that_was_held_up_itself_breaks_nothing_off():
-    answered, asked = threading.Event(), threading.Event()
+    answered, asked = threading.Event(), threading.Semaphore(0)
 
     def ping():
-        asked.set()
+        asked.release()
         answered.wait()
 
     watch = OutageWatch(ping)
-    request = asyncio.ensure_future(asyncio.sleep(600.0))
+    request = asyncio.ensure_future(asyncio.Event().wait())
     watch.enter(request)
     watching = asyncio.ensure_future(watch.run())
-    while not asked.is_set():  # noqa: ASYNC110 - the ping is in a thread
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(asked.acquire)
     time.sleep(HELD_UP_S)  # noqa: ASYNC251 - that is the point
+    for _ in range(5):  # turns of the loop in which the watch sees how late it is
+        await asyncio.sleep(0)
     answered.set()
-    await asyncio.sleep(0.05)
+    await asyncio.to_thread(asked.acquire)  # it asks again once it has taken the answer
     assert not request.done()
     watching.cancel()
     request.cancel()
@@ -34,7 +35,7 @@ async def test_a_process_that_was_held_up_itself_breaks_nothing_off():
 async def test_a_mongodb_that_says_nothing_has_requests_broken_off():
     answered = threading.Event()
     watch = OutageWatch(answered.wait)
-    request = asyncio.ensure_future(asyncio.sleep(600.0))
+    request = asyncio.ensure_future(asyncio.Event().wait())
     watch.enter(request)
     watching = asyncio.ensure_future(watch.run())
     await asyncio.wait([request])

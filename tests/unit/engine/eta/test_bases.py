@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS, GreatCircles, RoadBases
+from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS, Ends, GreatCircles, RoadBases
 from engine.eta.bundles import BundlePredictor
 from engine.eta.estimate import LegsAhead
 from engine.eta.estimator import Estimator, Models
@@ -26,7 +26,7 @@ def town(tmp_path_factory):
 
 def between(base, pairs):
     ends = np.array(pairs).reshape(-1, 4).T
-    return base.between(*ends, np.full(len(pairs), VAN, np.uint8))
+    return base.between(Ends(*ends, np.full(len(pairs), VAN, np.uint8)))
 
 
 def test_ways_are_those_of_the_roads_and_elsewhere_of_the_great_circle(town):

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from engine.eta.bases import PROFILES, RoadBases
+from engine.eta.bases import PROFILES, Ends, RoadBases
 from engine.roads.states import TrafficState, read_state, write_state
 from engine.traffic.learner import TrafficLearner
 from engine.traffic.tracks import RecentTracks
@@ -78,7 +78,8 @@ def test_a_fleet_in_a_jam_makes_plans_and_estimates_longer_until_it_fades(town, 
     weights = {"van": weigher(network, "van", NOW, AT_ONCE).weights}
     base = RoadBases(network, weights, learner.state().at_s)
     places = (np.array([axis]) for place in ends for axis in place)
-    [ratio] = base.traffic_ratio(*places, np.array([PROFILES.index("van")], np.uint8))
+    asked = Ends(*places, np.array([PROFILES.index("van")], np.uint8))
+    [ratio] = base.between(asked, traffic_of=np.array([True])).traffic
     assert ratio == pytest.approx(jammed, rel=0.02)
 
 
