@@ -5,11 +5,14 @@ left out and to work out what follows from the rest. `api.routers.deliveries.vie
 five times the cost; a test compares the two, and what they have in common comes from the same shapes.
 """
 
+import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from cachetools import TTLCache
 
 from api.live_view import encode
 from models.documents.delivery import (
@@ -28,7 +31,8 @@ from models.documents.document import Shape
 __all__ = ["KnownAnswers", "answer_of", "course_of"]
 
 Fields = Mapping[str, Any]
-_MOST = 8000  # of 3 KB with their keys
+_MOST_BYTES = 16 * 2**20
+_KEY_BYTES = 200  # of a key and what the cache notes of it
 _LIFE_S = 60.0  # as long as a process keeps data keys
 
 
@@ -54,23 +58,33 @@ class KnownAnswers:
     """Deliveries that were shown lately, encoded: the same bytes in MongoDB are the same answer.
 
     The same screens are looked at again and again, and to open what is personal is the most of a list's cost.
+    Whatever was opened is forgotten after a minute, whether anybody asks again or not.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, msgspec.Raw] = {}
-        self._until = 0.0
+    def __init__(self, *, most_bytes: int = _MOST_BYTES, timer: Callable[[], float] = time.monotonic) -> None:
+        self._known: TTLCache[bytes, msgspec.Raw] = TTLCache(most_bytes, _LIFE_S, timer, getsizeof=_size)
+        self._sweep: asyncio.TimerHandle | None = None
 
     async def of(self, stored: bytes, read: Callable[[bytes], Awaitable[Fields]]) -> msgspec.Raw:
         """Return a stored delivery as it is answered; `read` reads one that was not shown lately."""
-        known = self._known.get(stored)
-        if known is not None and time.monotonic() < self._until:
+        key = hashlib.blake2b(stored, digest_size=16).digest()
+        known = self._known.get(key)
+        if known is not None:
             return known
         shown = msgspec.Raw(encode(answer_of(await read(stored))))
-        if (moment := time.monotonic()) >= self._until or len(self._known) >= _MOST:
-            self._known.clear()
-            self._until = moment + _LIFE_S
-        self._known[stored] = shown
+        if _size(shown) <= self._known.maxsize:
+            self._known[key] = shown
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(_LIFE_S, self._forget)
         return shown
+
+    def _forget(self) -> None:
+        self._known.expire()
+        self._sweep = asyncio.get_running_loop().call_later(_LIFE_S, self._forget) if self._known else None
+
+
+def _size(shown: msgspec.Raw) -> int:
+    return memoryview(shown).nbytes + _KEY_BYTES
 
 
 def answer_of(fields: Fields) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Arrival estimates as they are answered."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.eta.words import words_of
 from models.documents.document import Instant, Shape
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-_TOLD = frozenset({"driving", "stops_before", "waiting"})
+Told = Literal["driving", "stops_before", "waiting"]
 
 
 class EtaRange(Shape):
@@ -61,7 +61,7 @@ class CustomerEta(Shape):
 class CustomerReason(Shape):
     """A part of the time that is left, which says nothing about anybody."""
 
-    name: Literal["driving", "stops_before", "waiting"]
+    name: Told
     minutes: float
 
 
@@ -133,7 +133,7 @@ def customer_eta(delivery_id: str, eta: Eta) -> CustomerEta:
 
 def public_eta(delivery_id: str, eta: Eta) -> PublicEta:
     """Return an estimate as whoever has the delivery's link sees it: what the model thinks of drivers stays inside."""
-    told = [CustomerReason(name=one.name, minutes=one.minutes) for one in eta.factors if one.name in _TOLD]
+    told = [CustomerReason(name=one.name, minutes=one.minutes) for one in eta.factors if one.name in get_args(Told)]
     reasons = sorted(told, key=lambda one: -one.minutes)
     return PublicEta(**dict(customer_eta(delivery_id, eta)), reasons=reasons)
 

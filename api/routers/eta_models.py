@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from api.auth.dependencies import ServicesOf, allowed
 from api.auth.principal import Principal
@@ -16,7 +16,7 @@ from engine.eta.bases import PROFILES
 from engine.eta.plan import PRIORITIES
 from models.documents.delivery import Position
 from models.documents.delivery import Priority as PriorityName
-from models.documents.document import Instant, Shape, now
+from models.documents.document import Departure, Instant, Shape, now
 from models.errors import StoreUnavailable
 from models.eta.registry import EVERYBODY, Registry, Standing
 from models.store.etas import EtaRepository
@@ -30,14 +30,7 @@ Manager = Annotated[Principal, Depends(allowed("models.manage"))]
 Days = Annotated[int, Query(ge=1, le=180, description="How many days back, today included")]
 
 _MOST_LEGS = 500
-_LAST_YEAR = 2999
 _SHOWN = ("base", "rows", "metrics", "created", "code", "data")
-
-
-def _foreseeable(departure: datetime.datetime) -> datetime.datetime:
-    if departure.year > _LAST_YEAR:
-        raise ValueError(f"lies after the year {_LAST_YEAR}")
-    return departure
 
 
 class WhatIfLeg(Shape):
@@ -45,7 +38,7 @@ class WhatIfLeg(Shape):
 
     origin: Position = Field(alias="from")
     destination: Position = Field(alias="to")
-    departure: Annotated[Instant, AfterValidator(_foreseeable)] | None = None
+    departure: Departure | None = None
     """When it begins; now unless given."""
     vehicle: Literal["car", "van", "truck", "bike"] = "van"
     weight_kg: float = Field(0.0, ge=0, le=100_000)

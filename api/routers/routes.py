@@ -20,7 +20,7 @@ from engine.routing.commands import RouteCommands, RouteEdit, RouteRevision
 from engine.routing.drafts import RouteDraft
 from engine.routing.geometry import RouteLine, line_of, places_along
 from models.documents.delivery import Position
-from models.documents.document import Flag, Instant, Line, Shape, now
+from models.documents.document import Departure, Flag, Line, Shape, now
 from models.documents.route import MAX_STOPS, PlanLimits, Route, RouteStatus, Visit
 from models.documents.vehicle import VehicleProfile
 from models.errors import InvalidInput, NotFound
@@ -44,7 +44,7 @@ class RouteShape(Shape):
     stops: Sequence[Visit] = Field(min_length=1, max_length=MAX_STOPS)
     """In order. A delivery with a pickup may have both of its stops here; else its parcel is on board at first."""
     name: Line | None = None
-    start: Instant | None = None
+    start: Departure | None = None
     """When it leaves; now unless given."""
     driver_id: Identifier = None
     vehicle_id: Identifier = None

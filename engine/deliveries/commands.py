@@ -15,6 +15,7 @@ from engine.deliveries.orders import Order, Revision, decide, ordered, revised
 from engine.deliveries.proofs import check_files, check_proven
 from models.documents.delivery import Delivery, Position, Proof
 from models.documents.document import now
+from models.documents.event import ENGINE
 from models.errors import (
     ForbiddenTransition,
     InvalidInput,
@@ -33,9 +34,8 @@ from models.store.proofs import ProofRepository
 from models.store.scope import Scope
 from models.store.transactions import Session, Write
 
-__all__ = ["ENGINE", "DeliveryCommands", "StopEdge"]
+__all__ = ["DeliveryCommands", "StopEdge"]
 
-ENGINE = "engine"
 """The actor of changes that nobody asked for."""
 
 _ATTEMPTS = 6  # lost races in a row before the caller hears of them; each means that somebody else got through

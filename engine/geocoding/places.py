@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from engine.deliveries.commands import ENGINE, DeliveryCommands
+from engine.deliveries.commands import DeliveryCommands
 from engine.deliveries.lifecycle import FINAL, Edit
 from engine.geocoding.chain import Geocoding
 from engine.providers.circuits import SharedCircuits
@@ -16,7 +16,7 @@ from engine.settings import Settings
 from engine.tasks.worker import TaskKind
 from models.documents.delivery import Delivery, GeocodeFault, Place
 from models.documents.document import now
-from models.documents.event import Event
+from models.documents.event import ENGINE, Event
 from models.documents.task import Task
 from models.errors import Conflict, NotFound, VersionConflict
 from models.ids import derived_id

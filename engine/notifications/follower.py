@@ -18,7 +18,7 @@ from engine.settings import Settings
 from models.documents.delivery import Delivery
 from models.documents.document import now
 from models.documents.driver import Driver
-from models.documents.event import Event
+from models.documents.event import ENGINE, Event
 from models.documents.notification import Notification
 from models.documents.notification_rules import NotificationRules
 from models.documents.task import Task
@@ -43,7 +43,6 @@ MESSAGE = "message"
 ALERT_PAUSE = datetime.timedelta(minutes=15)
 """Admins hear of one kind of task, or one webhook, once in this time."""
 
-_ENGINE = "engine"
 _MOST_ADMINS = 20  # who are alerted at once
 
 
@@ -79,7 +78,7 @@ class NotificationFollower:
         return found
 
     async def _rules_of(self, tenant: str) -> NotificationRules:
-        return await self._rules.shown(Scope(tenant, _ENGINE))
+        return await self._rules.shown(Scope(tenant, ENGINE))
 
     async def take(self, events: Sequence[Event], session: Session) -> None:
         """Store what follows from some events."""
@@ -87,7 +86,7 @@ class NotificationFollower:
         for event in events:
             by_tenant[event.tenant].append(event)
         for tenant, some in by_tenant.items():
-            scope = Scope(tenant, _ENGINE)
+            scope = Scope(tenant, ENGINE)
             made = await self._of_deliveries(scope, some)
             made += await self._alerts(scope, some, session)
             await self._notifications.put(made, session)

@@ -20,7 +20,7 @@ from engine.routing.schedule import Limits, schedule, spare_s
 from engine.routing.verifier import verify
 from engine.travel.chain import Travel
 from models.documents.delivery import Delivery, Priority
-from models.documents.document import Flag, Instant, Shape
+from models.documents.document import Departure, Flag, Shape
 from models.documents.job import Job, JobState
 from models.documents.route import PlanLimits, Route, Visit
 from models.documents.task import Task
@@ -88,7 +88,7 @@ class OptimizeRequest(Shape):
     """What holds for single deliveries in this plan."""
     relations: tuple[Together, ...] = Field((), max_length=200)
     constraints: PlanLimits = PlanLimits()
-    start: Instant | None = None
+    start: Departure | None = None
     """When the first vehicle may leave; now unless given."""
     seconds: float = Field(20.0, ge=0.5, le=MAX_SECONDS)
     """How long to search."""

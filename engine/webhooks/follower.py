@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from engine.feed.kept import KeptByTenant
-from models.documents.event import Event
+from models.documents.event import ENGINE, Event
 from models.documents.task import Task
 from models.documents.webhook import Webhook
 from models.store.connections import Database
@@ -18,8 +18,6 @@ __all__ = ["WEBHOOK", "WebhookFollower", "task_of"]
 
 WEBHOOK = "webhook"
 """Kind of the tasks."""
-
-_ENGINE = "engine"
 
 
 class WebhookFollower:
@@ -45,7 +43,7 @@ class WebhookFollower:
         await self._tasks.put(list(_tasks_of(events, listening)), session)
 
     async def _has_webhook(self, tenant: str) -> bool:
-        return await self._webhooks.is_listening(Scope(tenant, _ENGINE))
+        return await self._webhooks.is_listening(Scope(tenant, ENGINE))
 
 
 def task_of(webhook: Webhook, event: str, again: str = "") -> Task:

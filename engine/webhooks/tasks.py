@@ -12,7 +12,7 @@ from engine.webhooks.commands import WebhookCommands
 from engine.webhooks.retries import DELAYS_S, pause_s
 from engine.webhooks.sender import Reply, WebhookSender
 from models.documents.document import now
-from models.documents.event import Event
+from models.documents.event import ENGINE, Event
 from models.documents.task import Task
 from models.documents.webhook import Webhook, WebhookAttempt, WhyDisabled
 from models.errors import NotFound, TryLater, VersionConflict
@@ -26,7 +26,6 @@ __all__ = ["WebhookTasks", "ping_of", "webhook_kind"]
 
 log = structlog.get_logger(__name__)
 
-_ENGINE = "engine"
 _RECORD_WITHIN_S = 15.0  # beside the try itself: reading what is to be said, and noting how it went
 
 
@@ -65,7 +64,7 @@ class WebhookTasks:
         TryLater
             If it failed; says when to try again.
         """
-        scope = Scope(task.tenant, _ENGINE)
+        scope = Scope(task.tenant, ENGINE)
         try:
             webhook, event = await asyncio.gather(
                 self._webhooks.get(scope, task.payload["webhook"]), self._events.get(scope, task.payload["event"])

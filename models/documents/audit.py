@@ -39,10 +39,14 @@ class AuditEntry(Document):
     changes: tuple[FieldChange, ...] = ()
 
 
-def audit_entry(event: Event, before: Document | None, after: Document | None) -> dict[str, Any]:
-    """Return what the audit log says of a change, as MongoDB keeps it; a document that is None did not exist."""
-    was = before.stored() if before is not None else {}
-    becomes = after.stored() if after is not None else {}
+def audit_entry(event: Event, was: Mapping[str, Any], becomes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the audit log says of a change, as MongoDB keeps it.
+
+    Parameters
+    ----------
+    was, becomes
+        The document as MongoDB keeps it, in clear; empty where there was none.
+    """
     differing = [name for name in was.keys() | becomes.keys() if was.get(name) != becomes.get(name)]
     old, new = (dict(_leaves({name: form[name] for name in differing if name in form})) for form in (was, becomes))
     return {

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
-__all__ = ["Document", "Flag", "Instant", "Latitude", "Line", "Longitude", "Shape", "now"]
+__all__ = ["Departure", "Document", "Flag", "Instant", "Latitude", "Line", "Longitude", "Shape", "now"]
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_MS = re.compile(r"^[0-9]{1,15}$")
@@ -64,6 +64,18 @@ Instant = Annotated[
 
 It comes in as RFC 3339 or as epoch milliseconds, and goes out as RFC 3339.
 """
+
+_LAST_YEAR = 2999
+
+
+def _foreseeable(moment: datetime.datetime) -> datetime.datetime:
+    if moment.year > _LAST_YEAR:
+        raise ValueError(f"lies after the year {_LAST_YEAR}")
+    return moment
+
+
+Departure = Annotated[Instant, AfterValidator(_foreseeable)]
+"""An `Instant` after which something lasts: its end is a moment too."""
 
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 """Degrees WGS 84."""

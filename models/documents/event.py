@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from models.documents.document import Document, Instant
 
-__all__ = ["SCHEMA_VERSION", "Event"]
+__all__ = ["ENGINE", "SCHEMA_VERSION", "Event"]
 
 SCHEMA_VERSION = 1
 ENGINE = "engine"

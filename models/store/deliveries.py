@@ -94,7 +94,7 @@ class DeliveryRepository:
             If somebody was faster.
         """
         if not also:
-            it = await self._replacement(delivery, expected, announcements[0].before if announcements else None)
+            it = await self._replacement(delivery, expected, announcements)
             await self._database.together.change(PreparedChange(await self._outbox.prepared(announcements), it))
             return
         stored = await self._contacts.sealed(delivery.stored())
@@ -107,13 +107,18 @@ class DeliveryRepository:
 
         await in_transaction(self._database, swap)
 
-    async def _replacement(self, delivery: Delivery, expected: int, before: Document | None) -> Replacement:
-        """Return what stores a changed delivery: only what changed, where it is known how it was and that suffices."""
+    async def _replacement(
+        self, delivery: Delivery, expected: int, announcements: Sequence[Announcement]
+    ) -> Replacement:
+        """Return what stores a changed delivery: only what changed, where announcements know how it was."""
         query = {"_id": delivery.id, "tenant": delivery.tenant, "version": expected}
-        fields = delivery.stored()
-        changes = None if before is None else open_changes("deliveries", before.stored(), fields)
-        written = await self._contacts.sealed(fields) if changes is None else changes
-        return Replacement(self._database.blocking("deliveries", query), query, written)
+        collection = self._database.blocking("deliveries", query)
+        before = next((one for one in announcements if _is(one.before, delivery.id, expected)), None)
+        after = next((one for one in announcements if one.after is delivery), None)
+        fields = delivery.stored() if after is None else after.becomes
+        if before is not None and (changes := open_changes("deliveries", before.was, fields)) is not None:
+            return Replacement(collection, query, changes, is_update=True)
+        return Replacement(collection, query, await self._contacts.sealed(fields))
 
     async def store_many(
         self,
@@ -214,7 +219,7 @@ class DeliveryRepository:
         """Return what happened to a delivery, motion at its stops included, by number within the delivery."""
         query = {"tenant": scope.tenant, "aggregate": delivery}
         found = await self._database.events.find(query).sort("sequence", 1).to_list(_MOST_EVENTS)
-        return [Event.restored(fields) for fields in found]  # motion events name no actor
+        return [Event.restored(fields) for fields in found]
 
     async def page(
         self, scope: Scope, page: PageRequest, wanted: DeliveryFilter, *, newest_first: bool
@@ -231,7 +236,7 @@ class DeliveryRepository:
         """Return the same page as `page`, each delivery as the bytes that MongoDB keeps; `read_raw` reads them."""
         query = await self._wanted(scope, wanted)
         collection = self._database.blocking("deliveries", query)
-        return await self._database.together.in_thread(find_raw_page, collection, query, page, newest_first)
+        return await self._database.together.read_list(find_raw_page, collection, query, page, newest_first)
 
     async def read_raw(self, stored: bytes) -> dict[str, Any]:
         """Return what the bytes of a stored delivery say, in clear."""
@@ -266,3 +271,8 @@ def _query(wanted: DeliveryFilter) -> dict[str, Any]:
     if made := {sign: moment for sign, moment in made.items() if moment is not None}:
         query["createdAt"] = made
     return query
+
+
+def _is(document: Document | None, identifier: str, version: int) -> bool:
+    """Tell whether a document is that delivery at that version."""
+    return isinstance(document, Delivery) and (document.id, document.version) == (identifier, version)

@@ -85,6 +85,8 @@ class DriverRepository:
 
     async def get_many(self, scope: Scope, drivers: Sequence[str]) -> dict[str, Driver]:
         """Return those of `drivers` that the tenant has, by id."""
+        if not drivers:
+            return {}
         query = {"_id": {"$in": list(drivers)}, "tenant": scope.tenant}
         found = await self._database.drivers.find(query).to_list(None)
         return {fields["_id"]: Driver.restored(fields) for fields in found}

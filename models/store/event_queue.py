@@ -91,7 +91,7 @@ class EventQueue:
                 query, _numbering(identifiers, first, told=told), session=session
             ).matched_count
 
-        await in_one_go(self._database, [give])
+        await in_one_go(self._database, give)
         if matched < len(batch):
             return Numbered(first, None)
         numbered = [one.event.model_copy(update={"number": first + place}) for place, one in enumerate(batch)]

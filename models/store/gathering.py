@@ -6,7 +6,9 @@ that way (data loaders). Nobody gets an answer to a question that was put before
 """
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 __all__ = ["Gathering"]
@@ -15,14 +17,33 @@ AskedT = TypeVar("AskedT")
 AnswerT = TypeVar("AnswerT")
 
 
+@dataclass(slots=True, eq=False)
+class _Asker(Generic[AskedT, AnswerT]):
+    """Somebody who waits."""
+
+    asked: AskedT
+    answer: "asyncio.Future[AnswerT]"
+    context: contextvars.Context
+    """Of the request that asks."""
+
+    def tell(self, answer: "AnswerT | Exception") -> None:
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+
 class Gathering(Generic[AskedT, AnswerT]):
     """Calls that do their work together.
 
     Parameters
     ----------
     work
-        Does what some callers ask, and returns an answer or an error for each, in their order. What it raises all
-        of them get.
+        Does what some callers ask, and returns for each, in their order, an answer, an error, or a task that will have
+        one: its caller alone waits for that. What it raises all of them get. It is cancelled when nobody waits for it
+        any more.
     most
         Most callers who go together.
     patience_s
@@ -31,24 +52,30 @@ class Gathering(Generic[AskedT, AnswerT]):
 
     def __init__(
         self,
-        work: Callable[[Sequence[AskedT]], Awaitable[Sequence[AnswerT | Exception]]],
+        work: Callable[[Sequence[AskedT]], Awaitable[Sequence[AnswerT | Exception | asyncio.Task[AnswerT]]]],
         *,
         most: int,
         patience_s: float,
     ) -> None:
         self._work, self._most, self._patience_s = work, most, patience_s
-        self._waiting: list[tuple[AskedT, asyncio.Future[AnswerT]]] = []
-        self._out: set[asyncio.Task[None]] = set()
+        self._waiting: list[_Asker[AskedT, AnswerT]] = []
+        self._out: dict[asyncio.Task[None], Sequence[_Asker[AskedT, AnswerT]]] = {}
         self._due: asyncio.Handle | None = None
 
     async def ask(self, asked: AskedT) -> AnswerT:
         """Return the answer; an error that is the caller's own, or everybody's, is raised."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[AnswerT] = loop.create_future()
-        self._waiting.append((asked, answer))
+        asker = _Asker[AskedT, AnswerT](asked, loop.create_future(), contextvars.copy_context())
+        self._waiting.append(asker)
         if self._due is None:  # not at once, so that those of the same turn of the loop go together
             self._due = loop.call_later(self._patience_s, self._go) if self._out else loop.call_soon(self._go)
-        return await answer
+        try:
+            return await asker.answer
+        except asyncio.CancelledError:
+            for task, together in self._out.items():
+                if all(one.answer.cancelled() for one in together):
+                    task.cancel()
+            raise
 
     def _go(self) -> None:
         """Let those who wait go, as many as may."""
@@ -56,35 +83,51 @@ class Gathering(Generic[AskedT, AnswerT]):
             self._due.cancel()
             self._due = None
         # who has given up meanwhile is not asked for
-        waiting = [one for one in self._waiting if not one[1].done()]
+        waiting = [one for one in self._waiting if not one.answer.done()]
         together, self._waiting = waiting[: self._most], waiting[self._most :]
         if not together:
             return
         loop = asyncio.get_running_loop()
         if self._waiting:
             self._due = loop.call_later(self._patience_s, self._go)
-        task = loop.create_task(self._answer(together))
-        self._out.add(task)
+        task = loop.create_task(self._answer(together), context=together[0].context)
+        self._out[task] = together
         task.add_done_callback(self._back)
 
     def _back(self, task: "asyncio.Task[None]") -> None:
-        self._out.discard(task)
+        del self._out[task]
         if self._waiting and not self._out:
             self._go()
 
-    async def _answer(self, together: Sequence[tuple[AskedT, "asyncio.Future[AnswerT]"]]) -> None:
+    async def _answer(self, together: Sequence[_Asker[AskedT, AnswerT]]) -> None:
         try:
-            answers = await self._work([asked for asked, _ in together])
+            answers = await self._work([one.asked for one in together])
+            told = list(zip(together, answers, strict=True))
         except Exception as fault:  # noqa: BLE001 - it is told to everybody who waits
-            answers = [fault] * len(together)
+            for one in together:
+                one.tell(fault)
         except asyncio.CancelledError:
-            for _, waiting in together:
-                waiting.cancel()
+            for one in together:
+                one.answer.cancel()
             raise
-        for (_, waiting), answer in zip(together, answers, strict=True):
-            if waiting.done():
-                continue
-            if isinstance(answer, Exception):
-                waiting.set_exception(answer)
-            else:
-                waiting.set_result(answer)
+        else:
+            for one, answer in told:
+                if isinstance(answer, asyncio.Task):
+                    _follow(answer, one)
+                else:
+                    one.tell(answer)
+
+
+def _follow(task: "asyncio.Task[AnswerT]", asker: "_Asker[AskedT, AnswerT]") -> None:
+    """Tell somebody what a task comes to, and let it go when he waits no more."""
+
+    def ended(done: "asyncio.Task[AnswerT]") -> None:
+        if done.cancelled():
+            asker.answer.cancel()
+        elif isinstance(fault := done.exception(), Exception):
+            asker.tell(fault)
+        elif fault is None:
+            asker.tell(done.result())
+
+    task.add_done_callback(ended)
+    asker.answer.add_done_callback(lambda answer: task.cancel() if answer.cancelled() else None)

@@ -5,7 +5,8 @@ An event is its own errand: it waits, and carries the messages to the shards, un
 """
 
 import datetime
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ class Routed:
     message: LogMessage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Announcement:
     """An event, what the shards have to be told about it, and the document that changed, for the audit log."""
 
@@ -47,6 +48,16 @@ class Announcement:
     """As it was; none if it is new."""
     after: Document | None = None
     """As it is now; none if it is gone."""
+
+    @functools.cached_property
+    def was(self) -> Mapping[str, Any]:
+        """Return `before` as MongoDB keeps it, in clear; empty if there was none. Not to be modified."""
+        return {} if self.before is None else self.before.stored()
+
+    @functools.cached_property
+    def becomes(self) -> Mapping[str, Any]:
+        """Return `after` likewise."""
+        return {} if self.after is None else self.after.stored()
 
 
 class OutboxRepository:
@@ -97,7 +108,7 @@ def is_repeat(fault: BulkWriteError | DuplicateKeyError) -> bool:
 
 
 def _entry(announcement: Announcement) -> dict[str, Any]:
-    return audit_entry(announcement.event, announcement.before, announcement.after)
+    return audit_entry(announcement.event, announcement.was, announcement.becomes)
 
 
 def _stored(announcement: Announcement, queued: datetime.datetime) -> dict[str, Any]:

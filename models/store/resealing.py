@@ -1,7 +1,7 @@
 """Documents that are not sealed under a tenant's newest data key, and their sealing anew.
 
 Only sealed fields are written, and only while they and the document's version are what was read: a change that comes
-between wins, and has sealed the document itself.
+between wins. It may leave what is sealed as it is: whoever wants all sealed anew asks again until nothing is `stale`.
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 A find of eight documents costs MongoDB a third of one find's work for each, and the driver a fifth. A transaction of
 eight changes costs a third for each: the commit, its flush of the journal and the commands are shared. What each
 caller is told is what it would have been told alone. A change that would make the others fail is taken out of their
-transaction: they are then tried one by one.
+transaction: they are then tried one by one, and each is told as soon as it is through.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bson.errors import InvalidDocument
+import structlog
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from models.errors import VersionConflict
 from models.store.gathering import Gathering
@@ -27,17 +27,20 @@ from models.store.gathering import Gathering
 if TYPE_CHECKING:
     from models.store.placement import Database
 
-__all__ = ["THREADS", "Inserts", "PreparedChange", "Replacement", "Together", "insert_now"]
+__all__ = ["THREADS", "Inserts", "PreparedChange", "Replacement", "Together", "on_thread"]
 
 THREADS = ThreadPoolExecutor(16, thread_name_prefix="transaction")
 """Of transactions; each mostly waits for MongoDB."""
 
-_READERS = ThreadPoolExecutor(8, thread_name_prefix="read")
+_READERS = ThreadPoolExecutor(16, thread_name_prefix="read")
+_LISTERS = ThreadPoolExecutor(16, thread_name_prefix="list")  # some take long, and nobody's read by id waits for them
 _MOST_READ = 64
 _MOST_CHANGES = 32
 _MOST_DOCUMENTS = 20  # of a change that goes together with others; a large one would hold them up
 _PATIENCE_S = 0.1
 _UNKNOWN = "UnknownTransactionCommitResult"
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Fields = dict[str, Any]
@@ -55,21 +58,19 @@ class Replacement:
     """What finds that version: its `_id`, `tenant` and `version`."""
     fields: Fields
     """The whole document, or the operators of the update that makes it of the older one."""
+    is_update: bool = False
+    """Which of both."""
 
     def operation(self) -> "ReplaceOne[Fields] | UpdateOne":
         """Return it for a bulk write."""
-        if self._is_update:
+        if self.is_update:
             return UpdateOne(self.query, self.fields)
         return ReplaceOne(self.query, self.fields)
 
     def write(self, session: ClientSession) -> bool:
         """Write it, blocking, and tell whether that version was there."""
-        write = self.collection.update_one if self._is_update else self.collection.replace_one
+        write = self.collection.update_one if self.is_update else self.collection.replace_one
         return write(self.query, self.fields, session=session).matched_count > 0
-
-    @property
-    def _is_update(self) -> bool:
-        return "_id" not in self.fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,9 @@ class Together:
             reads = self._reads[collection] = Gathering(found, most=_MOST_READ, patience_s=_PATIENCE_S)
         return await reads.ask((tenant, identifier))
 
-    async def in_thread(self, read: Callable[..., T], *given: Any) -> T:
-        """Return what `read` returns, which blocks, from a thread of those that read."""
-        return await _on(_READERS, read, *given)
+    async def read_list(self, read: Callable[..., T], *given: Any) -> T:
+        """Return what `read` returns, which reads a list and blocks."""
+        return await on_thread(_LISTERS, read, *given)
 
     async def change(self, change: PreparedChange) -> None:
         """Make a change, in a transaction of its own or with the changes of others.
@@ -135,7 +136,7 @@ class Together:
         for tenant, identifier in wanted:
             by_tenant[tenant].add(identifier)
         queries = [_query(tenant, identifiers) for tenant, identifiers in by_tenant.items()]
-        finds = [_on(_READERS, _find, self._database.blocking(collection, query), query) for query in queries]
+        finds = [on_thread(_READERS, _find, self._database.blocking(collection, query), query) for query in queries]
         parts = [await finds[0]] if len(finds) == 1 else await asyncio.gather(*finds)
         found = {(fields["tenant"], fields["_id"]): fields for part in parts for fields in part}
         given: set[tuple[str, str]] = set()
@@ -146,32 +147,40 @@ class Together:
             given.add(key)
         return answers
 
-    async def _commit(self, changes: Sequence[PreparedChange]) -> list[Exception | None]:
-        """Make changes in one transaction, or, where that can't be, in one each."""
-        if len(changes) > 1 and not _meet(changes):
-            try:
-                await _on(THREADS, _transact, self._client, changes)
-            except (_Apart, BulkWriteError, InvalidDocument, DocumentTooLarge):
-                pass
-            except OperationFailure as fault:
-                if fault.has_error_label(_UNKNOWN):
-                    raise  # it may have come through
-            else:
-                return [None] * len(changes)
-        done = await asyncio.gather(*(self._alone(change) for change in changes), return_exceptions=True)
-        if broken := next((one for one in done if isinstance(one, asyncio.CancelledError)), None):
-            raise broken
-        return [one if isinstance(one, Exception) else None for one in done]
+    async def _commit(self, changes: Sequence[PreparedChange]) -> Sequence["Exception | asyncio.Task[None] | None"]:
+        """Make changes in one transaction; those that can't go with the others in one each, for their callers alone."""
+        repeats = _repeats(changes)
+        first = [change for change, is_repeat in zip(changes, repeats, strict=True) if not is_repeat]
+        are_made = len(first) > 1 and await self._made(first)
+        return [
+            None if are_made and not is_repeat else asyncio.create_task(self._alone(change))
+            for change, is_repeat in zip(changes, repeats, strict=True)
+        ]
+
+    async def _made(self, changes: Sequence[PreparedChange]) -> bool:
+        """Make changes in one transaction, and tell whether they could go together."""
+        try:
+            await on_thread(THREADS, _transact, self._client, changes)
+        except OperationFailure as fault:
+            if fault.has_error_label(_UNKNOWN):
+                raise  # it may have come through
+            return False
+        except PyMongoError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whose it is turns out when each is made alone
+            log.debug("changes.apart", changes=len(changes), error=str(fault))
+            return False
+        return True
 
     async def _alone(self, change: PreparedChange) -> None:
-        await _on(THREADS, _transact, self._client, [change])
+        await on_thread(THREADS, _transact, self._client, [change])
 
     @property
     def _client(self) -> Any:
         return self._database.client.delegate
 
 
-def insert_now(collection: "Collection[Any]", documents: Sequence[Fields], session: ClientSession) -> None:
+def _insert(collection: "Collection[Any]", documents: Sequence[Fields], session: ClientSession) -> None:
     """Insert documents, blocking; a single one goes the way for one, at half the cost of that for many."""
     if len(documents) == 1:
         collection.insert_one(documents[0], session=session)
@@ -179,7 +188,7 @@ def insert_now(collection: "Collection[Any]", documents: Sequence[Fields], sessi
         collection.insert_many(documents, session=session)
 
 
-async def _on(threads: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> T:
+async def on_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> T:
     """Return what `work` returns, which blocks, with the trace and the request of whoever asks."""
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(threads, context.run, work, *given)
@@ -193,10 +202,15 @@ def _find(collection: "Collection[Any]", query: Mapping[str, Any]) -> list[Field
     return list(collection.find(query))
 
 
-def _meet(changes: Sequence[PreparedChange]) -> bool:
-    """Tell whether two changes are of the same document, so that only one of them can be right."""
-    changed = [one.replacement.query["_id"] for one in changes if one.replacement is not None]
-    return len(set(changed)) < len(changed)
+def _repeats(changes: Sequence[PreparedChange]) -> list[bool]:
+    """Tell which changes are of a document that one before them changes too: only one of those can be right."""
+    seen: set[str] = set()
+    found = []
+    for change in changes:
+        name = None if change.replacement is None else change.replacement.query["_id"]
+        found.append(name in seen)
+        seen |= set() if name is None else {name}
+    return found
 
 
 def _transact(client: Any, changes: Sequence[PreparedChange]) -> None:
@@ -223,7 +237,7 @@ def _write_one(change: PreparedChange, session: ClientSession) -> None:
         found = it.collection.find_one(query, {"version": 1}, session=session)
         raise VersionConflict(it.query["_id"], it.query["version"], int(found["version"]) if found else 0)
     for collection, documents in change.inserts:
-        insert_now(collection, documents, session)
+        _insert(collection, documents, session)
 
 
 def _write_all(changes: Sequence[PreparedChange], session: ClientSession) -> None:

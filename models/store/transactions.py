@@ -1,9 +1,8 @@
 """Several writes to MongoDB, all or none."""
 
 import asyncio
-import contextvars
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -11,9 +10,9 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from models.store.connections import Database
-from models.store.together import THREADS
+from models.store.together import THREADS, on_thread
 
-__all__ = ["PreparedWrite", "Session", "Write", "in_one_go", "in_transaction"]
+__all__ = ["Session", "Write", "in_one_go", "in_transaction"]
 
 _COMMITS = 8
 _PAUSE_S = 0.05
@@ -24,8 +23,8 @@ Session = AsyncIOMotorClientSession
 Write = Callable[[Session], Awaitable[None]]
 """Further writes of a transaction."""
 
-PreparedWrite = Callable[[ClientSession], None]
-"""A write of which everything is decided: it needs the session only, and blocks (`Database.blocking`)."""
+PreparedWrites = Callable[[ClientSession], None]
+"""Writes of which everything is decided: they need the session only, and block (`Database.blocking`)."""
 
 
 async def in_transaction(database: Database, work: Write) -> None:
@@ -47,19 +46,14 @@ async def in_transaction(database: Database, work: Write) -> None:
                 return
 
 
-async def in_one_go(database: Database, writes: Sequence[PreparedWrite]) -> None:
-    """Run prepared writes in a transaction, in this order, as `in_transaction` does.
+async def in_one_go(database: Database, work: PreparedWrites) -> None:
+    """Run prepared writes in a transaction, as `in_transaction` does.
 
     Motor goes to a thread and back for each command; here one thread does them all, for a good part of the cost.
     """
-
-    def work(session: ClientSession) -> None:
-        for write in writes:
-            write(session)
 
     def run() -> None:
         with database.client.delegate.start_session() as session:
             session.with_transaction(work)
 
-    context = contextvars.copy_context()  # with the trace and the request of whoever asks
-    await asyncio.get_running_loop().run_in_executor(THREADS, context.run, run)
+    await on_thread(THREADS, run)

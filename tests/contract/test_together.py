@@ -14,10 +14,12 @@ from models.documents.delivery import Delivery, Place, Status
 from models.documents.document import now
 from models.errors import ForbiddenTransition, NotFound, VersionConflict
 from models.ids import new_id
+from models.store import together
 from models.store.deliveries import DeliveryRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.outbox import is_repeat
 from models.store.scope import Scope
+from models.store.together import PreparedChange, Replacement
 
 PARTITIONS = 8
 PORTO = Place(latitude=41.15, longitude=-8.61)
@@ -122,6 +124,48 @@ async def test_a_repeated_event_is_refused_and_what_goes_with_it_is_stored(store
     assert is_repeat(repeated)
     assert [one.status for one in stored] == [Status.ACCEPTED] * 2
     assert (await commands._deliveries.get(scope, others[0].id)).status is Status.ASSIGNED
+
+
+def a_change(store, delivery, expected, notes="Ring thrice"):
+    query = {"_id": delivery.id, "tenant": delivery.tenant, "version": expected}
+    update = {"$set": {"version": expected + 1, "updatedAt": notes}}
+    return PreparedChange([], Replacement(store.blocking("deliveries", query), query, update, is_update=True))
+
+
+async def test_a_change_that_comes_too_late_is_told_so_and_those_with_it_are_stored(store, commands, scope):
+    made = await some_assigned(store, commands, scope, 3)
+    changes = [a_change(store, one, one.version - (one is made[1])) for one in made]
+    told = await asyncio.gather(*map(store.together.change, changes), return_exceptions=True)
+    assert [type(one) for one in told] == [type(None), VersionConflict, type(None)]
+    assert told[1].current == made[1].version
+    versions = [(await store.deliveries.find_one({"_id": one.id, "tenant": scope.tenant}))["version"] for one in made]
+    assert versions == [made[0].version + 1, made[1].version, made[2].version + 1]
+
+
+async def test_what_mongodb_has_no_words_for_is_one_callers_fault_alone(store, commands, scope):
+    made = await some_assigned(store, commands, scope, 3)
+    changes = [a_change(store, one, one.version, 2**70 if one is made[1] else "now") for one in made]
+    told = await asyncio.gather(*map(store.together.change, changes), return_exceptions=True)
+    assert [type(one) for one in told] == [type(None), OverflowError, type(None)]
+
+
+async def test_who_waits_for_somebody_elses_transaction_holds_up_nobody(store, commands, scope):
+    made = await some_assigned(store, commands, scope, 3)
+    held = {"_id": made[1].id, "tenant": scope.tenant}
+    async with await store.client.start_session() as session, session.start_transaction():
+        await store.deliveries.update_one(held, {"$set": {"notes": "held"}}, session=session)
+        all_three = [asyncio.ensure_future(store.together.change(a_change(store, one, one.version))) for one in made]
+        await asyncio.wait_for(asyncio.gather(all_three[0], all_three[2]), 20)
+        assert not all_three[1].done()
+    await all_three[1]
+
+
+async def test_reads_at_once_are_one_find(store, commands, scope, monkeypatch):
+    made = await some_assigned(store, commands, scope, 6)
+    finds, find = [], together._find
+    monkeypatch.setattr(together, "_find", lambda collection, query: finds.append(query) or find(collection, query))
+    await asyncio.gather(*(DeliveryRepository(store).get(scope, one.id) for one in made))
+    assert len(finds) == 1
 
 
 async def test_reads_at_once_find_each_its_own_and_nothing_of_another_tenant(store, commands, scope):

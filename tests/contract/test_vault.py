@@ -213,6 +213,27 @@ async def test_a_rotation_that_was_broken_off_goes_on_with_its_key(own, tenant):
     assert await DataRotation(database, settle_s=0).run(lambda done, total: None) == 250  # a new one begins anew
 
 
+async def test_a_rotation_ends_when_nothing_is_left_although_deliveries_move_all_the_while(own, tenant):
+    """A move leaves what is sealed as it is: the rotation that it came between has to come again."""
+    database = own(*MASTER_KEYS)
+    await DeliveryRepository(database).create([a_delivery(tenant) for _ in range(3)], [])
+    original, left = ResealRepository._reseal, 5
+
+    async def reseal_after_a_move(self, collection, owner, fields):
+        nonlocal left
+        if collection == "deliveries" and owner == tenant and left:
+            left -= 1
+            await database.deliveries.update_one({"_id": fields["_id"], "tenant": tenant}, {"$inc": {"version": 1}})
+        return await original(self, collection, owner, fields)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResealRepository, "_reseal", reseal_after_a_move)
+        await DataRotation(database, settle_s=0).run(lambda done, total: None)
+    assert left == 0
+    assert await ResealRepository(database).stale(tenant, 2) == 0
+    assert await ResealRepository(database).is_settled(tenant)
+
+
 async def test_a_change_during_a_rotation_is_never_undone(own, tenant):
     """A change comes between reading and writing of every document: the rotation leaves it alone, and comes again."""
     database, scope = own(*MASTER_KEYS), Scope(tenant, "usr_1")

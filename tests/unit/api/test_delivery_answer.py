@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import time
 from datetime import UTC
 
 import bson
@@ -135,11 +134,25 @@ async def test_only_the_very_same_document_is_not_read_again():
     assert reader.read == 2
 
 
-async def test_what_was_shown_is_forgotten_after_a_minute(monkeypatch):
-    known, reader = KnownAnswers(), Reader()
+async def test_what_was_shown_is_forgotten_after_a_minute():
+    at, reader = [0.0], Reader()
+    known = KnownAnswers(timer=lambda: at[0])
     stored = bson.encode(a_delivery().stored())
     await known.of(stored, reader)
-    later = time.monotonic() + 61.0
-    monkeypatch.setattr("api.delivery_answer.time.monotonic", lambda: later)
+    at[0] = 59.0
+    await known.of(stored, reader)
+    assert reader.read == 1
+    at[0] = 61.0
     await known.of(stored, reader)
     assert reader.read == 2
+
+
+async def test_long_documents_take_no_more_memory_than_they_may():
+    known, reader = KnownAnswers(most_bytes=20_000), Reader()
+    documents = [a_delivery().model_copy(update={"id": f"dlv_{n}", "notes": "x" * 8_000}) for n in range(3)]
+    stored = [bson.encode(one.stored()) for one in documents]
+    for one in (*stored, stored[2], stored[1], stored[0]):
+        await known.of(one, reader)
+    assert reader.read == 4  # the last two were known, the first had to go for the third
+    huge = bson.encode(a_delivery().model_copy(update={"notes": "x" * 30_000}).stored())
+    assert json.loads(bytes(await known.of(huge, reader)))["notes"] == "x" * 30_000

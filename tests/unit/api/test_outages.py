@@ -38,7 +38,9 @@ async def test_a_mongodb_that_says_nothing_has_requests_broken_off():
     request = asyncio.ensure_future(asyncio.Event().wait())
     watch.enter(request)
     watching = asyncio.ensure_future(watch.run())
-    await asyncio.wait([request])
+    try:
+        await asyncio.wait([request])
+    finally:
+        answered.set()  # else its thread would keep the tests from ending
     assert watch.broke_off(request)
-    answered.set()
     watching.cancel()

@@ -1,6 +1,7 @@
 """Calls that do their work together: who goes with whom, and what each is told."""
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -85,6 +86,77 @@ async def test_one_that_gives_up_takes_nobody_along_and_is_not_asked_for():
     store.open.set()
     assert await asyncio.gather(other, waiting) == [20, 30]
     assert store.batches == [[1, 2], [3]]
+
+
+async def test_work_that_nobody_waits_for_is_broken_off():
+    store = Store()
+    first, other = store.ask(1, 2)
+    await store.came.wait()
+    (later,) = store.ask(3)
+    first.cancel()
+    other.cancel()
+    store.came.clear()
+    await store.came.wait()  # it went although the store has answered nobody
+    assert store.batches == [[1, 2], [3]]
+    store.open.set()
+    assert await later == 30
+
+
+async def test_an_answer_that_takes_longer_holds_up_its_own_caller_alone():
+    slow = asyncio.Event()
+
+    async def in_a_while(asked):
+        await slow.wait()
+        if asked == "bad":
+            raise KeyError(asked)
+        return asked
+
+    async def work(asked):
+        return [one if isinstance(one, int) else asyncio.create_task(in_a_while(one)) for one in asked]
+
+    gathering = Gathering(work, most=9, patience_s=NEVER_S)
+    quick, late, bad, gone = (asyncio.ensure_future(gathering.ask(one)) for one in (1, "late", "bad", "gone"))
+    assert await quick == 1
+    assert await gathering.ask(2) == 2
+    gone.cancel()
+    slow.set()
+    assert await late == "late"
+    with pytest.raises(KeyError):
+        await bad
+
+
+async def test_too_few_answers_are_a_fault_that_all_are_told():
+    async def work(asked):
+        return asked[:1]
+
+    gathering = Gathering(work, most=9, patience_s=NEVER_S)
+    told = await asyncio.gather(gathering.ask(1), gathering.ask(2), return_exceptions=True)
+    assert [type(one) for one in told] == [ValueError, ValueError]
+
+
+async def test_work_is_done_with_the_request_of_one_who_asked_for_it():
+    request = contextvars.ContextVar("request")
+    seen, began, may_end = [], asyncio.Event(), asyncio.Event()
+
+    async def work(asked):
+        seen.append(request.get())
+        began.set()
+        await may_end.wait()
+        return asked
+
+    gathering = Gathering(work, most=9, patience_s=NEVER_S)
+
+    async def ask(name):
+        request.set(name)
+        await gathering.ask(name)
+
+    first = asyncio.ensure_future(ask("first"))
+    await began.wait()
+    second = asyncio.ensure_future(ask("second"))
+    await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.gather(first, second)
+    assert seen == ["first", "second"]
 
 
 async def test_a_store_that_hangs_holds_up_others_no_longer_than_their_patience():
