@@ -249,8 +249,9 @@ async def test_erased_positions_are_in_no_memory_snapshot_or_log(stores: Stores,
         await fleet.database.history.delete_many({"d": erased})
         await kill(first)
         async with fleet.running(index=1) as second:
-            assert second.live(np.array([erased], np.uint32)).size == 0
+            await eventually(lambda: second.live(np.array(others, np.uint32)).size == len(others), within_s=20)
             assert sorted(second.live(np.array(others, np.uint32))["driver"].tolist()) == sorted(others)
+            assert second.live(np.array([erased], np.uint32)).size == 0
             await fleet.reached(await fleet.drive(20, 5), "durable")
             again = await read_track(fleet.database, erased, 0, FAR_MS)
             assert int(again["time"].min()) == int(a_fix(200.0)["time"]), "its next position begins anew"
