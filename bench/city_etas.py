@@ -6,8 +6,10 @@ simulation's own arrival. Great circle ÷ mean speed and free-flow time × one f
 days as the model.
 """
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,30 +23,29 @@ from engine.eta.bundles import BundlePredictor
 from models.eta.bundle import Bundle
 from models.eta.history import driver_alias
 from models.geo import distances_m
-from pipelines.fleet.files import legs_table
+from pipelines.datasets import LegDataset
+from pipelines.fleet.files import legs_table, van_name
 from pipelines.fleet.gps import Track
 from pipelines.fleet.simulate import Leg
 from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trip_schemas import load_schema
-from pipelines.trips import trips_of_columns
 
 __all__ = ["LEAST_LEGS", "Departures", "departures_of", "eta_figures", "measure_etas", "train_city"]
 
 _KNOWN = (
-    *(
-        "moment_ms",
-        "from_lat",
-        "from_lon",
-        "to_lat",
-        "to_lon",
-        "zone",
-        "base_s",
-        "base_m",
-        "base_of",
-        "stops_left",
-        "weight_kg",
-    ),
-    *("priority", "duration_s", "service_s"),
+    "moment_ms",
+    "from_lat",
+    "from_lon",
+    "to_lat",
+    "to_lon",
+    "zone",
+    "base_s",
+    "base_m",
+    "base_of",
+    "stops_left",
+    "weight_kg",
+    "priority",
+    "duration_s",
 )
 """Columns of simulated legs that a shard fills too, and the outcomes."""
 
@@ -59,13 +60,17 @@ _ZONE_DEG = 0.04  # about 4 km
 
 
 def train_city(legs: Sequence[Leg], zone: str) -> Bundle:
-    """Return a bundle that the pipeline trained on legs."""
+    """Return a bundle that the pipeline trained on legs, through the data set that `outrider legs export` fills."""
     table = legs_table(legs, zone)
     columns: dict[str, NDArray[Any]] = {name: table[name].to_numpy(zero_copy_only=False) for name in _KNOWN}
-    vans = [leg.van for leg in sorted(legs, key=lambda leg: (leg.departed_ms, leg.van))]
-    columns["driver"] = np.array([driver_alias(TENANT, driver_of(van)) for van in vans], dtype=object)
-    columns["company"] = np.full(len(vans), TENANT, dtype=object)
-    trips = trips_of_columns(columns, None, "the city")
+    alias = {van_name(van): driver_alias(TENANT, driver_of(van)) for van in {leg.van for leg in legs}}
+    columns["driver"] = np.array([alias[name] for name in table["driver"].to_pylist()], dtype=object)
+    columns["company"] = np.full(len(legs), TENANT, dtype=object)
+    columns["leg"] = np.array([f"leg_{number}" for number in range(len(legs))], dtype=object)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = LegDataset(Path(folder))
+        dataset.add(columns)
+        trips = dataset.read(TENANT)
     with progress.Progress(console=console, transient=True) as bar:
         task = bar.add_task("training")
 
@@ -96,9 +101,8 @@ class Departures:
 def departures_of(said: Said, legs: Sequence[Leg]) -> Departures:
     """Return the departures that the shard saw, with the truth of their legs."""
     by_delivery = {delivery_of(leg): leg for leg in legs}
-    arrived = {outcome["delivery"]: finish for outcome, finish in _pairs(said)}
     rows = []
-    for delivery, finish in arrived.items():
+    for delivery, finish in said.finishes.items():
         leg = by_delivery[delivery]
         began_ms = finish.finished_ms - round(finish.actual_s * 1000)
         actual_s = (leg.arrived_ms - began_ms) / 1000
@@ -189,11 +193,12 @@ def late_figures(said: Said, legs: Sequence[Leg]) -> dict[str, Any]:
 
 def promise_figures(said: Said) -> dict[str, Any]:
     """Return how the promises held that were made when the routes were dispatched."""
-    errors = np.array([abs(outcome["errorS"]) for outcome in said.outcomes])
+    errors = np.array([outcome["errorS"] for outcome in said.outcomes])
     inside = [not (outcome["early"] or outcome["late"]) for outcome in said.outcomes]
     return {
         "promises": len(errors),
-        "promise_mae_min": round(float(errors.mean()) / 60, 1) if len(errors) else None,
+        "promise_mae_min": round(float(np.abs(errors).mean()) / 60, 1) if len(errors) else None,
+        "promise_bias_min": round(float(errors.mean()) / 60, 1) if len(errors) else None,
         "promise_coverage_80": round(float(np.mean(inside)), 4) if inside else None,
     }
 
@@ -219,12 +224,6 @@ def measure_etas(
         | promise_figures(replay.said)
         | late_figures(replay.said, legs)
     )
-
-
-def _pairs(said: Said) -> list[tuple[dict[str, Any], Any]]:
-    """Return each outcome that has a leg with the finish of that leg."""
-    with_leg = [outcome for outcome in said.outcomes if outcome["legs"]]
-    return list(zip(with_leg, said.finishes, strict=True))
 
 
 def _coverages(inside: NDArray[np.bool_], part: NDArray[np.int64]) -> dict[int, float]:

@@ -8,7 +8,7 @@ import asyncio
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ __all__ = ["TENANT", "CityReplay", "Said", "delivery_of", "driver_of"]
 TENANT = "ten_city"
 """Whose the vans are."""
 _STEP_MS = 5_000
-_EARLY_MS = 600_000  # routes are dispatched so long before the first van moves
 _PRIORITIES = ("normal", "high", "urgent")
 _PACING = Pacing(fresh_s=30.0, least_s=5.0)  # departures are estimated at once all the same; the rest is for speed
 
@@ -44,7 +43,8 @@ _PACING = Pacing(fresh_s=30.0, least_s=5.0)  # departures are estimated at once 
 class Said:
     """What the shard let out over all days."""
 
-    finishes: list[Finish] = field(default_factory=list)
+    finishes: dict[str, Finish] = field(default_factory=dict)
+    """Of the leg to each delivery."""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     late: dict[str, int] = field(default_factory=dict)
     """Delivery → epoch ms at which it was told to be at risk."""
@@ -81,15 +81,18 @@ class CityReplay:
     def drive(self, legs: Sequence[Leg], tracks: Mapping[int, Track]) -> Iterator[float]:
         """Replay a day; yields the share of it that is done now and then."""
         fixes, sent_ms = _sent_together(tracks)
-        first_ms = int(sent_ms[0]) // _STEP_MS * _STEP_MS - _EARLY_MS
-        last_ms = int(sent_ms[-1]) + _STEP_MS
-        self._plan(legs)
+        first_ms, last_ms = int(sent_ms[0]) // _STEP_MS * _STEP_MS, int(sent_ms[-1]) + _STEP_MS
+        # a route is dispatched when its van has been heard of, at the depot
+        heard = sorted((int(track.sent_ms[0]), van) for van, track in tracks.items())
         reports = sorted((leg.served_ms, delivery_of(leg), leg) for leg in legs)
         row = report = 0
         with asyncio.Runner() as runner:
             for now_ms in range(first_ms, last_ms, _STEP_MS):
                 end = int(np.searchsorted(sent_ms, now_ms, side="right"))
                 self._take(fixes[row:end], sent_ms[row:end])
+                while heard and heard[0][0] <= now_ms:
+                    _, van = heard.pop(0)
+                    self._plan([leg for leg in legs if leg.van == van])
                 while report < len(reports) and reports[report][0] <= now_ms:
                     self._change(reports[report][2], "delivered", assigned=True)
                     report += 1
@@ -103,8 +106,7 @@ class CityReplay:
         yield 1.0
 
     def _plan(self, legs: Sequence[Leg]) -> None:
-        """Give all vans their deliveries and the order in which they make them; the model knows how long stops take."""
-        visits: dict[int, list[tuple[str, Any]]] = {}
+        """Give a van its deliveries and the order in which it makes them; the model knows how long stops take."""
         for leg in legs:
             stop = StopPlan("dropoff", leg.lat, leg.lon, STOP_RADIUS_M, leg.window_begins_ms, leg.window_ends_ms)
             self._memory.assign(
@@ -120,11 +122,12 @@ class CityReplay:
                     _PRIORITIES[leg.priority],
                 )
             )
-            visits.setdefault(leg.van, []).append((delivery_of(leg), "dropoff"))
-        for van, order in visits.items():
-            departs_ms = min(leg.departed_ms for leg in legs if leg.van == van)
-            route = RoutePlanned("evt", TENANT, van + 1, f"rte_{van}_{legs[0].day}", 1, departs_ms, "van", tuple(order))
-            self._memory.take_route(route)
+        van, departs_ms = legs[0].van, min(leg.departed_ms for leg in legs)
+        order: tuple[tuple[str, Literal["pickup", "dropoff"]], ...] = tuple(
+            (delivery_of(leg), "dropoff") for leg in legs
+        )
+        route = RoutePlanned("evt", TENANT, van + 1, f"rte_{van}_{legs[0].day}", 1, departs_ms, "van", order)
+        self._memory.take_route(route)
 
     def _take(self, fixes: NDArray[np.void], sent_ms: NDArray[np.int64]) -> None:
         if not fixes.size:
@@ -140,7 +143,9 @@ class CityReplay:
     def _keep(self, effects: Effects) -> None:
         for finish in effects.finishes:
             self._estimates.learn(finish)
-        self.said.finishes += effects.finishes
+        # an arrival lets out its outcome and the finish of the leg to it together
+        with_leg = (outcome["delivery"] for outcome in effects.outcomes if outcome["legs"])
+        self.said.finishes |= zip(with_leg, (one for one in effects.finishes if one.said), strict=True)
         self.said.outcomes += effects.outcomes
         for event in effects.events:
             if event["type"] == "delivery.late_risk":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidInput
 from pipelines.alternatives import alternatives_s
 from pipelines.recall import recalled
-from pipelines.replay_finishes import Replayed, replay
+from pipelines.replay_finishes import Replayed, replay_recalled
 from pipelines.scores import Gain, Scores, days_of, named_segments, paired_gain, score
 from pipelines.training import Progress, Trained, TrainingPlan, train_bundle
 from pipelines.trip_schemas import TripSchema
@@ -101,7 +101,7 @@ def backtest(
     trained = train_bundle(train, schema, plan, told)
     bundle = trained.bundle
     test = recalled(bundle, test)
-    replayed = replay(bundle, test, plan.residual)
+    replayed = replay_recalled(bundle, test, plan.residual)
     actual_s, segments, days = test.legs["duration_s"], named_segments(test, bundle.spec), days_of(test)
     others_s = alternatives_s(trained.trips, test, bundle.spec, threads=plan.threads)
     errors = {name: np.abs(times_s - actual_s) for name, times_s in others_s.items()}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.eta.bundle import Bundle
 from models.eta.features import leg_features
 from pipelines.recall import recalled
-from pipelines.replay_finishes import Replayed, replay
+from pipelines.replay_finishes import Replayed, replay_recalled
 from pipelines.scores import Scores, named_segments, score
 from pipelines.trips import Trips
 
@@ -78,7 +78,7 @@ def look_for_drift(bundle: Bundle, trips: Trips) -> tuple[DriftReport, Replayed]
         If the trips lack a column that the bundle reads.
     """
     trips = recalled(bundle, trips)
-    replayed = replay(bundle, trips)
+    replayed = replay_recalled(bundle, trips)
     matrix, actual_s = leg_features(trips.legs, bundle.spec), trips.legs["duration_s"]
     segments = named_segments(trips, bundle.spec)
     indices = {

@@ -7,7 +7,7 @@ from models.eta.features import FeatureSpec, base_times_s
 from models.eta.history import PaceHistory, history_columns
 from pipelines.trips import Trips, finishes_ms
 
-__all__ = ["recalled", "with_history"]
+__all__ = ["learned_until_ms", "recalled", "with_history"]
 
 
 def with_history(trips: Trips, spec: FeatureSpec, known: PaceHistory) -> Trips:
@@ -26,7 +26,17 @@ def with_history(trips: Trips, spec: FeatureSpec, known: PaceHistory) -> Trips:
 
 
 def recalled(bundle: Bundle, trips: Trips) -> Trips:
-    """Return later trips with what a bundle remembers, and what finishes among them; as they are if it needs none."""
+    """Return trips with what a bundle remembers, and what finishes among them; as they are if it needs none.
+
+    A bundle's memory is of all that it was trained on. Trips of which some are no later than that begin with no memory:
+    they would be told of their own future, and of themselves.
+    """
     if bundle.history is None:
         return trips
-    return with_history(trips, bundle.spec, bundle.history.copy())
+    is_later = not len(trips) or int(trips.legs["moment_ms"].min()) > learned_until_ms(bundle)
+    return with_history(trips, bundle.spec, bundle.history.copy() if is_later else PaceHistory())
+
+
+def learned_until_ms(bundle: Bundle) -> int:
+    """Return when the newest trip ended that a bundle was trained on, epoch milliseconds; 0 where it does not say."""
+    return int(bundle.metadata.get("data", {}).get("untilMs", 0))

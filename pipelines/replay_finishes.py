@@ -16,7 +16,7 @@ from models.eta.residuals import ResidualProfile, RunningResidual
 from pipelines.recall import recalled
 from pipelines.trips import Trips, finishes_ms
 
-__all__ = ["Replayed", "replay", "replay_quantiles", "running_shifts"]
+__all__ = ["Replayed", "replay", "replay_quantiles", "replay_recalled", "running_shifts"]
 
 _ALL = "all"
 
@@ -40,7 +40,16 @@ def replay(
     online: OnlineProfile | None = None,
 ) -> Replayed:
     """Return what a bundle answers for trips in the order of time, each with what had finished before its moment."""
-    known = recalled(bundle, trips)
+    return replay_recalled(bundle, recalled(bundle, trips), residual, online)
+
+
+def replay_recalled(
+    bundle: Bundle,
+    known: Trips,
+    residual: ResidualProfile | None = None,
+    online: OnlineProfile | None = None,
+) -> Replayed:
+    """Return the same of trips that have been told already what the bundle remembers (`pipelines.recall`)."""
     quantiles = bundle.log_quantiles(leg_features(known.legs, bundle.spec))
     return replay_quantiles(bundle, known, quantiles, residual, online)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.eta.calibration import conformal_offset
-from models.eta.spread import Spread, lifts_of, raised
+from models.eta.spread import Spread, joined, lifts_of, raised
 from pipelines.trips import Trips, finishes_ms
 
 __all__ = ["fit_spread", "ways_of"]
@@ -59,7 +59,7 @@ def fit_spread(trips: Trips, quantiles_s: NDArray[np.float64]) -> Spread:
     spread = Spread(_correlation(ways, error_s / np.maximum(widths_s.mean(axis=1), 1.0)))
     sums_s = np.array([widths_s[way].sum(axis=0) for way in ways])
     squares = np.array([(widths_s[way] ** 2).sum(axis=0) for way in ways])
-    joined_s = np.maximum(spread.joined(sums_s, squares), 1.0)
+    joined_s = np.maximum(joined(spread.correlation, sums_s, squares), 1.0)
     lifts = lifts_of(widths_s)
     leanings = lifts * (widths_s**2).sum(axis=1)
     added = [np.array([column[way].sum() for way in ways]) for column in (error_s, lifts, leanings)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.eta.spread import lifts_of, raised
+from models.eta.spread import joined, lifts_of, raised
 
 __all__ = ["arrivals_along"]
 
@@ -96,9 +96,7 @@ class _Carried:
 
     def joined(self, rows: NDArray[np.int64], spreads: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the half-widths of the sums."""
-        correlation = spreads[:, :1]
-        squares = (1 - correlation) * self.squares[rows] + correlation * self.sums[rows] ** 2
-        return np.asarray(np.sqrt(squares) * spreads[:, 1:])
+        return np.asarray(joined(spreads[:, :1], self.sums[rows], self.squares[rows]) * spreads[:, 1:])
 
     def raised(self, rows: NDArray[np.int64], spreads: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return by how much the middles of the sums lie above the added middles."""

@@ -21,6 +21,7 @@ from models.messages.records import put_records, take_records
 __all__ = ["Estimate", "LegsAhead", "Said", "by_partition", "now_ms_of"]
 
 _MARK_MS = 60_000
+_TRAFFIC_LASTS_MS = 3_600_000  # what the roads take now says little of a leg that begins later
 _RECENT_S = 300.0  # a mark older than this says nothing of the last minutes
 _SETTING_OUT_M = 40.0  # who has not come further still stands where the leg begins
 _MOST_PARTITIONS = 4096
@@ -171,16 +172,18 @@ class Estimate:
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][wanted] = column
         stops["traffic"][wanted[looked]] = np.nan_to_num(found.traffic[looked], nan=0.0)
+        departs_ms = _departures(stops, self.counts, self.begins_ms)[wanted]
         traffic = stops["traffic"][wanted].astype(np.float64)
+        is_near = (traffic > 0) & (departs_ms - self.now_ms[owner] < _TRAFFIC_LASTS_MS)
         legs = {
-            "moment_ms": _departures(stops, self.counts, self.begins_ms)[wanted],
+            "moment_ms": departs_ms,
             **ends._asdict(),
             "base_s": found.seconds,
             "base_m": found.metres,
             "base_of": found.source,
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
-            "traffic_ratio": np.where(traffic > 0, traffic, np.nan),
+            "traffic_ratio": np.where(is_near, traffic, np.nan),
             **self._progress(base, firsts),
             **_route(stops, self.counts, firsts, wanted, owner),
         }
@@ -326,9 +329,13 @@ def _froms(places: NDArray[np.float64], here: NDArray[np.float64], firsts: NDArr
 
 
 def _departures(stops: NDArray[np.void], counts: NDArray[np.int64], begins_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return about when each leg begins: by the arrivals estimated last, and service times."""
+    """Return about when each leg begins: by the arrivals estimated last, else by base times, and service times."""
     firsts = np.cumsum(counts) - counts
-    left = np.maximum(stops["reached"][:, 1], stops["opens"]) + np.rint(stops["service_s"] * 1000).astype(np.int64)
+    took_s = stops["base_s"] + stops["service_s"] + stops["rest_s"]
+    since_s = np.cumsum(took_s) - np.repeat((np.cumsum(took_s) - took_s)[firsts], counts) - stops["service_s"]
+    first_guess = np.repeat(begins_ms, counts) + np.rint(since_s * 1000).astype(np.int64)
+    reached = np.where(stops["reached"][:, 1] > 0, stops["reached"][:, 1], first_guess)
+    left = np.maximum(reached, stops["opens"]) + np.rint(stops["service_s"] * 1000).astype(np.int64)
     departs = np.empty(len(stops), np.int64)
     departs[1:] = left[:-1]
     departs[firsts] = begins_ms

@@ -1,5 +1,6 @@
 """What a shard's models say of legs: the champion's word, corrected by what just happened, and the candidate's."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,8 @@ class Estimator:
     ) -> None:
         self._tenant_of, self._zone_of, self._driver_of = tenant_of, zone_of, driver_of
         self.models = Models()
+        self.busy = asyncio.Lock()
+        """Held while another thread asks, and by whoever changes what it reads."""
         self.corrections = Corrections()
         self.paces = ModelPaces()
 
@@ -195,9 +198,14 @@ class Estimator:
 
 
 def _are_foreign(model: Predictor, legs: Legs) -> NDArray[np.bool_]:
-    """Tell which legs have base times of another kind than those that a model was trained on."""
-    base_of = np.broadcast_to(np.asarray(legs.get("base_of", GREAT_CIRCLE)), np.shape(legs["base_s"]))
-    return np.asarray((base_of != ROADS) if model.base == BASES[ROADS] else np.zeros(base_of.shape, np.bool_))
+    """Tell which legs have base times of another kind than those that a model was trained on.
+
+    A way to the next door takes no time by anybody's word.
+    """
+    base_s = np.asarray(legs["base_s"])
+    if model.base != BASES[ROADS]:
+        return np.zeros(base_s.shape, np.bool_)
+    return np.asarray((np.asarray(legs.get("base_of", GREAT_CIRCLE)) != ROADS) & (base_s > 0))
 
 
 def _arrays(legs: Legs) -> dict[str, NDArray[Any]]:

@@ -52,7 +52,7 @@ class Finished:
     head: np.void
     """The driver's `HEAD` record."""
     is_leg: bool
-    """Whether the leg under way led there, so that its beginning is known."""
+    """Whether the leg under way led there, so that its beginning is known, and no break was in between."""
 
 
 class LiveEtas:
@@ -152,9 +152,10 @@ class LiveEtas:
         if not places.size or plan["flags"][places[0]] & AheadFlag.SEEN:
             return None
         plan["flags"][places[0]] |= AheadFlag.SEEN
-        head = self.table.heads[slot].copy()
+        head, stop = self.table.heads[slot].copy(), plan[places[0]].copy()
         is_leg = bool(head["leg_delivery"] == delivery and head["leg_kind"] == kind and head["leg_ms"] > 0)
-        return Finished(plan[places[0]].copy(), head, is_leg)
+        has_rested = bool(stop["rest_s"] > 0 and stop["rest_ends"] > head["leg_ms"])
+        return Finished(stop, head, is_leg and not has_rested)
 
     def _replan(self, slots: NDArray[np.int64]) -> None:
         table = self.table

@@ -44,14 +44,12 @@ class ModelPaces:
         for version in [name for name in self._histories if name not in versions]:
             del self._histories[version], self._models[version]
 
-    def observe(self, finish: Finish) -> None:
-        """Take in a leg that has ended."""
-        if finish.base_s <= 0:
-            return
-        self._finishes.append(finish)
+    def observe(self, finishes: Sequence[Finish]) -> None:
+        """Take in legs that have ended, in that order."""
+        told = [finish for finish in finishes if finish.base_s > 0]
+        self._finishes.extend(told)
         for version, model in self._models.items():
-            if finish.finished_ms > model.history_until_ms:
-                self._take(version, [finish])
+            self._take(version, [finish for finish in told if finish.finished_ms > model.history_until_ms])
 
     def with_history(self, version: str, tenant: str, legs: Legs) -> Legs:
         """Return legs of a tenant with what is known of their drivers and places, where the model reads that."""

@@ -52,7 +52,8 @@ class ModelWatch:
             return
         for name in standing.named:
             await self._load(name)
-        self._swap(standing)
+        async with self._estimator.busy:
+            self._swap(standing)
         names = self._estimator.models.versions
         log.info("models.swapped", models=names, duration_ms=round((time.monotonic() - began) * 1000))
 

@@ -53,6 +53,7 @@ class ShardEstimates:
     def __init__(self, memory: ShardMemory, estimator: Estimator) -> None:
         self._memory, self.estimator = memory, estimator
         memory.etas.service = estimator.service_s
+        self._finishes: list[Finish] = []
         self.estimated = 0
         """How many stops have been estimated."""
 
@@ -68,6 +69,7 @@ class ShardEstimates:
 
     async def pass_to(self, upto: Mapping[int, int]) -> list[Effects]:
         """Pass all moments up to these instants of log time, by partition, and return what they bring."""
+        await self._take_in()
         found = []
         passed = self._memory.etas.table.passed
         ends = {partition: at_ms // TICK_MS * TICK_MS for partition, at_ms in upto.items()}
@@ -128,15 +130,25 @@ class ShardEstimates:
         }
 
     def learn(self, finish: Finish) -> None:
-        """Take in a leg that some shard saw end, and show what follows from it."""
-        corrections = self.estimator.corrections
-        corrections.observe(finish)
-        self.estimator.paces.observe(finish)
-        model = self.estimator.models.of(finish.tenant).version
-        standing = corrections.standing(model, finish.tenant, finish.finished_ms + 1)
-        ETA_RESIDUAL.labels(finish.tenant).set(math.exp(standing["residual"]))
-        for tail in ("low", "high"):
-            ETA_MARGIN.labels(finish.tenant, tail).set(standing[tail])
+        """Note a leg that some shard saw end: the next moments know of it."""
+        self._finishes.append(finish)
+
+    async def _take_in(self) -> None:
+        """Learn from the legs that have ended, and show what follows from them."""
+        if not self._finishes:
+            return
+        async with self.estimator.busy:
+            finishes, self._finishes = self._finishes, []
+            corrections = self.estimator.corrections
+            for finish in finishes:
+                corrections.observe(finish)
+            self.estimator.paces.observe(finishes)
+        for tenant, finish in {finish.tenant: finish for finish in finishes}.items():
+            model = self.estimator.models.of(tenant).version
+            standing = corrections.standing(model, tenant, finish.finished_ms + 1)
+            ETA_RESIDUAL.labels(tenant).set(math.exp(standing["residual"]))
+            for tail in ("low", "high"):
+                ETA_MARGIN.labels(tenant, tail).set(standing[tail])
 
     def _next(self, ends: Mapping[int, int]) -> dict[int, int]:
         """Return the earliest moments that are not passed yet, those of one instant together."""
@@ -156,7 +168,8 @@ class ShardEstimates:
         def ask() -> Said:
             return self.estimator.say(estimate.ask(etas.base))
 
-        said = await asyncio.to_thread(ask) if len(estimate.wanted) > _IN_THREAD else ask()
+        async with self.estimator.busy:
+            said = await asyncio.to_thread(ask) if len(estimate.wanted) > _IN_THREAD else ask()
         return self._told(etas.commit(estimate, said))
 
     def _told(self, estimated: Estimated) -> Effects:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Spread", "lifts_of", "raised"]
+__all__ = ["Spread", "joined", "lifts_of", "raised"]
 
 _LIFT = 0.3
 """Mean less median of a lognormal time, as a share of what its half-width to P90 has over that to P10."""
@@ -15,6 +15,13 @@ _LIFT = 0.3
 def lifts_of(widths: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return by how much the mean of each time lies above its median; N × 2 half-widths below and above."""
     return np.asarray(_LIFT * (widths[:, 1] - widths[:, 0]))
+
+
+def joined(
+    correlation: NDArray[np.float64] | float, sums: NDArray[np.float64], squares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the half-widths of sums from the sums and the summed squares of their parts' half-widths, N × 2."""
+    return np.asarray(np.sqrt((1 - correlation) * squares + correlation * sums**2))
 
 
 def raised(
@@ -54,10 +61,6 @@ class Spread:
     def row(self) -> NDArray[np.float64]:
         """Return correlation, low and high, length 3."""
         return np.array([self.correlation, self.low, self.high])
-
-    def joined(self, sums: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return joined half-widths from the sums and the summed squares of single ones, before the factors."""
-        return np.asarray(np.sqrt((1 - self.correlation) * squares + self.correlation * sums**2))
 
     def to_json(self) -> dict[str, float]:
         """Return it as plain values."""

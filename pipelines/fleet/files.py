@@ -18,7 +18,7 @@ from models.messages.fixes import DEGREE
 from pipelines.fleet.gps import Track
 from pipelines.fleet.simulate import Leg
 
-__all__ = ["legs_table", "trace_table", "write_legs", "write_trace"]
+__all__ = ["legs_table", "trace_table", "van_name", "write_legs", "write_trace"]
 
 
 def legs_table(legs: Iterable[Leg], zone: str) -> pa.Table:
@@ -35,7 +35,7 @@ def trace_table(tracks: Mapping[int, Track]) -> pa.Table:
     fixes, vans = fixes[order], vans[order]
     return pa.table(
         {
-            "vehicle": pa.array([_name(van) for van in vans.tolist()]).dictionary_encode(),
+            "vehicle": pa.array([van_name(van) for van in vans.tolist()]).dictionary_encode(),
             "time_ms": fixes["time"],
             "lat": fixes["lat"] / DEGREE,
             "lon": fixes["lon"] / DEGREE,
@@ -63,7 +63,7 @@ def _row(leg: Leg, zone: str) -> dict[str, Any]:
         "to_lat": leg.lat,
         "to_lon": leg.lon,
         "zone": zone,
-        "driver": _name(leg.van),
+        "driver": van_name(leg.van),
         "vehicle": "van",
         "base_s": leg.base_s,
         "base_m": leg.base_m,
@@ -86,7 +86,8 @@ def _row(leg: Leg, zone: str) -> dict[str, Any]:
     }
 
 
-def _name(van: int) -> str:
+def van_name(van: int) -> str:
+    """Return what a van is called in files."""
     return f"van {van + 1:03d}"
 
 

@@ -41,3 +41,14 @@ def test_what_a_model_recalls_of_a_leg_is_the_same_whatever_comes_later():
     whole, half = recalled(bundle, trips.take(slice(320, None))), recalled(bundle, trips.take(slice(320, 400)))
     for name in HISTORY_COLUMNS:
         np.testing.assert_array_equal(whole.legs[name][:80], half.legs[name])
+
+
+def test_a_model_that_is_asked_about_its_own_trips_is_told_of_none_before_it_ended():
+    trips = driven(500)
+    bundle = train_bundle(trips, LEGS, QUICK).bundle
+    told = recalled(bundle, trips)
+    alone = recalled(bundle, trips.take(slice(0, 1)))
+    assert np.isnan(told.legs["driver_long"][0])
+    assert np.isnan(alone.legs["driver_long"][0])
+    later = trips.take(slice(300, None))
+    assert np.nanmean(np.abs(recalled(bundle, later).legs["driver_long"] - told.legs["driver_long"][300:])) > 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.eta.spread import Spread
+from models.eta.spread import Spread, joined
 from pipelines.route_sums import fit_spread, ways_of
 from pipelines.trips import trips_of_columns
 
@@ -40,7 +40,7 @@ def test_the_correlation_is_found_and_sums_are_covered(correlation):
     inside = []
     for way in ways_of(trips):
         width = np.abs(np.diff(quantiles_s[way], axis=1))
-        low, high = spread.joined(width.sum(axis=0)[None], (width**2).sum(axis=0)[None])[0]
+        low, high = joined(spread.correlation, width.sum(axis=0)[None], (width**2).sum(axis=0)[None])[0]
         error = trips.legs["duration_s"][way].sum() - quantiles_s[way, 1].sum()
         inside.append(-low * spread.low <= error <= high * spread.high)
     assert 0.73 < np.mean(inside) < 0.87

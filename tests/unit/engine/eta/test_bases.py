@@ -80,6 +80,12 @@ def test_a_model_of_roads_is_not_asked_about_legs_without_a_road():
     assert said.said[~foreign] == pytest.approx(a_model(BASES[ROADS]).predict(zoned)[~foreign])
 
 
+def test_the_next_door_is_nobodys_foreign_way():
+    ahead = some_ahead([ROADS] * 11 + [GREAT_CIRCLE])
+    ahead.legs["base_s"][-1] = ahead.legs["straight_s"][-1] = 0.0
+    assert not said_by(a_model(BASES[ROADS]), ahead).stood_in.any()
+
+
 def test_a_model_of_the_great_circle_gets_the_great_circle_while_roads_are_there():
     ahead = some_ahead([ROADS] * 12)
     said = said_by(a_model(BASES[GREAT_CIRCLE]), ahead)

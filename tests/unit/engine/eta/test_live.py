@@ -1,11 +1,14 @@
 """Estimates of a whole shard: a replay in other pieces, through a snapshot, ends with the same bytes."""
 
 import asyncio
+import threading
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.estimator import Estimator
 from engine.log.read import Block, FixBatch
 from engine.registry import DriverRef
@@ -190,3 +193,69 @@ def test_a_driver_who_falls_silent_becomes_late_by_the_clock_alone():
     assert "delivery.late_risk" not in [event["type"] for event in told(play(memory, estimates, range(2)))]
     events = told(asyncio.run(estimates.pass_to({0: START_MS + 840_000})))
     assert [event["type"] for event in events] == ["delivery.late_risk"]
+
+
+class Asked:
+    """An estimator that notes what it is asked, and may wait before it says it."""
+
+    def __init__(self, estimator):
+        self._say, self.legs, self.began, self.may_end = estimator.say, [], threading.Event(), threading.Event()
+        self.may_end.set()
+        estimator.say = self
+
+    def __call__(self, ahead):
+        self.legs.append(ahead.legs)
+        self.began.set()
+        self.may_end.wait()
+        return self._say(ahead)
+
+
+def test_the_very_first_estimate_asks_of_each_leg_for_its_own_hour():
+    memory, estimates = a_memory()
+    for number in range(8):
+        memory.assign(assigned(f"dlv_{number}", 20_000.0 * (number + 1)))
+    asked = Asked(estimates.estimator)
+    play(memory, estimates, range(1))
+    first = asked.legs[0]
+    begins_ms = first["moment_ms"]
+    assert len(begins_ms) == 8
+    between_s = np.diff(begins_ms) / 1000
+    assert between_s == pytest.approx(first["base_s"][:-1] + 120.0, abs=1.0)
+
+
+def test_a_leg_with_a_break_in_it_is_nobodys_lesson():
+    for rest_s in (0, 60):
+        memory, estimates = a_memory()
+        memory.assign(assigned("dlv_1", 2500.0))
+        rests = (("dlv_1", "dropoff", START_MS + 30_000, START_MS + 30_000 + rest_s * 1000),) if rest_s else ()
+        visits = (("dlv_1", "dropoff"),)
+        memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, START_MS, "van", visits, rests))
+        found = play(memory, estimates, range(60))
+        assert sum(len(effects.outcomes) for effects in found) == 1
+        assert sum(len(effects.finishes) for effects in found) == sum(len(effects.legs) for effects in found)
+        assert sum(len(effects.finishes) for effects in found) == (0 if rest_s else 1)
+
+
+async def test_what_comes_in_while_a_thread_asks_changes_nothing_under_its_hands():
+    memory, estimates = a_memory()
+    for number in range(80):
+        memory.assign(assigned(f"dlv_{number}", 100.0 * (number + 2)))
+    fixes = fixes_of(a_fix(0.0, 0.0))
+    received = np.array([START_MS + 300])
+    memory.apply(FixBatch(fixes, (received << 20).astype(np.uint64), received, (Block(PartitionId(0), 0, 1),)))
+    asked, corrections = Asked(estimates.estimator), estimates.estimator.corrections
+    await estimates.pass_to({0: START_MS})
+    asked.may_end.clear()
+    passing = asyncio.ensure_future(estimates.pass_to({0: START_MS + 10_000}))
+    await asyncio.to_thread(asked.began.wait)
+    before = corrections.standing("m", TENANT, START_MS + 20_000)
+    for number in range(60):
+        said = (ModelSaid("m", (90.0, 100.0, 110.0), 0.0, (90.0, 100.0, 110.0)),)
+        estimates.learn(Finish(f"f{number}", TENANT, START_MS + number, 200.0, LATITUDE, LONGITUDE, said))
+    meanwhile, is_busy = corrections.standing("m", TENANT, START_MS + 20_000), estimates.estimator.busy.locked()
+    asked.may_end.set()
+    await passing
+    assert is_busy
+    assert meanwhile == before
+    await estimates.pass_to({0: START_MS + 11_000})
+    assert corrections.standing("m", TENANT, START_MS + 20_000)["residual"] > 0.1

@@ -61,7 +61,7 @@ def test_live_columns_are_those_of_a_training():
     legs, paces, model = driven(), ModelPaces(), a_model()
     paces.begin(model)
     for finish in as_finishes(legs):
-        paces.observe(finish)
+        paces.observe([finish])
     now_ms = int(legs["moment_ms"].max()) + 86_400_000
     found = paces.with_history("one", TENANT, asked(legs, now_ms))
     for name in HISTORY_COLUMNS:
@@ -74,7 +74,7 @@ def test_live_columns_are_those_of_a_training():
 def test_a_model_that_comes_later_catches_up():
     legs, paces = driven(), ModelPaces()
     for finish in as_finishes(legs):
-        paces.observe(finish)
+        paces.observe([finish])
     paces.begin(a_model())
     now_ms = int(legs["moment_ms"].max()) + 86_400_000
     found = paces.with_history("one", TENANT, asked(legs, now_ms))

@@ -152,6 +152,6 @@ def test_a_shard_estimates_the_days_of_the_city_at_their_own_time():
     assert figures["departures"] > 0.8 * len(day.legs)
     assert figures["promises"] >= figures["departures"]
     assert np.all(np.diff(found.said_s, axis=1) >= 0)
-    assert figures["eta_mae_s"] < 300
-    assert figures["below"] + figures["above"] + figures["coverage_80"] == pytest.approx(1.0, abs=1e-3)
+    assert figures["eta_mae_s"] < 200
+    assert 0.0 < figures["coverage_80"] < 1.0
     assert set(replay.said.late) <= {f"dlv_{leg.day}_{leg.van}_{leg.stop}" for leg in day.legs if leg.window_ends_ms}
