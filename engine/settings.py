@@ -329,7 +329,7 @@ class EtaSettings(_Branch):
     fresh_s: float = Field(10.0, ge=1, le=300)
     """A driver that moves is estimated anew at least this often, seconds."""
     told_s: float = Field(30.0, ge=1, le=3600)
-    """Change of what is shown that goes to watchers and into the history, seconds."""
+    """Change of what is shown that goes to watchers and into the history, seconds; at least 5 % of the time left."""
     late_risk: float = Field(0.6, gt=0, lt=1)
     """Probability of missing a time window at which `delivery.late_risk` is told."""
     imminent_s: float = Field(600.0, ge=60, le=7200)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.eta.bases import BaseTimes, Ends, GreatCircles
 from engine.eta.chain import arrivals_along
-from engine.eta.plan import AHEAD
+from engine.eta.plan import AHEAD, AheadFlag
 from engine.eta.predictor import Legs
 from engine.eta.refresh import Pacing, away_s
 from engine.eta.table import EtaTable
@@ -140,7 +140,7 @@ class Estimate:
         counts = np.array([len(plan) for plan in plans], np.int64)
         stops = np.concatenate([plan.view(_OPAQUE) for plan in plans]).view(AHEAD)
         needed = (heads["legs_at"] == 0) | (now_ms - heads["legs_at"] > pacing.legs_s * 1000)
-        is_wanted = np.repeat(needed, counts)
+        is_wanted = np.repeat(needed, counts) | (stops["flags"] & AheadFlag.PREDICTED == 0)
         is_wanted[np.cumsum(counts) - counts] = True
         wanted = np.flatnonzero(is_wanted)
         owner = np.repeat(np.arange(len(counts)), counts)[wanted]
@@ -167,7 +167,7 @@ class Estimate:
         from_lat, from_lon = _froms(stops["lat"], self.lat, firsts), _froms(stops["lon"], self.lon, firsts)
         profile = heads["profile"][owner]
         ends = Ends(from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted], profile)
-        looked = self.whole[owner]
+        looked = self.whole[owner] | (stops["flags"][wanted] & AheadFlag.PREDICTED == 0)
         found, straight = base.between(ends, traffic_of=looked), _STRAIGHT.between(ends)
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][wanted] = column
@@ -208,6 +208,7 @@ class Estimate:
         stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
         stops["confidence"][self.wanted] = said.confidence
         stops["stood_in"][self.wanted] = said.stood_in
+        stops["flags"][self.wanted] |= AheadFlag.PREDICTED
         # of a break that should have begun, what the plan leaves of it
         left_s = np.clip((stops["rest_ends"] - np.repeat(self.now_ms, self.counts)) / 1000, 0.0, stops["rest_s"])
         legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"] + left_s[:, None])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.eta.bases import PROFILES, BaseTimes, GreatCircles
 from engine.eta.estimate import Estimate, LegsAhead, Said, by_partition, now_ms_of
 from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
-from engine.eta.refresh import Pacing, damped, due_slots
+from engine.eta.refresh import Pacing, damped, due_slots, is_news
 from engine.eta.risk import RiskRule, raise_alarms
 from engine.eta.table import NOWHERE, EtaTable
 from engine.shards.drivers import ABSENT, DriverTable
@@ -118,7 +118,7 @@ class LiveEtas:
         chosen["promised"] = np.where(fresh, now_ms, chosen["promised"])
         chosen["updated"] = now_ms
         alarms = raise_alarms(chosen, now_ms, estimate.is_next()[ahead], self.risk)
-        news = np.abs(chosen["shown"] - chosen["told"]) > self.pacing.told_s * 1000
+        news = is_news(chosen["shown"], chosen["told"], now_ms, self.pacing)
         chosen["told"] = np.where(news, chosen["shown"], chosen["told"])
         stops[ahead] = chosen
         estimate.store(stops, self.table)
@@ -135,11 +135,10 @@ class LiveEtas:
         every_leg = replace(self.pacing, legs_s=-1.0)
         return Estimate.of(np.array([slot]), self.table, self._drivers, every_leg, moments).ask(self.base)
 
-    def _route_of(self, number: int, delivery: int) -> RouteOrder | None:
-        """Return the route that a driver's next stop is in."""
-        names = {stop.delivery: stop.name for stop in self._stops_of(number)}
+    def _route_of(self, number: int, delivery: str) -> RouteOrder | None:
+        """Return the route in which a driver has a delivery."""
         routes = self.table.routes.get(number, {}).values()
-        mine = [one for one in routes if any(visit[0] == names[delivery] for visit in one.visits)]
+        mine = [one for one in routes if any(visit[0] == delivery for visit in one.visits)]
         return min(mine, key=lambda one: one.departs_ms) if mine else None
 
     def finish(self, number: int, delivery: int, kind: int) -> Finished | None:
@@ -166,7 +165,8 @@ class LiveEtas:
             routes = table.routes.get(number, {})
             here = (float(driver["lat"]), float(driver["lon"]))
             before = table.plans.get(number, np.zeros(0, AHEAD))
-            plan = build_plan(number, self._stops_of(number), routes, here, before)
+            stops = self._stops_of(number)
+            plan = build_plan(number, stops, routes, here, before)
             if not len(plan):
                 table.rest(number)
                 continue
@@ -177,10 +177,12 @@ class LiveEtas:
                 )
             table.plans[number] = plan
             head = table.heads[slot]
-            head["legs_at"], head["stale"] = 0, 0
-            route = self._route_of(number, int(plan["delivery"][0]))
-            profile = route.profile if route is not None and route.profile in PROFILES else "van"
-            head["profile"] = PROFILES.index(profile)
+            first = next(stop.name for stop in stops if stop.delivery == plan["delivery"][0])
+            route = self._route_of(number, first)
+            profile = PROFILES.index(route.profile if route is not None and route.profile in PROFILES else "van")
+            if head["profile"] != profile:
+                head["profile"], head["legs_at"] = profile, 0
+            head["stale"] = 0
             # nobody sets out before the route does; once a stop is made, it has begun
             has_begun = (before["state"] == StopState.ARRIVED).any() or len(plan) < len(before)
             head["departs"] = 0 if has_begun or route is None else route.departs_ms

@@ -7,12 +7,13 @@ first, then what lies nearest, a pickup always before its drop-off.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.deliveries.nearest import NOTHING, nearest_first
 from engine.shards.stops import StopKind, StopState
-from models.geo import distance_m
 
 __all__ = [
     "AHEAD",
@@ -68,6 +69,9 @@ AHEAD = np.dtype(
 """One stop of a driver's plan."""
 
 _KEPT = ("born", "shown", "told", "promise", "promised", "risk", "calls", "flags", "reached", "updated", "confidence")
+_KEPT_OF_LEG = ("base_m", "base_s", "leg_s", "base", "stood_in", "traffic")
+_NAMES = {kind: kind.name.lower() for kind in StopKind}
+_NEW = -2  # place of a stop that the plan before had not: before none that may be there
 
 
 class AheadFlag:
@@ -81,10 +85,11 @@ class AheadFlag:
     """It will probably be missed: still so."""
     SEEN = 8
     """Its outcome has been scored."""
+    PREDICTED = 16
+    """Its leg has been predicted, from the stop before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStop:
+class OpenStop(NamedTuple):
     """One open stop of a driver with what the plan needs to know of its delivery."""
 
     delivery: int
@@ -133,24 +138,48 @@ def build_plan(
     """
     chosen = ordered(stops, routes, here)
     plan = np.zeros(len(chosen), AHEAD)
-    known = {(int(one["delivery"]), int(one["kind"])): place for place, one in enumerate(before)}
-    rests = {(name, kind): span for route in routes.values() for name, kind, *span in route.breaks}
-    for record, stop in zip(plan, chosen, strict=True):
-        begins, record["rest_ends"] = rests.get(_visit(stop), (0, 0))
-        record["rest_s"] = (record["rest_ends"] - begins) / 1000
-        place = known.get((stop.delivery, int(stop.kind)))
-        if place is None:
-            record["born"] = stop.version
-        else:
-            for name in _KEPT:
-                record[name] = before[name][place]
-        record["delivery"], record["driver"] = stop.delivery, driver
-        record["kind"], record["state"], record["since"] = stop.kind, stop.state, stop.since_ms
-        record["priority"] = PRIORITIES.index(stop.priority) if stop.priority in PRIORITIES else 1
-        record["lat"], record["lon"] = stop.latitude, stop.longitude
-        record["opens"], record["closes"] = stop.opens_ms, stop.closes_ms
-        record["service_s"], record["weight_kg"] = stop.service_s, stop.weight_kg
+    if not chosen:
+        return plan
+    told = dict(zip(OpenStop._fields, zip(*chosen, strict=True), strict=True))
+    plan["driver"] = driver
+    for name in ("delivery", "kind", "state", "service_s", "weight_kg"):
+        plan[name] = told[name]
+    plan["lat"], plan["lon"], plan["since"] = told["latitude"], told["longitude"], told["since_ms"]
+    plan["opens"], plan["closes"], plan["born"] = told["opens_ms"], told["closes_ms"], told["version"]
+    plan["priority"] = [PRIORITIES.index(name) if name in PRIORITIES else 1 for name in told["priority"]]
+    _put_rests(plan, chosen, routes)
+    _keep(plan, before)
     return plan
+
+
+def _put_rests(plan: NDArray[np.void], chosen: Sequence[OpenStop], routes: Mapping[str, RouteOrder]) -> None:
+    rests = {(name, kind): span for route in routes.values() for name, kind, *span in route.breaks}
+    for place, stop in enumerate(chosen if rests else ()):
+        begins, ends = rests.get(_visit(stop), (0, 0))
+        plan["rest_s"][place], plan["rest_ends"][place] = (ends - begins) / 1000, ends
+
+
+def _keep(plan: NDArray[np.void], before: NDArray[np.void]) -> None:
+    """Take over what was known of stops, and of their legs where these begin and end where they did."""
+    known = {stop: place for place, stop in enumerate(_keys(before))}
+    was = np.array([known.get(stop, _NEW) for stop in _keys(plan)])
+    stayed = np.flatnonzero(was != _NEW)
+    for name in _KEPT:
+        plan[name][stayed] = before[name][was[stayed]]
+    has_place = np.zeros(len(plan), np.bool_)
+    has_place[stayed] = (before["lat"][was[stayed]] == plan["lat"][stayed]) & (
+        before["lon"][was[stayed]] == plan["lon"][stayed]
+    )
+    has_leg = np.zeros(len(plan), np.bool_)
+    has_leg[1:] = has_place[1:] & has_place[:-1] & (was[1:] == was[:-1] + 1)
+    kept = np.flatnonzero(has_leg)
+    for name in _KEPT_OF_LEG:
+        plan[name][kept] = before[name][was[kept]]
+    plan["flags"][~has_leg] &= ~np.uint8(AheadFlag.PREDICTED)
+
+
+def _keys(plan: NDArray[np.void]) -> list[tuple[int, int]]:
+    return list(zip(plan["delivery"].tolist(), plan["kind"].tolist(), strict=True))
 
 
 def ordered(
@@ -175,22 +204,22 @@ def ranks_of(routes: Mapping[str, RouteOrder]) -> dict[tuple[str, str], int]:
 
 
 def _visit(stop: OpenStop) -> tuple[str, str]:
-    return stop.name, stop.kind.name.lower()
+    return stop.name, _NAMES[stop.kind]
 
 
 def _nearest_first(stops: Sequence[OpenStop], here: tuple[float, float] | None) -> list[OpenStop]:
-    waiting = list(stops)
-    made: list[OpenStop] = []
-    while waiting:
-        fetching = {stop.delivery for stop in waiting if stop.kind is StopKind.PICKUP}
-        free = [stop for stop in waiting if stop.kind is StopKind.PICKUP or stop.delivery not in fetching]
-        nearest = min(free, key=lambda stop: _urgency(stop, here))  # the first opened of those equally far
-        waiting.remove(nearest)
-        made.append(nearest)
-        here = (nearest.latitude, nearest.longitude)
-    return made
-
-
-def _urgency(stop: OpenStop, here: tuple[float, float] | None) -> tuple[bool, float, float]:
-    away_m = 0.0 if here is None else float(distance_m(*here, stop.latitude, stop.longitude))
-    return stop.state is not StopState.ARRIVED, stop.closes_ms or math.inf, away_m
+    """Return stops by urgency, of equally urgent ones always the nearest, of equally near ones the first."""
+    if len(stops) < 2:
+        return [*stops]
+    keys = [(stop.state is not StopState.ARRIVED, stop.closes_ms or math.inf) for stop in stops]
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+    fetched = {stop.delivery: place for place, stop in enumerate(stops) if stop.kind is StopKind.PICKUP}
+    waits_for = [NOTHING if stop.kind is StopKind.PICKUP else fetched.get(stop.delivery, NOTHING) for stop in stops]
+    order = nearest_first(
+        np.array([ranks[key] for key in keys], np.int64),
+        np.array(waits_for, np.int64),
+        np.array([stop.latitude for stop in stops]),
+        np.array([stop.longitude for stop in stops]),
+        here or (math.nan, math.nan),
+    )
+    return [stops[place] for place in order.tolist()]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.eta.bases import Ends, GreatCircles
 
-__all__ = ["Pacing", "away_s", "damped", "due_slots", "is_due"]
+__all__ = ["Pacing", "away_s", "damped", "due_slots", "is_due", "is_news"]
 
 _QUICK = GreatCircles()
 
@@ -33,7 +33,9 @@ class Pacing:
     legs_s: float = 300.0
     """How often the legs behind the first are predicted again."""
     told_s: float = 30.0
-    """Change of what is shown that is told to watchers and kept in the history."""
+    """Change of what is shown that is told to watchers and kept in the history …"""
+    told_share: float = 0.05
+    """… or as a share of the time that is left, whichever is more: what is hours away is not told by the minute."""
     least_left_s: float = 60.0
     """Nobody is told "now" while the driver is still under way."""
 
@@ -95,3 +97,11 @@ def damped(shown_ms: NDArray[np.int64], reached_ms: NDArray[np.int64]) -> NDArra
     low, middle, high = reached_ms.T
     inside = (shown_ms >= low) & (shown_ms <= high) & (shown_ms > 0)
     return np.asarray(np.where(inside, (shown_ms + middle) // 2, middle))
+
+
+def is_news(
+    shown_ms: NDArray[np.int64], told_ms: NDArray[np.int64], now_ms: NDArray[np.int64], pacing: Pacing
+) -> NDArray[np.bool_]:
+    """Tell for which stops what people would see differs enough from what they were told, instants as epoch ms."""
+    least_ms = np.maximum(pacing.told_s * 1000, pacing.told_share * (shown_ms - now_ms))
+    return np.asarray(np.abs(shown_ms - told_ms) > least_ms)

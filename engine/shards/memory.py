@@ -31,6 +31,8 @@ from models.messages.records import take_records
 __all__ = ["DeliveryState", "PartitionImage", "ShardMemory"]
 
 _PROFILE_NAMES = tuple(PROFILES)
+_STOP_KINDS, _STOP_STATES = {int(one): one for one in StopKind}, tuple(StopState)
+_STOP_NAMES = {int(one): one.name.lower() for one in StopKind}
 _PICKED_UP = frozenset({"picked_up", "in_transit", "arrived"})
 _KEPT_WHEN_ERASED = ("number", "tenant", "partition", "profile", "stop_head", "open_stops", "version")
 _LEVEL = 3
@@ -404,20 +406,21 @@ class ShardMemory:
 
     def _stops_ahead(self, number: int) -> list[OpenStop]:
         """Return a driver's open stops with what is known of their deliveries."""
-        return [self._stop_ahead(stop) for stop in self.state.stops.of(self._row(number))]
+        stops = self.state.stops.of(self._row(number))
+        columns = (stops[name].tolist() for name in ("delivery", "kind", "state", "lat", "lon", "since"))
+        return [self._stop_ahead(*fields) for fields in zip(*columns, strict=True)]
 
-    def _stop_ahead(self, stop: np.void) -> OpenStop:
-        key, kind = int(stop["delivery"]), StopKind(int(stop["kind"]))
-        delivery = self.deliveries[key]
-        [plan, *_] = [one for one in delivery.stops if one.kind == kind.name.lower()]
+    def _stop_ahead(self, key: int, kind: int, state: int, lat: float, lon: float, since_ms: int) -> OpenStop:
+        delivery, chosen = self.deliveries[key], _STOP_KINDS[kind]
+        plan = next(one for one in delivery.stops if one.kind == _STOP_NAMES[kind])
         return OpenStop(
             delivery=key,
             name=delivery.id,
-            kind=kind,
-            state=StopState(int(stop["state"])),
-            latitude=float(stop["lat"]),
-            longitude=float(stop["lon"]),
-            since_ms=int(stop["since"]),
+            kind=chosen,
+            state=_STOP_STATES[state],
+            latitude=lat,
+            longitude=lon,
+            since_ms=since_ms,
             version=delivery.version,
             opens_ms=plan.opens_ms,
             closes_ms=plan.closes_ms,

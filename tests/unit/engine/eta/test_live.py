@@ -223,6 +223,34 @@ def test_the_very_first_estimate_asks_of_each_leg_for_its_own_hour():
     assert between_s == pytest.approx(first["base_s"][:-1] + 120.0, abs=1.0)
 
 
+def test_a_stop_more_asks_for_its_own_legs_alone():
+    memory, estimates = a_memory()
+    for number in (1, 2, 3, 5, 6, 7):
+        memory.assign(assigned(f"dlv_{number}", 1000.0 * number))
+    asked = Asked(estimates.estimator)
+    play(memory, estimates, range(2))
+    known = len(asked.legs)
+    before = {one["delivery"]: one["estimated"] for one in estimates.answers(DRIVER)}
+    memory.assign(assigned("dlv_4", 4000.0))
+    play(memory, estimates, range(2, 4))
+    ends_m = (asked.legs[known]["to_lat"] - LATITUDE) / DEGREES_PER_M
+    assert ends_m == pytest.approx([1000, 4000, 5000], abs=1)  # the one under way, to the new stop, and on from there
+    after = {one["delivery"]: one["estimated"] for one in estimates.answers(DRIVER)}
+    assert after["dlv_7"] - before["dlv_7"] > 100_000
+
+
+def test_what_is_hours_away_is_told_less_often_than_what_is_near():
+    memory, estimates = a_memory()
+    for number in range(40):
+        memory.assign(assigned(f"dlv_{number:02}", 1000.0 * (number + 1)))
+    told_of = [point["delivery"] for effects in play(memory, estimates, range(1)) for point in effects.points]
+    for turn in range(1, 60):  # standing: all of them come later and later
+        for effects in asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000})):
+            told_of += [point["delivery"] for point in effects.points]
+    near, far = told_of.count("dlv_00"), told_of.count("dlv_39")
+    assert near > 2 * far > 0
+
+
 def test_a_leg_with_a_break_in_it_is_nobodys_lesson():
     for rest_s in (0, 60):
         memory, estimates = a_memory()

@@ -1,9 +1,12 @@
 """In which order a driver's stops are made, and what stays with them when the plan changes."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.eta.plan import AHEAD, OpenStop, RouteOrder, build_plan, ordered
+from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan, ordered
 from engine.shards.stops import StopKind, StopState
+from models.geo import distance_m
 
 HERE = (41.15, -8.61)
 DROPOFF, PICKUP = StopKind.DROPOFF, StopKind.PICKUP
@@ -47,3 +50,37 @@ def test_a_promise_stays_with_its_stop_when_the_order_changes():
     again = build_plan(7, [a_stop(1, 0.01), a_stop(2, 0.02), a_stop(3, 0.03)], routes, HERE, plan)
     assert again["delivery"].tolist() == [2, 1, 3]
     assert again["promise"].tolist() == [[4, 5, 6], [1, 2, 3], [0, 0, 0]]
+
+
+@given(st.data(), st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 2), st.booleans()), min_size=1, max_size=12))
+def test_every_next_stop_is_the_nearest_of_the_most_urgent_that_may_be_made(data, drawn):
+    stops = []
+    for key, (north, closes, is_fetched) in enumerate(drawn):
+        stops.append(a_stop(key, north / 100, closes_ms=closes))
+        if is_fetched:
+            stops.append(a_stop(key, data.draw(st.integers(-9, 9)) / 100, PICKUP, closes_ms=closes))
+    made = ordered(stops, {}, HERE)
+    assert sorted(keys(made)) == sorted(keys(stops))
+    here = HERE
+    for turn, stop in enumerate(made):
+        left = made[turn:]
+        fetched = {one.delivery for one in left if one.kind is PICKUP}
+        free = [one for one in left if one.kind is PICKUP or one.delivery not in fetched]
+        urgent = [one for one in free if (one.closes_ms or np.inf) == min(other.closes_ms or np.inf for other in free)]
+        assert stop in urgent
+        away_m = [distance_m(*here, one.latitude, one.longitude) for one in urgent]
+        assert distance_m(*here, stop.latitude, stop.longitude) == min(away_m)
+        here = (stop.latitude, stop.longitude)
+
+
+def test_a_leg_stays_predicted_while_it_begins_and_ends_where_it_did():
+    places = {1: 0.01, 2: 0.02, 3: 0.03, 4: 0.04}
+    plan = build_plan(7, [a_stop(key, north) for key, north in places.items()], {}, HERE, NOTHING)
+    plan["flags"], plan["base_s"] = AheadFlag.PREDICTED | AheadFlag.LATE, [10, 20, 30, 40]
+    places[4] = 0.05  # moved
+    del places[1]
+    again = build_plan(7, [a_stop(key, north) for key, north in places.items()], {}, HERE, plan)
+    assert again["delivery"].tolist() == [2, 3, 4]
+    assert (again["flags"] & AheadFlag.PREDICTED > 0).tolist() == [False, True, False]
+    assert again["base_s"].tolist() == [0, 30, 0]
+    assert (again["flags"] & AheadFlag.LATE > 0).all()
