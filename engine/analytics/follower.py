@@ -59,7 +59,7 @@ class FigureFollower:
 
     name = FOLLOWER
     begins: Literal["oldest", "newest"] = "oldest"
-    patience_s = 0.5
+    patience_s = 2.0  # sums of days: many changes together cost little more than one
 
     def __init__(self, database: Database) -> None:
         self._keeper = FigureKeeper(database)

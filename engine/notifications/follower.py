@@ -51,7 +51,7 @@ class NotificationFollower:
 
     name = "notifications"
     begins: Literal["oldest", "newest"] = "newest"
-    patience_s = 0.3  # a message is on its way for seconds
+    patience_s = 1.0  # a message is on its way for seconds
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._deliveries = DeliveryRepository(database)
