@@ -23,7 +23,7 @@ from models.errors import Postponed, TryLater, Undoable
 from models.ids import new_id
 from models.store.connections import Database
 from models.store.outbox import Announcement
-from models.store.tasks import Lanes, TaskRepository
+from models.store.tasks import Lanes, Room, TaskRepository
 
 __all__ = ["TaskKind", "TaskWorker"]
 
@@ -107,32 +107,27 @@ class TaskWorker:
 
     async def _begin(self, group: asyncio.TaskGroup) -> bool:
         """Begin what is due and has room, and tell whether there was anything."""
-        begun = False
-        for name, kind in self._kinds.items():
-            room = kind.at_once - self._running[name]
-            if room <= 0:
-                continue
-            lease_s = min(kind.timeout_s + _LEASE_MARGIN_S, _LONGEST_LEASE_S)
-            for task in await self._tasks.claim(name, room, lease_s, self._lanes_of(name)):
-                self._running[name] += 1
-                if task.lane is not None:
-                    self._lanes[name][task.lane] += 1
-                group.create_task(self._do(task, kind), name=f"task-{task.id}")
-                begun = True
-        return begun
+        tasks = await self._tasks.claim(self._rooms())
+        for task in tasks:
+            self._running[task.kind] += 1
+            if task.lane is not None:
+                self._lanes[task.kind][task.lane] += 1
+            group.create_task(self._do(task, self._kinds[task.kind]), name=f"task-{task.id}")
+        return bool(tasks)
 
-    def _lanes_of(self, name: str) -> Lanes | None:
-        room = self._kinds[name].at_once_each
-        return None if room is None else Lanes(room, self._lanes[name])
+    def _rooms(self) -> dict[str, Room]:
+        """Return what there is room for now, by kind."""
+        found = {}
+        for name, kind in self._kinds.items():
+            if (count := kind.at_once - self._running[name]) > 0:
+                lease_s = min(kind.timeout_s + _LEASE_MARGIN_S, _LONGEST_LEASE_S)
+                lanes = None if kind.at_once_each is None else Lanes(kind.at_once_each, self._lanes[name])
+                found[name] = Room(count, lease_s, lanes)
+        return found
 
     async def _wait(self) -> None:
         """Wait for a new task, for one that ends, or until the next is due that has room."""
-        free = {
-            name: lanes.full() if (lanes := self._lanes_of(name)) is not None else []
-            for name, kind in self._kinds.items()
-            if self._running[name] < kind.at_once
-        }
-        due = await self._tasks.next_due(free)
+        due = await self._tasks.next_due(self._rooms())
         pause_s = _SWEEP_S if due is None else (due - now()).total_seconds()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(max(pause_s, 0.0), _SWEEP_S)):

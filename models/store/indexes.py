@@ -146,9 +146,9 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "tasks": [
         # What is done or dead is in neither of these, so a claim costs nothing however much was done.
         IndexModel(
-            [("kind", ASCENDING), ("due", ASCENDING), ("lane", ASCENDING)],
+            [("due", ASCENDING), ("kind", ASCENDING), ("lane", ASCENDING)],
             partialFilterExpression={"state": "waiting"},
-            name="due-by-lane",
+            name="due",
         ),
         IndexModel(
             [("tenant", ASCENDING), ("_id", DESCENDING)], partialFilterExpression={"state": "dead"}, name="dead"

@@ -23,7 +23,7 @@ from models.store.personal import opened, sealed
 from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 
-__all__ = ["Lanes", "TaskRepository"]
+__all__ = ["Lanes", "Room", "TaskRepository"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,34 @@ class Lanes:
         """Return the lanes that have no room."""
         return [lane for lane, count in self.running.items() if count >= self.room]
 
-    def fitting(self, tasks: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    def fitting(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those of some tasks that their lanes have room for, in their order."""
         taken = dict(self.running)
-        kept = {}
-        for identifier, fields in tasks.items():
+        kept = []
+        for fields in tasks:
             lane = fields.get("lane")
             if lane is not None:
                 if taken.get(lane, 0) >= self.room:
                     continue
                 taken[lane] = taken.get(lane, 0) + 1
-            kept[identifier] = fields
+            kept.append(fields)
         return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a worker has room for of one kind of tasks."""
+
+    count: int
+    """Most tasks at once; at least one."""
+    lease_s: float
+    """How long nobody else gets them."""
+    lanes: Lanes | None = None
+    """Where they are told apart: no lane gets more than it has room for."""
+
+    def fitting(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of some tasks of the kind that there is room for, in their order."""
+        return (tasks if self.lanes is None else self.lanes.fitting(tasks))[: self.count]
 
 
 _COLLECTION = "tasks"
@@ -78,31 +94,35 @@ class TaskRepository:
         query = {"_id": {"$in": list(tasks)}, "tenant": scope.tenant, "state": "waiting"}
         await self._tasks.delete_many(query, session=session)
 
-    async def claim(self, kind: str, limit: int, lease_s: float, lanes: Lanes | None = None) -> list[Task]:
-        """Take up to `limit` tasks that are due, those that wait longest first; nobody else gets them for `lease_s`.
+    async def claim(self, rooms: Mapping[str, Room]) -> list[Task]:
+        """Take tasks that are due, by kind as many as there is room for, those that wait longest first.
 
-        They are returned as they were due. Where `lanes` are given, no lane gets more than it has room for.
+        They are returned as they were due.
         """
         moment = now()
-        ready: dict[str, Any] = {"kind": kind, "state": "waiting", "due": {"$lte": moment}}
-        if lanes is not None and (full := lanes.full()):
-            ready["lane"] = {"$nin": full}
-        found = {fields["_id"]: fields async for fields in self._tasks.find(ready).sort("due", 1).limit(limit)}
-        if lanes is not None:
-            found = lanes.fitting(found)
-        if not found:
-            return []
-        claim = new_id("clm")
+        most = sum(room.count for room in rooms.values())
+        query = {**_waiting(rooms), "due": {"$lte": moment}}
+        due = await self._tasks.find(query).sort("due", 1).limit(most).to_list(None) if rooms else []
+        claim, taken = new_id("clm"), []
+        for kind, room in rooms.items():
+            fitting = room.fitting([fields for fields in due if fields["kind"] == kind])
+            taken += await self._claimed(fitting, claim, moment, room.lease_s) if fitting else []
+        opened = [await self._opened(fields) for fields in taken]
+        return [Task.restored({**fields, "claim": claim, "attempts": fields["attempts"] + 1}) for fields in opened]
+
+    async def _claimed(
+        self, tasks: Sequence[dict[str, Any]], claim: str, moment: datetime.datetime, lease_s: float
+    ) -> list[dict[str, Any]]:
+        """Take tasks and return those that no other worker was faster with."""
+        mine = {"_id": {"$in": [fields["_id"] for fields in tasks]}}
         claimed = await self._tasks.update_many(
-            {**ready, "_id": {"$in": list(found)}},
+            {**mine, "state": "waiting", "due": {"$lte": moment}},
             {"$set": {"claim": claim, "due": moment + datetime.timedelta(seconds=lease_s)}, "$inc": {"attempts": 1}},
         )
-        ours = list(found)
-        if claimed.modified_count < len(found):  # another worker was faster with some
-            mine = self._tasks.find({"_id": {"$in": ours}, "claim": claim}, {"_id": 1})
-            ours = [fields["_id"] async for fields in mine]
-        taken = [await self._opened(found[task]) for task in ours]
-        return [Task.restored({**fields, "claim": claim, "attempts": fields["attempts"] + 1}) for fields in taken]
+        if claimed.modified_count == len(tasks):
+            return list(tasks)
+        ours = {fields["_id"] async for fields in self._tasks.find({**mine, "claim": claim}, {"_id": 1})}
+        return [fields for fields in tasks if fields["_id"] in ours]
 
     async def done(self, tasks: Sequence[Task]) -> None:
         """Mark those of the tasks as done that are still ours."""
@@ -169,14 +189,10 @@ class TaskRepository:
         await self._tasks.update_many({**query, "_id": {"$in": dead}}, _revived())
         return set(dead)
 
-    async def next_due(self, kinds: Mapping[str, Sequence[str]]) -> datetime.datetime | None:
-        """Return when the first of the tasks that wait is due, of some kinds, each without those of its full lanes."""
-        dues = []
-        for kind, full in kinds.items():
-            query = {"kind": kind, "state": "waiting"} | ({"lane": {"$nin": list(full)}} if full else {})
-            if (found := await self._tasks.find_one(query, {"due": 1}, sort=[("due", 1)])) is not None:
-                dues.append(found["due"])
-        return min(dues, default=None)
+    async def next_due(self, rooms: Mapping[str, Room]) -> datetime.datetime | None:
+        """Return when the first of the tasks that wait is due for which there is room."""
+        found = await self._tasks.find_one(_waiting(rooms), {"due": 1}, sort=[("due", 1)]) if rooms else None
+        return None if found is None else found["due"]
 
     async def arrivals(self) -> AsyncIterator[None]:
         """Yield when tasks have been put or revived, as soon as MongoDB tells; also once at the start."""
@@ -191,6 +207,16 @@ class TaskRepository:
 
     async def _opened(self, fields: dict[str, Any]) -> dict[str, Any]:
         return await opened(self._database.vault, _COLLECTION, fields["tenant"], fields)
+
+
+def _waiting(rooms: Mapping[str, Room]) -> dict[str, Any]:
+    """Return the query of the tasks that wait, of some kinds, each without those of its full lanes."""
+    full = [
+        {"kind": kind, "lane": {"$in": lanes}}
+        for kind, room in rooms.items()
+        if room.lanes is not None and (lanes := room.lanes.full())
+    ]
+    return {"state": "waiting", "kind": {"$in": list(rooms)}} | ({"$nor": full} if full else {})
 
 
 def _revived() -> dict[str, Any]:

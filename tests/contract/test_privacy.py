@@ -13,7 +13,7 @@ from engine.sinks.archive_files import day_file, read_days, write_day
 from models.documents.task import Task
 from models.store.outbox import OutboxRepository
 from models.store.personal import opened
-from models.store.tasks import TaskRepository
+from models.store.tasks import Room, TaskRepository
 from tests.builders import a_fix, fixes_of, stored
 from tests.rest import PASSWORD, Caller, client_of, running_api
 
@@ -106,7 +106,7 @@ async def erase(running, admin, person):
     ordered = await admin.ask("POST", "privacy/erasures", json=person)
     assert ordered.status_code == 201, ordered.text
     kind = erasure_kind(services.database, services.redis, services.settings)
-    for task in await TaskRepository(services.database).claim(ERASURE, 10, 60):
+    for task in await TaskRepository(services.database).claim({ERASURE: Room(10, 60)}):
         await kind.handle(task)
         await TaskRepository(services.database).done([task])
     return (await admin.ask("GET", f"privacy/erasures/{ordered.json()['id']}")).json()
@@ -283,7 +283,7 @@ async def test_an_erasure_that_is_given_up_says_so(running, admin):
     await closed_delivery(admin, customer)
     ordered = (await admin.ask("POST", "privacy/erasures", json={"phone": customer.phone})).json()
     kind = erasure_kind(services.database, services.redis, services.settings)
-    [task] = await TaskRepository(services.database).claim(ERASURE, 10, 60)
+    [task] = await TaskRepository(services.database).claim({ERASURE: Room(10, 60)})
     await kind.on_death(task, "the disk is full")
     assert (await admin.ask("GET", f"privacy/erasures/{ordered['id']}")).json()["state"] == "failed"
     await kind.handle(task)

@@ -16,7 +16,7 @@ from models.ids import new_id
 from models.store.objects import ObjectContent
 from models.store.proofs import GridContent, ProofStore
 from models.store.scope import Scope
-from models.store.tasks import TaskRepository
+from models.store.tasks import Room, TaskRepository
 from tests.rest import PASSWORD, Caller, client_of, running_api
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
@@ -175,9 +175,11 @@ async def test_what_no_proof_names_is_dropped_and_what_one_names_stays(admin, ru
     assert (await deliver(admin, delivery, proof={"photos": [kept["id"]]})).status_code == 200
     tenant = (await admin.ask("GET", "auth/profile")).json()["tenantId"]
     tasks = TaskRepository(services.database)
-    assert not [task for task in await tasks.claim(CLEARING, 1000, 60) if task.tenant == tenant], "not before its time"
+    assert not [task for task in await tasks.claim({CLEARING: Room(1000, 60)}) if task.tenant == tenant], (
+        "not before its time"
+    )
     await services.database.tasks.update_many({"tenant": tenant}, {"$set": {"due": now()}})
-    due = [task for task in await tasks.claim(CLEARING, 1000, 60) if task.tenant == tenant]
+    due = [task for task in await tasks.claim({CLEARING: Room(1000, 60)}) if task.tenant == tenant]
     assert len(due) == 2
     clearing = proof_clearing(services.database, services.settings.proofs)
     for task in [*due, *due]:  # a repeat harms nothing

@@ -14,7 +14,7 @@ from models.ids import new_id
 from models.store.indexes import ensure_indexes
 from models.store.paging import PageRequest
 from models.store.scope import Scope
-from models.store.tasks import TaskRepository
+from models.store.tasks import Room, TaskRepository
 from models.store.transactions import in_transaction
 from tests.stack import connected, eventually
 
@@ -155,8 +155,8 @@ async def test_a_task_of_a_worker_that_died_is_done_by_another(database, tenant)
     task, done = a_task(tenant), asyncio.Event()
     tasks = TaskRepository(database)
     await tasks.put([task])
-    [taken] = await tasks.claim("test", 10, lease_s=0.05)
-    assert await tasks.claim("test", 10, lease_s=0.05) == []
+    [taken] = await tasks.claim({"test": Room(10, 0.05)})
+    assert await tasks.claim({"test": Room(10, 0.05)}) == []
 
     async def handle(task):
         done.set()
