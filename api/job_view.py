@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from engine.routing.planning import Criterion
 from models.documents.document import Instant, Shape
 from models.documents.job import Job, JobProgress, JobState, TravelTold, Unserved
 
@@ -14,6 +15,8 @@ class JobView(Shape):
     id: str
     kind: str
     state: JobState
+    criteria: Sequence[Criterion]
+    """What it makes small; its costs are in the unit of the first: metres, seconds or millilitres."""
     progress: Sequence[JobProgress]
     """From the first plan to the best, oldest first."""
     routes: Sequence[str]
@@ -30,4 +33,5 @@ class JobView(Shape):
 
 def job_view(job: Job) -> JobView:
     """Return a job as it is answered."""
-    return JobView(**{name: getattr(job, name) for name in JobView.model_fields})
+    told = {name: getattr(job, name) for name in JobView.model_fields if name != "criteria"}
+    return JobView(criteria=job.request["optimization_criteria"], **told)

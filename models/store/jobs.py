@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pymongo import ReturnDocument
+
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.job import Job, JobProgress, JobState, TravelTold, Unserved
@@ -13,7 +15,7 @@ from models.store.connections import Database
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
-from models.store.transactions import Session
+from models.store.transactions import Session, in_transaction
 
 __all__ = ["JobOutcome", "JobRepository"]
 
@@ -36,6 +38,7 @@ class JobRepository:
     """The jobs of a tenant."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._jobs: Any = database["jobs"]
         self._outbox = OutboxRepository(database)
 
@@ -75,7 +78,7 @@ class JobRepository:
         await self._jobs.update_one(_open(scope, job), {"$push": {"progress": step}})
 
     async def stop(self, scope: Scope, job: str) -> Job:
-        """Ask a job to stop; one that nobody has begun is cancelled at once.
+        """Ask a job to stop; one that nobody has begun is cancelled at once, and that is told.
 
         Raises
         ------
@@ -83,10 +86,18 @@ class JobRepository:
             If the tenant has no such job.
         """
         await self._jobs.update_one(_open(scope, job), {"$set": {"cancel": True}})
-        await self._jobs.update_one(
-            {"_id": job, "tenant": scope.tenant, "state": JobState.QUEUED.value},
-            {"$set": {"state": JobState.CANCELLED.value, "endedAt": now()}},
-        )
+        queued = {"_id": job, "tenant": scope.tenant, "state": JobState.QUEUED.value}
+        ended = {"$set": {"state": JobState.CANCELLED.value, "endedAt": now()}}
+
+        async def cancel(session: Session) -> None:
+            found = await self._jobs.find_one_and_update(
+                queued, ended, return_document=ReturnDocument.AFTER, session=session
+            )
+            if found is not None:
+                told = _ended(Job.restored(found), JobOutcome(JobState.CANCELLED), scope.actor)
+                await self._outbox.put(session, [told])
+
+        await in_transaction(self._database, cancel)
         return await self.get(scope, job)
 
     async def finish(self, session: Session, job: Job, outcome: JobOutcome) -> None:
@@ -100,10 +111,10 @@ class JobRepository:
             _open(Scope(job.tenant, job.by), job.id), {"$set": fields}, session=session
         )
         if changed.matched_count:
-            await self._outbox.put(session, [_ended(job, outcome)])
+            await self._outbox.put(session, [_ended(job, outcome, "engine")])
 
 
-def _ended(job: Job, outcome: JobOutcome) -> Announcement:
+def _ended(job: Job, outcome: JobOutcome, actor: str) -> Announcement:
     event = Event(
         id=new_id("evt"),
         tenant=job.tenant,
@@ -111,7 +122,7 @@ def _ended(job: Job, outcome: JobOutcome) -> Announcement:
         type=f"job.{outcome.state.value}",
         aggregate=job.id,
         sequence=1,
-        actor="engine",
+        actor=actor,
         data={"jobId": job.id, "kind": job.kind, "routes": list(outcome.routes), "unserved": len(outcome.unserved)},
     )
     return Announcement(event)

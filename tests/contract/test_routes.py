@@ -12,9 +12,19 @@ START = "2026-11-25T08:00:00Z"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def http(stores):
-    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, _), client_of(app) as client:
-        yield client
+async def running(stores):
+    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, services), client_of(app) as client:
+        yield client, services.database
+
+
+@pytest.fixture
+def http(running):
+    return running[0]
+
+
+@pytest.fixture
+def database(running):
+    return running[1]
 
 
 @pytest.fixture
@@ -294,15 +304,18 @@ async def test_terms_of_a_plan_name_vehicles_that_are_in_it(admin):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "jobs.0.allowedVehicles.0")
 
 
-async def test_a_job_that_nobody_has_begun_can_be_cancelled(admin):
+async def test_a_job_that_nobody_has_begun_can_be_cancelled_and_everybody_hears_of_it(admin, database):
     await admin.make("vehicles", {"name": "van"})
     answer = await admin.ask("POST", "routes/optimize", json={"deliveries": await deliveries(admin, 2)})
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/api/v1/jobs/{answer.json()['id']}"
     job = answer.json()
-    assert job["state"] == "queued"
+    assert (job["state"], job["criteria"]) == ("queued", ["time"])
     stopped = await admin.ask("DELETE", f"jobs/{job['id']}")
     assert (stopped.status_code, stopped.json()["state"]) == (202, "cancelled")
+    assert (await admin.ask("DELETE", f"jobs/{job['id']}")).json() == stopped.json()
+    [told] = await database["events"].find({"aggregate": job["id"]}).to_list(2)
+    assert (told["type"], told["actor"]) == ("job.cancelled", (await admin.ask("GET", "auth/profile")).json()["id"])
 
 
 async def test_a_route_has_the_breaks_of_its_vehicle_and_arrives_later_for_them(admin):
