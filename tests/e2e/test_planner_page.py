@@ -1,12 +1,15 @@
 """The planner's page and the page of ETAs in a real browser, on a whole Outrider."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocketRoute, expect
+from playwright.async_api import Route as PageRoute
 
 from tests.browser import ask_page
 from tests.rest import Caller
@@ -40,7 +43,7 @@ async def company(outrider_running: RunningOutrider) -> AsyncIterator[Company]:
         depot = await admin.make("depots", {"name": "north", "place": DEPOT})
         for n in (1, 2):
             driver = await admin.make("drivers", {"name": f"Driver {n}"})
-            van = {"name": f"Van {n}", "driverId": driver["id"], "maxStops": 8, "cost": {"perKm": 1}}
+            van = {"name": f"Van {n}", "driverId": driver["id"], "maxStops": 9, "cost": {"perKm": 1}}
             await admin.make("vehicles", van | {"startDepotId": depot["id"], "endDepotId": depot["id"]})
         for n in range(10):
             await order(admin, f"R-{n}", 41.14 + (n * 37 % 100) / 3000, -8.64 + (n * 61 % 100) / 2500)
@@ -63,13 +66,13 @@ async def open_view(page: Page, company: Company, view: str) -> None:
 async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(page: Page, company: Company) -> None:
     await open_view(page, company, "Plan")
     await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
-    await page.get_by_label("Search for").select_option("60")
+    await page.get_by_label("Search for").select_option("300")
     await page.get_by_role("button", name="Plan routes").click()
 
     # the cost falls while it is watched, and the plan is kept when it is good enough
     await page.locator("path.cost").wait_for(state="attached")
     await page.get_by_role("button", name="Stop, keep the best").click()
-    await page.locator("[data-job=cancelled], [data-job=done]").wait_for()
+    await page.locator("[data-job=cancelled]").wait_for(timeout=20_000)
     await page.get_by_role("tab", name="Routes").click()
     await expect(page.locator("[data-route]")).to_have_count(2, timeout=SLOWLY)
     lengths = "window.outrider.routes().map((route) => route.points)"
@@ -77,16 +80,19 @@ async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(
     assert min(drawn) > 20, "routes follow the roads"
 
     # a change by hand shows what it comes to before it is stored
-    await page.locator("[data-route]").first.click()
     before = await stops_by_route(company)
+    longer, shorter = sorted(before, key=lambda route: -len(before[route]))  # the shorter one has room for one more
+    moved = before[longer][0]
+    await page.locator(f"[data-route={longer}]").click()
     await page.locator("li .stop").first.click()
     await page.get_by_label("Move to another route").select_option(index=1)
     await page.locator("[data-counter=edit-cost]").wait_for()
     assert await stops_by_route(company) == before, "nothing is stored yet"
     await page.get_by_role("button", name="Store").click()
     await page.get_by_role("status", name="Your changes").wait_for(state="detached")
-    after = await stops_by_route(company)
-    assert sorted(map(len, after.values())) != sorted(map(len, before.values())) or after != before
+    stored = await stops_by_route(company)
+    assert stored[longer] == [stop for stop in before[longer] if stop != moved]
+    assert sorted(stored[shorter]) == sorted([*before[shorter], moved])
 
     await page.get_by_role("button", name="All routes").click()
     await page.get_by_role("button", name="Dispatch all 2").click()
@@ -108,13 +114,110 @@ async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(
 
 
 @pytest.mark.timeout(120)
+async def test_edits_follow_each_other_faster_than_they_are_worked_out(page: Page, company: Company) -> None:
+    first, _ = await planned(company)
+    started = (await stops_by_route(company))[first]
+    answers = asyncio.Event()
+    await page.route("**/routes/preview", lambda route: after(answers, route))
+    await open_view(page, company, "Plan")
+    await open_route(page, first)
+    for place in (0, 1):
+        await page.locator("li .stop").nth(place).click()
+        await page.get_by_role("button", name="Later").click()
+        await expect(page.locator("li .stop").nth(place + 1)).to_contain_text("R-0", timeout=SLOWLY)
+    await expect(page.get_by_role("button", name="Store")).to_be_disabled()
+    answers.set()
+    await page.get_by_role("button", name="Store").click()
+    await page.get_by_role("status", name="Your changes").wait_for(state="detached")
+    assert (await stops_by_route(company))[first] == [started[1], started[2], started[0]]
+
+
+@pytest.mark.timeout(120)
+async def test_edits_never_overwrite_what_somebody_else_has_changed(page: Page, company: Company) -> None:
+    first, second = await planned(company)
+    await open_view(page, company, "Plan")
+    await open_route(page, first)
+    await page.locator("li .stop").first.click()
+    await page.get_by_label("Move to another route").select_option(second)
+    await page.locator("[data-counter=edit-cost]").wait_for()
+
+    started = (await stops_by_route(company))[first]
+    theirs = {"origin": DEPOT, "stops": [{"deliveryId": stop} for stop in reversed(started)]}
+    assert (await company.admin.ask("PUT", f"routes/{first}", json=theirs)).status_code == 200
+    await page.get_by_text("Somebody else has changed these routes").wait_for()
+    await expect(page.get_by_role("button", name="Store")).to_be_disabled()
+    await page.get_by_role("button", name="Discard").click()
+    await expect(page.locator("li .stop").first).to_contain_text("R-2", timeout=SLOWLY)
+    assert (await stops_by_route(company))[first] == [*reversed(started)]
+
+
+@pytest.mark.timeout(120)
+async def test_an_edit_is_kept_while_outrider_does_not_answer_and_undone_when_it_refuses(
+    page: Page, company: Company
+) -> None:
+    first, _ = await planned(company)
+    await open_view(page, company, "Plan")
+    await open_route(page, first)
+    stops = page.locator("li .stop")
+    await page.route("**/routes/preview", lambda route: route.abort())
+    await stops.first.click()
+    await page.get_by_role("button", name="Later").click()
+    await page.get_by_role("alert").get_by_text("Outrider does not answer").wait_for()
+    await expect(stops.nth(1)).to_contain_text("R-0", timeout=SLOWLY)
+    await page.unroute("**/routes/preview")
+    await page.get_by_role("button", name="Try again").click()
+    await page.locator("[data-counter=edit-cost]").wait_for()
+
+    await page.route("**/routes/preview", refuse)
+    await stops.nth(1).click()
+    await page.get_by_role("button", name="Later").click()
+    await page.get_by_role("alert").get_by_text("vans do not fly").wait_for()
+    await expect(stops.nth(1)).to_contain_text("R-0", timeout=SLOWLY)
+    await expect(page.get_by_role("button", name="Store")).to_be_enabled()
+
+
+@pytest.mark.timeout(120)
 async def test_a_refusal_is_told_on_the_page(page: Page, company: Company) -> None:
     await open_view(page, company, "Plan")
     await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
-    await page.get_by_label("Hours a route").fill("0.5")
-    await page.route("**/routes/optimize", lambda route: route.abort())
-    await page.get_by_role("button", name="Plan routes").click()
-    await expect(page.get_by_role("alert").get_by_text("Outrider does not answer")).to_be_visible()
+    for answer, told in ((refuse, "vans do not fly"), (lambda route: route.abort(), "Outrider does not answer")):
+        await page.route("**/routes/optimize", answer)
+        await page.get_by_role("button", name="Plan routes").click()
+        await page.get_by_role("alert").get_by_text(told).wait_for()
+        await page.unroute("**/routes/optimize")
+
+
+@pytest.mark.timeout(120)
+async def test_what_came_while_the_connection_was_away_is_seen_when_it_is_back(page: Page, company: Company) -> None:
+    is_back, sockets = asyncio.Event(), list[WebSocketRoute]()
+    is_back.set()
+
+    async def relay(socket: WebSocketRoute) -> None:
+        if not is_back.is_set():
+            await socket.close(code=1001)
+            return
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    await page.route_web_socket("**/api/v1/ws?*", relay)
+    await open_view(page, company, "Plan")
+    await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
+    is_back.clear()
+    await sockets[-1].close(code=1001)
+    await page.locator("[data-connection=waiting]").wait_for()
+    await order(company.admin, "R-10", 41.15, -8.62)
+    is_back.set()
+    await expect(page.locator("[data-counter=to-plan]")).to_have_text("11", timeout=SLOWLY)
+
+
+@pytest.mark.timeout(120)
+async def test_a_session_that_has_ended_leads_to_the_log_in(page: Page, company: Company) -> None:
+    await open_view(page, company, "Plan")
+    problem = {"title": "Unauthorized", "status": 401, "detail": "the token has expired"}
+    await page.route("**/eta/accuracy?*", lambda route: route.fulfill(status=401, json=problem))
+    await page.get_by_role("navigation", name="Views").get_by_role("button", name="ETAs").click()
+    await page.get_by_text("Your session has ended").wait_for()
+    await page.get_by_role("button", name="Sign in").wait_for()
 
 
 @pytest.mark.timeout(120)
@@ -123,6 +226,30 @@ async def test_how_well_etas_do_is_shown_with_the_model_that_serves(page: Page, 
     await page.get_by_text("No promise has met its arrival yet").wait_for()
     serving = page.locator("tr.serving")
     await expect(serving).to_have_attribute("data-model", (await models(company))["serving"], timeout=SLOWLY)
+
+
+async def planned(company: Company) -> tuple[str, str]:
+    """Plan the first six orders by hand, three a route."""
+    found = (await company.admin.ask("GET", "deliveries")).json()["items"]
+    ids = [one["id"] for one in sorted(found, key=lambda one: one["reference"])]
+    bodies = [{"origin": DEPOT, "stops": [{"deliveryId": one} for one in part]} for part in (ids[:3], ids[3:6])]
+    first, second = [str((await company.admin.make("routes", body))["id"]) for body in bodies]
+    return first, second
+
+
+async def open_route(page: Page, route: str) -> None:
+    await page.get_by_role("tab", name="Routes").click()
+    await page.locator(f"[data-route={route}]").click()
+
+
+async def refuse(route: PageRoute) -> None:
+    problem = {"title": "Unprocessable", "status": 422, "detail": "vans do not fly"}
+    await route.fulfill(status=422, content_type="application/problem+json", body=json.dumps(problem))
+
+
+async def after(event: asyncio.Event, route: PageRoute) -> None:
+    await event.wait()
+    await route.continue_()
 
 
 async def stops_by_route(company: Company) -> dict[str, list[str]]:

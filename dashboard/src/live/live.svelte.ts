@@ -29,6 +29,8 @@ export class Live {
   onJob: ((job: Job) => void) | null = null;
   /** Called with what has happened to the company's deliveries, routes and proposals. */
   onEvents: ((events: readonly LiveEvent[]) => void) | null = null;
+  /** Called when events may have passed unheard: the connection was lost and is back, or too many came at once. */
+  onMissed: (() => void) | null = null;
 
   readonly #connection: LiveConnection;
   readonly #rate = new Rate();
@@ -36,6 +38,7 @@ export class Live {
   #undrawn: number[] = [];
   #timer = 0;
   #hasFleet = false;
+  #hasBeenLive = false;
 
   constructor(token: string, rest: Rest, onRefused: () => void) {
     this.#connection = new LiveConnection(
@@ -44,7 +47,7 @@ export class Live {
         onPacked: (frame) => this.#takePacked(frame),
         onFrame: (frame) => this.#takeFrame(frame),
         onNames: (message) => this.fleet.learnNames(message.drivers),
-        onState: (state) => (this.connection = state),
+        onState: (state) => this.#takeState(state),
         onRefused,
       },
       () => rest.isTokenGood(),
@@ -85,6 +88,13 @@ export class Live {
     this.#undrawn = [];
   }
 
+  #takeState(state: ConnectionState): void {
+    this.connection = state;
+    if (state !== "live") return;
+    if (this.#hasBeenLive) this.onMissed?.();
+    this.#hasBeenLive = true;
+  }
+
   #takePacked(frame: PackedFrame): void {
     this.#rate.add();
     const changed = this.fleet.take(frame.drivers);
@@ -114,6 +124,7 @@ export class Live {
       this.onChange?.();
     }
     for (const job of frame.jobs ?? []) this.onJob?.(job);
+    if ((frame.missed ?? 0) > 0) this.onMissed?.();
     if (frame.events.length > 0) this.onEvents?.(frame.events);
     const told = frame.events.flatMap((event) => tell(event, (driver) => this.fleet.byId(driver)?.name) ?? []);
     if (told.length > 0) this.stories = [...told.reverse(), ...this.stories].slice(0, STORIES_KEPT);

@@ -52,6 +52,8 @@ export interface JsonFrame {
   full: boolean;
   gone: string[];
   events: LiveEvent[];
+  /** How many events were lost, because they came faster than they were taken. */
+  missed?: number;
   /** How the job that is followed comes on. */
   jobs?: Job[];
 }

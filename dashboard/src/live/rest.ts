@@ -24,6 +24,7 @@ interface TrackColumns {
   filtered: boolean[];
 }
 
+const PASSING = new Set([401, 408, 429]); // refusals of the moment, not of what was asked
 const FINAL = new Set(["delivered", "returned", "cancelled", "failed"]);
 
 /** Who is signed in. */
@@ -53,6 +54,16 @@ export class Refused extends Error {
   ) {
     super(detail);
   }
+
+  /** Whether asking for the same again would be in vain: it was understood, and is not to be. */
+  get isFinal(): boolean {
+    return this.status >= 400 && this.status < 500 && !PASSING.has(this.status);
+  }
+}
+
+/** What went wrong, in a sentence for people. */
+export function explain(error: unknown, otherwise = "That did not work."): string {
+  return error instanceof Error ? error.message : otherwise;
 }
 
 /** Return an access token for an e-mail address and a password. */
@@ -83,7 +94,11 @@ function post<T>(path: string, body: unknown): Promise<T> {
 }
 
 export class Rest {
-  constructor(private readonly token: string) {}
+  constructor(
+    private readonly token: string,
+    /** Called when the server does not take our token (any more). */
+    private readonly onRefused: () => void,
+  ) {}
 
   /** Tell whether the server still takes our token; while it can't be asked, it is taken as good. */
   async isTokenGood(): Promise<boolean> {
@@ -128,9 +143,17 @@ export class Rest {
   /** Ask `/api/v1/<path>`; throws `Refused` when the server says no. */
   async ask<Answer>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<Answer> {
     const headers: Record<string, string> = { Authorization: `Bearer ${this.token}` };
-    if (body === undefined) return call<Answer>(path, { method, headers });
-    headers["Content-Type"] = "application/json";
-    return call<Answer>(path, { method, headers, body: JSON.stringify(body) });
+    const request: RequestInit = { method, headers };
+    if (body !== undefined) {
+      headers["Content-Type"] = "application/json";
+      request.body = JSON.stringify(body);
+    }
+    try {
+      return await call<Answer>(path, request);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) this.onRefused();
+      throw error;
+    }
   }
 
   /** Return all items of a list, page after page, up to `most`. */

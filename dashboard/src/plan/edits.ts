@@ -2,23 +2,31 @@
 import type { Position } from "../live/rest.ts";
 import type { Route, Stop, Visit } from "./planning.ts";
 
-/** Routes' stops as they are edited, by route. */
-export type Draft = ReadonlyMap<string, readonly Visit[]>;
+/** A route's stops as they are edited, and the route from which that began: its version is what is changed. */
+export interface Edit {
+  readonly from: Route;
+  readonly stops: readonly Visit[];
+}
+
+/** Edited routes, by id; all of them differ from what they were. */
+export type Draft = ReadonlyMap<string, Edit>;
 
 /**
  * Move a stop to a place of a route. Within its route it moves alone; to another route its delivery goes as a whole,
  * so a pickup and its drop-off stay together.
  */
-export function moveStop(draft: Draft, from: string, index: number, to: string, place: number): Draft {
-  const moved = draft.get(from)?.[index];
-  if (moved === undefined) return draft;
-  const isTaken = (visit: Visit): boolean => (from === to ? visit === moved : visit.deliveryId === moved.deliveryId);
-  const taken = (draft.get(from) ?? []).filter(isTaken);
-  const left = (draft.get(from) ?? []).filter((visit) => !isTaken(visit));
-  const target = from === to ? left : (draft.get(to) ?? []);
-  const at = Math.max(0, Math.min(place, target.length));
-  const filled = [...target.slice(0, at), ...taken, ...target.slice(at)];
-  return new Map([...draft, [from, left], [to, filled]]);
+export function moveStop(draft: Draft, stop: Visit, from: Route, to: Route, place: number): Draft {
+  const [source, target] = [draft.get(from.id) ?? begun(from), draft.get(to.id) ?? begun(to)];
+  const isWithin = from.id === to.id;
+  const isTaken = (visit: Visit): boolean =>
+    isWithin ? keyOf(visit) === keyOf(stop) : visit.deliveryId === stop.deliveryId;
+  const taken = source.stops.filter(isTaken);
+  const left = source.stops.filter((visit) => !isTaken(visit));
+  const others = isWithin ? left : target.stops;
+  const at = Math.max(0, Math.min(place, others.length));
+  const filled = [...others.slice(0, at), ...taken, ...others.slice(at)];
+  const moved = new Map([...draft, [from.id, { ...source, stops: left }], [to.id, { ...target, stops: filled }]]);
+  return new Map([...moved].filter(([, edit]) => !isSame(edit.from.stops, edit.stops)));
 }
 
 /** Return the place among a route's stops where a point lengthens the way least, as the crow flies. */
@@ -34,20 +42,17 @@ export function nearestPlace(stops: readonly Stop[], point: Position): number {
   return best;
 }
 
-/** Return those routes whose stops the draft has changed. */
-export function changedRoutes(routes: readonly Route[], draft: Draft): Route[] {
-  return routes.filter((route) => {
-    const stops = draft.get(route.id);
-    return stops !== undefined && !isSame(route.stops, stops);
-  });
+/** What tells a visit from all others of a plan. */
+export function keyOf(visit: Pick<Visit, "deliveryId" | "kind"> | undefined): string {
+  return visit === undefined ? "" : `${visit.kind} ${visit.deliveryId}`;
+}
+
+function begun(route: Route): Edit {
+  return { from: route, stops: route.stops };
 }
 
 function isSame(one: readonly Visit[], other: readonly Visit[]): boolean {
   return one.length === other.length && one.every((visit, place) => keyOf(visit) === keyOf(other[place]));
-}
-
-export function keyOf(visit: Visit | undefined): string {
-  return visit === undefined ? "" : `${visit.kind} ${visit.deliveryId}`;
 }
 
 function apart(one: Position, other: Position): number {

@@ -1,17 +1,16 @@
 /** The state that the planner's page shares: what there is to plan, the running search, routes, edits and proposals. */
-import { SvelteMap } from "svelte/reactivity";
-
+import { Later } from "../live/later.ts";
 import type { Live } from "../live/live.svelte.ts";
+import { Newest } from "../live/newest.ts";
 import type { LiveEvent } from "../live/protocol.ts";
-import type { Position, Rest } from "../live/rest.ts";
+import { explain, Refused, type Rest } from "../live/rest.ts";
 import { shortDelivery } from "../live/story.ts";
-import { changedRoutes, moveStop, nearestPlace, type Draft } from "./edits.ts";
+import { keyOf, moveStop, nearestPlace, type Draft } from "./edits.ts";
 import {
   editOf,
   isRunning,
   Planning,
   type Cause,
-  type Criterion,
   type Depot,
   type Driver,
   type Job,
@@ -23,13 +22,15 @@ import {
   type Route,
   type Stop,
 } from "./planning.ts";
-import { decodeLine } from "./polyline.ts";
+import { Ways } from "./ways.svelte.ts";
 
-const LINES_AT_ONCE = 4;
 const PLANS_PAUSE_MS = 700;
 const ORDERS_PAUSE_MS = 4000; // there may be thousands of them
+const AGAIN_MS = 5000; // after what did not work
+const CHANGES_PROPOSALS = /^proposal\./;
 const CHANGES_PLANS = /^(route|proposal|job)\./;
-const CHANGES_ORDERS = /^delivery\.(created|changed|cancelled|unassigned)$/;
+const CHANGES_ORDERS = /^delivery\.(created|changed|cancelled|assigned|unassigned)$/;
+const UNTOUCHED: Draft = new Map();
 
 export class Planner {
   orders = $state.raw<readonly Order[]>([]);
@@ -37,86 +38,128 @@ export class Planner {
   depots = $state.raw<readonly Depot[]>([]);
   drivers = $state.raw<readonly Driver[]>([]);
   routes = $state.raw<readonly Route[]>([]);
-  proposals = $state.raw<readonly Proposal[]>([]);
   job = $state.raw<Job | null>(null);
-  /** What the search makes small, where it was begun here. */
-  criterion = $state<Criterion | null>(null);
   chosen = $state<string | null>(null);
-  draft = $state.raw<Draft>(new Map());
+  draft = $state.raw<Draft>(UNTOUCHED);
   preview = $state.raw<Preview | null>(null);
   isLoaded = $state(false);
-  isBusy = $state(false);
-  fault = $state("");
-  /** The way of each route as [longitude, latitude] pairs. */
-  readonly lines = new SvelteMap<string, [number, number][]>();
+  isStoring = $state(false);
+  readonly ways: Ways;
 
   readonly #planning: Planning;
-  readonly #drawn = new Map<string, number>(); // route → version whose line is there
-  readonly #orderById = $derived(new Map(this.orders.map((order) => [order.id, order])));
-  readonly #vehicleById = $derived(new Map(this.vehicles.map((vehicle) => [vehicle.id, vehicle])));
-  #plansTimer = 0;
-  #ordersTimer = 0;
-  #asked = 0; // previews: only the newest answer counts
+  readonly #plansAsked = new Newest();
+  readonly #ordersAsked = new Newest();
+  readonly #previewsAsked = new Newest();
+  readonly #plansLater: Later = new Later(() => this.#lookAtPlans());
+  readonly #ordersLater: Later = new Later(() => void this.#look(() => this.#refreshOrders(), this.#ordersLater));
+  readonly #loadLater: Later = new Later(() => void this.#load());
+  #proposed = $state.raw<readonly Proposal[]>([]);
+  #previewed = $state.raw<Draft>(UNTOUCHED); // the draft that the preview is of
+  #underWay = $state(0); // what was asked for here and is not answered yet
+  #refusal = $state(""); // of what was asked for here
+  #absence = $state(""); // why the page may lag behind
+  #isWanted = false;
   #isOver = false;
 
-  readonly chosenRoute = $derived(this.routes.find((route) => route.id === this.chosen) ?? null);
-  readonly edited = $derived(changedRoutes(this.routes, this.draft));
+  readonly #orderById = $derived(new Map(this.orders.map((order) => [order.id, order])));
+  readonly #vehicleById = $derived(new Map(this.vehicles.map((vehicle) => [vehicle.id, vehicle])));
+  readonly #routeById = $derived(new Map(this.routes.map((route) => [route.id, route])));
+
+  readonly isBusy = $derived(this.#underWay > 0);
+  readonly fault = $derived(this.#refusal || this.#absence);
+  readonly chosenRoute = $derived(this.#routeById.get(this.chosen ?? "") ?? null);
+  readonly edited = $derived([...this.draft.values()]);
+  /** Whether the preview is of the draft as it is. */
+  readonly isPreviewed = $derived(this.preview !== null && this.#previewed === this.draft);
+  /** Whether somebody else has changed an edited route meanwhile. */
+  readonly isOutdated = $derived(this.edited.some(({ from }) => this.#routeById.get(from.id)?.version !== from.version));
   /** Deliveries that are on no route and can be planned. */
   readonly open = $derived(this.orders.filter((one) => one.routeId === null && one.status === "pending" && one.located));
+  /** Proposals that can still be answered. */
+  readonly proposals = $derived.by(() => {
+    this.live.tick; // their time runs out without a word
+    const now = Date.now();
+    const isFresh = (one: Proposal): boolean => Date.parse(one.expiresAt) > now;
+    return this.#proposed.every(isFresh) ? this.#proposed : this.#proposed.filter(isFresh);
+  });
+  readonly #stopByKey = $derived.by(() => {
+    const known = [...this.edited.map((edit) => edit.from), ...(this.preview?.routes.map((change) => change.route) ?? [])];
+    return new Map(known.flatMap((route) => route.stops.map((stop) => [keyOf(stop), stop])));
+  });
 
   constructor(
     rest: Rest,
     private readonly live: Live,
   ) {
     this.#planning = new Planning(rest);
+    this.ways = new Ways(this.#planning);
   }
 
-  async start(): Promise<void> {
+  /** Hear of proposals; all else is read when it is wanted. */
+  start(): void {
     this.live.onJob = (job) => this.#takeJob(job);
     this.live.onEvents = (events) => this.#hear(events);
-    await this.#attempt(async () => {
+    this.live.onMissed = () => this.#catchUp();
+    this.#lookAtPlans();
+  }
+
+  /** Read what there is to plan and keep it current; tried again until it is there. */
+  load(): void {
+    if (this.#isWanted) return;
+    this.#isWanted = true;
+    void this.#load();
+  }
+
+  async #load(): Promise<void> {
+    await this.#look(async () => {
       const [vehicles, depots, drivers, jobs] = await Promise.all([
         this.#planning.vehicles(),
         this.#planning.depots(),
         this.#planning.drivers(),
         this.#planning.jobs(),
       ]);
+      if (this.#isOver) return;
       [this.vehicles, this.depots, this.drivers] = [vehicles, depots, drivers];
-      await this.refresh();
+      await Promise.all([this.#refreshOrders(), this.#refreshPlans()]);
       const [newest] = jobs;
-      if (newest !== undefined) this.#takeJob(newest);
-    });
-    this.isLoaded = true;
+      if (newest !== undefined && this.job === null) this.#takeJob(newest);
+      this.isLoaded = true;
+    }, this.#loadLater);
   }
 
   stop(): void {
     this.#isOver = true;
-    window.clearTimeout(this.#plansTimer);
-    window.clearTimeout(this.#ordersTimer);
-    this.live.onJob = this.live.onEvents = null;
+    for (const later of [this.#plansLater, this.#ordersLater, this.#loadLater]) later.cancel();
+    this.ways.stop();
+    this.live.onJob = this.live.onEvents = this.live.onMissed = null;
     this.live.follow(null);
   }
 
-  async refresh(): Promise<void> {
-    await Promise.all([this.#refreshOrders(), this.#refreshPlans()]);
-  }
-
   async #refreshOrders(): Promise<void> {
-    const orders = await this.#planning.orders();
-    if (!this.#isOver) this.orders = orders;
+    this.#ordersLater.cancel();
+    const orders = await this.#ordersAsked.of(this.#planning.orders());
+    if (orders !== undefined && !this.#isOver) this.orders = orders;
   }
 
   async #refreshPlans(): Promise<void> {
-    const [routes, proposals] = await Promise.all([this.#planning.routes(), this.#planning.proposals()]);
-    if (this.#isOver) return;
-    [this.routes, this.proposals] = [routes.sort(byVehicle(this.#vehicleById)), proposals];
+    this.#plansLater.cancel();
+    const asked = Promise.all([this.#isWanted ? this.#planning.routes() : [], this.#planning.proposals()]);
+    const found = await this.#plansAsked.of(asked);
+    if (found === undefined || this.#isOver) return;
+    const [routes, proposals] = found;
+    this.#proposed = proposals;
+    this.routes = this.#sorted(routes);
     if (this.chosen !== null && this.chosenRoute === null) this.choose(null);
-    void this.#drawLines();
+    this.ways.take(this.routes);
+  }
+
+  #sorted(routes: readonly Route[]): Route[] {
+    const names = new Intl.Collator("en", { numeric: true });
+    return [...routes].sort((one, other) => names.compare(this.#nameOf(one), this.#nameOf(other)));
   }
 
   choose(route: string | null): void {
     this.chosen = route;
-    if (this.edited.length === 0) this.#resetDraft();
   }
 
   // --- names
@@ -133,189 +176,176 @@ export class Planner {
   }
 
   routeName(id: string): string {
-    const route = this.routes.find((one) => one.id === id);
-    const vehicle = this.#vehicleById.get(route?.vehicleId ?? "");
-    return route?.name ?? vehicle?.name ?? `route ${id.slice(-5).toUpperCase()}`;
+    return this.#nameOf(this.#routeById.get(id) ?? { id, name: null, vehicleId: null });
   }
 
-  driverName(id: string | null): string {
-    return this.drivers.find((driver) => driver.id === id)?.name ?? "nobody yet";
+  #nameOf({ id, name, vehicleId }: Pick<Route, "id" | "name" | "vehicleId">): string {
+    return name ?? this.#vehicleById.get(vehicleId ?? "")?.name ?? `route ${id.slice(-5).toUpperCase()}`;
   }
 
   // --- the search
 
-  begin(request: PlanRequest): Promise<void> {
-    return this.#attempt(async () => {
-      this.criterion = request.optimizationCriteria[0] ?? null;
-      this.#takeJob(await this.#planning.begin(request));
-    });
+  async begin(request: PlanRequest): Promise<void> {
+    await this.#attempt(async () => this.#takeJob(await this.#planning.begin(request)));
   }
 
-  endSearch(): Promise<void> {
-    return this.#attempt(async () => {
-      if (this.job !== null) await this.#planning.end(this.job.id);
+  async endSearch(): Promise<void> {
+    await this.#attempt(async () => {
+      if (this.job !== null) this.#takeJob(await this.#planning.end(this.job.id));
     });
   }
 
   #takeJob(job: Job): void {
-    const wasRunning = this.job !== null && this.job.id === job.id && isRunning(this.job);
+    const before = this.job?.id === job.id ? this.job : null;
+    if (this.#isOver || (before !== null && !isRunning(before) && isRunning(job))) return; // older than what is known
     this.job = job;
     this.live.follow(isRunning(job) ? job.id : null);
-    if (!wasRunning || isRunning(job)) return;
-    this.#refreshPlansSoon();
-    this.#refreshOrdersSoon(0);
+    if (before === null || !isRunning(before) || isRunning(job)) return;
+    this.#plansLater.in(PLANS_PAUSE_MS);
+    this.#ordersLater.in(0);
   }
 
   // --- edits by hand
 
-  /** The stops of a route as they are edited: with planned times where these are known. */
+  /** A route as its edit makes it, as far as that is worked out. */
+  shown(route: Route): Route {
+    return this.preview?.routes.find((change) => change.route.id === route.id)?.route ?? route;
+  }
+
+  /** The stops of a route as they are edited; their times are those that were last worked out. */
   stopsOf(route: Route): readonly Stop[] {
-    const previewed = this.preview?.routes.find((change) => change.route.id === route.id)?.route.stops;
-    return previewed ?? route.stops;
+    const edit = this.draft.get(route.id);
+    if (edit === undefined) return route.stops;
+    return edit.stops.flatMap((visit) => this.#stopByKey.get(keyOf(visit)) ?? []);
   }
 
   /** Move a stop, and ask at once what that comes to. Without a place, to where it lengthens the way least. */
-  async move(from: Route, index: number, to: Route, place?: number): Promise<void> {
-    const stop = this.stopsOf(from)[index];
-    if (stop === undefined) return;
-    const draft = new Map(this.draft);
-    for (const route of [from, to]) if (!draft.has(route.id)) draft.set(route.id, route.stops);
-    const next = moveStop(draft, from.id, index, to.id, place ?? nearestPlace(this.stopsOf(to), stop as Position));
-    if (next.get(from.id)?.length === 0) {
-      this.fault = "A route needs a stop: delete it instead.";
+  async move(stop: Stop, from: Route, to: Route, place?: number): Promise<void> {
+    const next = moveStop(this.draft, stop, from, to, place ?? nearestPlace(this.stopsOf(to), stop));
+    if (next.get(from.id)?.stops.length === 0) {
+      this.#refusal = "A route keeps at least one stop.";
       return;
     }
     this.draft = next;
-    await this.#showPreview();
+    await this.showPreview();
   }
 
-  async #showPreview(): Promise<void> {
-    const asked = ++this.#asked;
-    const edits = this.edited.map((route) => editOf(route, this.draft.get(route.id) ?? []));
-    if (edits.length === 0) {
-      this.preview = null;
-      return;
-    }
+  /** Ask what the draft comes to. */
+  async showPreview(): Promise<void> {
+    const draft = this.draft;
+    if (draft.size === 0) return this.discardEdits();
     await this.#attempt(async () => {
-      const found = await this.#planning.preview(edits);
-      if (asked === this.#asked) this.preview = found;
+      try {
+        const asked = this.#planning.preview(this.edited.map(({ from, stops }) => editOf(from, stops)));
+        const found = await this.#previewsAsked.of(asked);
+        if (found !== undefined) [this.preview, this.#previewed] = [found, draft];
+      } catch (error) {
+        if (error instanceof Refused && error.isFinal) this.#undo();
+        throw error;
+      }
     });
-    if (this.fault !== "" && asked === this.#asked) this.#resetDraft(); // what can't be planned is not kept
   }
 
-  storeEdits(): Promise<void> {
-    return this.#attempt(async () => {
-      await this.#planning.store(this.edited.map((route) => editOf(route, this.draft.get(route.id) ?? [])));
-      this.#resetDraft();
-      await this.refresh();
+  /** Go back to the draft that was last worked out: what can't be planned is not kept. */
+  #undo(): void {
+    this.draft = this.#previewed;
+    this.#plansLater.in(0); // a route may have been changed by somebody else
+  }
+
+  async storeEdits(): Promise<void> {
+    this.isStoring = true;
+    await this.#andRefresh(async () => {
+      await this.#planning.store(this.edited.map(({ from, stops }) => editOf(from, stops)));
+      this.discardEdits();
     });
+    this.isStoring = false;
   }
 
   discardEdits(): void {
-    this.#asked += 1;
-    this.#resetDraft();
-  }
-
-  #resetDraft(): void {
-    this.draft = new Map();
+    this.#previewsAsked.forget();
+    this.draft = this.#previewed = UNTOUCHED;
     this.preview = null;
   }
 
   // --- routes
 
-  lock(route: Route): Promise<void> {
-    return this.#andRefresh(() => this.#planning.change(route, { locked: !route.locked }));
+  async lock(route: Route): Promise<void> {
+    await this.#andRefresh(() => this.#planning.change(route, { locked: !route.locked }));
   }
 
-  assign(route: Route, driver: string | null): Promise<void> {
-    return this.#andRefresh(() => this.#planning.change(route, { driverId: driver }));
+  async assign(route: Route, driver: string | null): Promise<void> {
+    await this.#andRefresh(() => this.#planning.change(route, { driverId: driver }));
   }
 
-  dispatch(routes: readonly Route[]): Promise<void> {
-    return this.#andRefresh(async () => {
+  async dispatch(routes: readonly Route[]): Promise<void> {
+    await this.#andRefresh(async () => {
       for (const route of routes) await this.#planning.dispatch(route);
     });
   }
 
-  remove(route: Route): Promise<void> {
-    return this.#andRefresh(() => this.#planning.remove(route));
-  }
-
   // --- proposals
 
-  propose(cause: Cause): Promise<void> {
+  /** Ask for a proposal; undefined when that was refused. */
+  propose(cause: Cause): Promise<Proposal | undefined> {
     return this.#andRefresh(() => this.#planning.propose(cause));
   }
 
-  answer(proposal: Proposal, answer: "accept" | "reject"): Promise<void> {
-    return this.#andRefresh(() => this.#planning.answer(proposal, answer));
+  async answer(proposal: Proposal, answer: "accept" | "reject"): Promise<void> {
+    await this.#andRefresh(() => this.#planning.answer(proposal, answer));
+    this.#ordersLater.in(0);
   }
 
-  #andRefresh(work: () => Promise<unknown>): Promise<void> {
+  #andRefresh<Answer>(work: () => Promise<Answer>): Promise<Answer | undefined> {
     return this.#attempt(async () => {
       try {
-        await work();
+        return await work();
       } finally {
-        await this.refresh(); // also after a refusal: somebody else may have been faster
+        await this.#refreshPlans(); // also after a refusal: somebody else may have been faster
       }
     });
   }
 
-  async #attempt(work: () => Promise<void>): Promise<void> {
-    this.isBusy = true;
-    this.fault = "";
+  async #attempt<Answer>(work: () => Promise<Answer>): Promise<Answer | undefined> {
+    this.#underWay += 1;
+    this.#refusal = "";
     try {
-      await work();
+      return await work();
     } catch (error) {
-      this.fault = error instanceof Error ? error.message : "That did not work.";
+      this.#refusal = explain(error);
+      return undefined;
     } finally {
-      this.isBusy = false;
+      this.#underWay -= 1;
     }
   }
 
+  // --- what others do
+
   #hear(events: readonly LiveEvent[]): void {
-    if (events.some((event) => CHANGES_PLANS.test(event.type))) this.#refreshPlansSoon();
-    if (events.some((event) => CHANGES_ORDERS.test(event.type))) this.#refreshOrdersSoon(ORDERS_PAUSE_MS);
+    const changesPlans = this.#isWanted ? CHANGES_PLANS : CHANGES_PROPOSALS;
+    if (events.some((event) => changesPlans.test(event.type))) this.#plansLater.in(PLANS_PAUSE_MS);
+    if (this.#isWanted && events.some((event) => CHANGES_ORDERS.test(event.type))) this.#ordersLater.in(ORDERS_PAUSE_MS);
+  }
+
+  #catchUp(): void {
+    this.#plansLater.in(PLANS_PAUSE_MS);
+    if (this.isLoaded) this.#ordersLater.in(PLANS_PAUSE_MS);
+    else if (this.#isWanted) this.#loadLater.in(PLANS_PAUSE_MS);
   }
 
   /** Events come in swarms: look once, a moment later; what is being done here looks again by itself. */
-  #refreshPlansSoon(): void {
-    window.clearTimeout(this.#plansTimer);
-    this.#plansTimer = window.setTimeout(() => {
-      if (this.isBusy) this.#refreshPlansSoon();
-      else this.#quietly(this.#refreshPlans());
-    }, PLANS_PAUSE_MS);
+  #lookAtPlans(): void {
+    if (this.isBusy) this.#plansLater.in(PLANS_PAUSE_MS);
+    else void this.#look(() => this.#refreshPlans(), this.#plansLater);
   }
 
-  #refreshOrdersSoon(pause: number): void {
-    window.clearTimeout(this.#ordersTimer);
-    this.#ordersTimer = window.setTimeout(() => this.#quietly(this.#refreshOrders()), pause);
+  async #look(work: () => Promise<void>, again: Later): Promise<void> {
+    try {
+      await work();
+      this.#absence = "";
+    } catch (error) {
+      if (this.#isOver) return;
+      this.#absence = explain(error);
+      again.in(AGAIN_MS);
+    }
   }
-
-  #quietly(work: Promise<void>): void {
-    work.catch((error: unknown) => (this.fault = error instanceof Error ? error.message : "That did not work."));
-  }
-
-  async #drawLines(): Promise<void> {
-    const known = new Set(this.routes.map((route) => route.id));
-    for (const id of [...this.lines.keys()]) if (!known.has(id)) this.lines.delete(id);
-    const missing = this.routes.filter((route) => this.#drawn.get(route.id) !== route.version);
-    for (const route of missing) this.#drawn.set(route.id, route.version);
-    const draw = async (): Promise<void> => {
-      for (let route = missing.shift(); route !== undefined && !this.#isOver; route = missing.shift()) {
-        try {
-          this.lines.set(route.id, decodeLine(await this.#planning.line(route.id)));
-        } catch {
-          this.#drawn.delete(route.id); // tried again at the next look
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: LINES_AT_ONCE }, draw));
-  }
-}
-
-function byVehicle(vehicles: ReadonlyMap<string, PlanVehicle>): (one: Route, other: Route) => number {
-  const names = new Intl.Collator("en", { numeric: true });
-  const nameOf = (route: Route): string => route.name ?? vehicles.get(route.vehicleId ?? "")?.name ?? route.id;
-  return (one, other) => names.compare(nameOf(one), nameOf(other));
 }

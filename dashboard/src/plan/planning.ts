@@ -61,6 +61,8 @@ export interface Unserved {
 export interface Job {
   id: string;
   state: "queued" | "running" | "done" | "cancelled" | "failed";
+  /** What it makes small; costs are in the unit of the first. */
+  criteria: Criterion[];
   progress: Progress[];
   routes: string[];
   unserved: Unserved[];
@@ -199,17 +201,13 @@ export class Planning {
     return (await this.rest.ask<{ items: Job[] }>("GET", "jobs?limit=1")).items;
   }
 
-  job(id: string): Promise<Job> {
-    return this.rest.ask("GET", `jobs/${id}`);
-  }
-
   begin(request: PlanRequest): Promise<Job> {
     return this.rest.ask("POST", "routes/optimize", request);
   }
 
   /** End a search; the best plan so far is kept. */
-  async end(job: string): Promise<void> {
-    await this.rest.ask("DELETE", `jobs/${job}`);
+  end(job: string): Promise<Job> {
+    return this.rest.ask("DELETE", `jobs/${job}`);
   }
 
   /** The way of a route on the roads, as an encoded polyline. */
@@ -231,10 +229,6 @@ export class Planning {
 
   dispatch(route: Route): Promise<Route> {
     return this.rest.ask("POST", `routes/${route.id}/dispatch`, { version: route.version });
-  }
-
-  async remove(route: Route): Promise<void> {
-    await this.rest.ask("DELETE", `routes/${route.id}?version=${route.version}`);
   }
 
   proposals(): Promise<Proposal[]> {

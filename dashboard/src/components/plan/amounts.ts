@@ -11,9 +11,8 @@ export function km(metres: number): string {
 
 /** `2 h 05 min`, or minutes alone below an hour. */
 export function duration(seconds: number): string {
-  const minutes = Math.round(Math.abs(seconds) / 60);
-  const text = minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
-  return seconds < 0 && minutes > 0 ? `−${text}` : text;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
 export function price(cost: number): string {
