@@ -41,6 +41,7 @@ from engine.telemetry import metrics
 from engine.telemetry.logging import quiet_ray
 from engine.traffic.watch import TrafficWatch
 from models.errors import BadSettings
+from models.replacing import replacing
 from models.store.connections import Database, connect_mongo, connect_redis
 from models.store.indexes import ensure_indexes
 from models.store.migrating import Migrations
@@ -324,6 +325,5 @@ async def _timed(event: str, work: Awaitable[None]) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(f".{time.monotonic_ns()}")
-    partial.write_bytes(data)
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(data)

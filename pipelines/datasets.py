@@ -10,7 +10,6 @@ the long ones are still on their way: `read` leaves out what began within the P9
 """
 
 import datetime
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidInput
 from models.eta.schema import LEG_COLUMNS
 from models.geo import distances_m
+from models.replacing import replacing
 from pipelines.trip_schemas import TripSchema
 from pipelines.trips import Trips, read_trips, trips_of_columns
 
@@ -137,9 +137,8 @@ class LegDataset:
                 stored["leg"].to_numpy(zero_copy_only=False), table["leg"].to_numpy(zero_copy_only=False), invert=True
             )
             table = pa.concat_tables([stored.filter(pa.array(kept)), table], promote_options="default")
-        with tempfile.NamedTemporaryFile(dir=place, prefix=".", delete=False) as file:
-            pa.parquet.write_table(table.sort_by("moment_ms"), file, compression="zstd")
-        Path(file.name).rename(path)  # whole or not at all
+        with replacing(path) as partial:
+            pa.parquet.write_table(table.sort_by("moment_ms"), partial, compression="zstd")
         return len(table) - before
 
 

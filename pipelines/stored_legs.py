@@ -7,7 +7,6 @@ because the clocks of those who store differ, and a leg that comes twice takes i
 
 import datetime
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.documents.document import now
 from models.eta.history import driver_alias
+from models.replacing import replacing
 from models.store.legs import LegRepository
 from pipelines.datasets import LegDataset, company_folder
 
@@ -77,9 +77,8 @@ def _marked(mark: Path) -> datetime.datetime:
 
 
 def _set_mark(mark: Path, stored: datetime.datetime) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=mark.parent, prefix=".", delete=False) as file:
-        json.dump({"storedUntil": stored.isoformat()}, file)
-    Path(file.name).rename(mark)
+    with replacing(mark) as partial:
+        partial.write_text(json.dumps({"storedUntil": stored.isoformat()}))
 
 
 def _columns(legs: Sequence[Mapping[str, Any]], tenant: str, zone: str) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+from models.replacing import replacing
+
 __all__ = ["add_secret", "keep_newest", "read_secrets", "secrets_file"]
 
 _KEEP = 4  # three more than sign: tokens of a key live for hours, and nobody rotates more often than that
@@ -43,8 +45,8 @@ def _fresh() -> str:
 def _write(path: Path, lines: list[str]) -> None:
     """Write a file that is whole or not there, and never readable by others."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_suffix(".new")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with (
+        replacing(path) as partial,
+        os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
         file.write("\n".join(lines))
-    partial.replace(path)

@@ -17,6 +17,7 @@ from typing import Any
 
 from engine.gazetteer.words import shortened, words_of
 from models.errors import BadSettings
+from models.replacing import replacing
 
 __all__ = [
     "ATTRIBUTION",
@@ -130,15 +131,11 @@ def write_gazetteer(gathered: Gathered, target: Path) -> Gazetteered:
     if not things:
         raise BadSettings("the extracts name no street and no place")
     _add_context(things, gathered)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with closing(sqlite3.connect(partial)) as file:
+    with replacing(target) as partial, closing(sqlite3.connect(partial)) as file:
         file.executescript(_SCHEMA)
         _write(file, things, gathered)
         file.commit()
         file.execute("VACUUM")
-    partial.replace(target)
     kinds = Counter(thing.kind for thing in things)
     return Gazetteered(
         target,

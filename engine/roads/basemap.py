@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models.errors import BadSettings
+from models.replacing import replacing
 
 __all__ = ["ATTRIBUTION", "LAYERS", "BaseMap", "Feature", "build_base_map", "draw"]
 
@@ -140,10 +141,8 @@ def build_base_map(extracts: Sequence[Path], ground: Sequence[Path], target: Pat
             raise BadSettings("nothing to draw in " + ", ".join(str(extract) for extract in extracts))
         built = Path(folder) / "map.pmtiles"
         _cut_tiles(tippecanoe, {layer: path for layer, path in files.items() if counts[layer]}, built)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        shutil.copyfile(built, partial)
-        partial.replace(target)
+        with replacing(target) as partial:
+            shutil.copyfile(built, partial)
     return BaseMap(target, dict(counts))
 
 

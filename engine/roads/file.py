@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadSettings
+from models.replacing import replacing
 
 __all__ = ["FORMAT", "read_network", "write_network"]
 
@@ -31,16 +32,13 @@ def write_network(path: Path, about: Mapping[str, Any], arrays: Mapping[str, NDA
         shapes[name] = {"dtype": array.dtype.str, "shape": array.shape, "offset": offset}
         offset += -(-array.nbytes // _ALIGNED) * _ALIGNED
     header = json.dumps({"format": FORMAT, "about": about, "arrays": shapes}).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         file.write(_MAGIC + len(header).to_bytes(4, "little") + header)
         begin = -(-file.tell() // _ALIGNED) * _ALIGNED
         for name, array in arrays.items():
             file.seek(begin + int(shapes[name]["offset"]))  # type: ignore[call-overload]  # of a mixed mapping
             file.write(np.ascontiguousarray(array).tobytes())
         file.truncate(max(file.tell(), begin + offset))
-    partial.replace(path)
 
 
 def read_network(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadSettings
+from models.replacing import replacing
 
 __all__ = ["TrafficState", "mark_of", "read_state", "write_state"]
 
@@ -101,11 +102,8 @@ def mark_of(path: Path) -> tuple[int, int]:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays by name, replaced in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # its types take the names for options
-    partial.replace(path)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.messages.fixes import DEGREE, STORED, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE, Outcome, Reason
 from models.messages.records import join_records
+from models.replacing import replacing
 
 __all__ = ["DAY_MS", "SCHEMA", "day_file", "day_name", "drop_driver", "read_days", "write_day"]
 
@@ -69,10 +70,8 @@ def write_day(path: Path, tracks: Iterable[tuple[str, NDArray[np.void]]]) -> int
     tracks
         Pairs of (driver id, `STORED` records in order of time).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     rows = 0
-    with partial.open("wb") as sink:
+    with replacing(path) as partial, partial.open("wb") as sink:
         with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
             waiting: list[pa.RecordBatch] = []
             for driver, stored in tracks:
@@ -84,7 +83,6 @@ def write_day(path: Path, tracks: Iterable[tuple[str, NDArray[np.void]]]) -> int
             writer.write_table(pa.Table.from_batches(waiting, SCHEMA).unify_dictionaries())
         sink.flush()
         os.fsync(sink.fileno())
-    partial.replace(path)
     _sync_folder(path.parent)
     return rows
 
@@ -111,14 +109,12 @@ def drop_driver(root: Path, tenant: str, number: int) -> int:
             groups = [archived.read_row_group(index).filter(others) for index in range(archived.num_row_groups)]
             if sum(group.num_rows for group in groups) == archived.metadata.num_rows:
                 continue
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as sink:
+        with replacing(path) as partial, partial.open("wb") as sink:
             with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
                 for group in groups:
                     writer.write_table(group.unify_dictionaries())
             sink.flush()
             os.fsync(sink.fileno())
-        partial.replace(path)
         _sync_folder(path.parent)
         changed += 1
     return changed

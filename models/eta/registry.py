@@ -18,6 +18,7 @@ import msgspec
 
 from models.errors import BundleRefused, Conflict, NotFound
 from models.eta.bundle import load_bundle
+from models.replacing import replacing
 
 __all__ = ["EVERYBODY", "Decision", "Registry", "Standing"]
 
@@ -172,12 +173,10 @@ class Registry:
         )
 
     def _write(self, after: Standing) -> Standing:
-        fresh = self._file.with_suffix(".new")
-        with fresh.open("wb") as file:
+        with replacing(self._file) as fresh, fresh.open("wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(after), indent=1))
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self._file)
         return after
 
 
