@@ -12,16 +12,15 @@ import structlog
 from engine.eta.bases import PROFILES, Ends, RoadBases
 from engine.eta.live import LiveEtas
 from engine.roads.network import RoadNetwork
+from engine.roads.waiting import awaited_network
 from engine.traffic.weigher import TrafficWeigher
 from engine.travel.embedded import Weighed
 from models.documents.vehicle import VehicleProfile
-from models.errors import BadSettings
 
 __all__ = ["RoadWatch"]
 
 log = structlog.get_logger(__name__)
 
-_RETRY_S = 5.0  # of a network that is still being made
 _FOLLOW_S = 5.0
 _USUAL: VehicleProfile = "van"
 _DRIVEN: tuple[VehicleProfile, ...] = ("van", "car", "truck")  # bikes pass by the jam
@@ -46,7 +45,7 @@ class RoadWatch:
     async def run(self) -> None:
         """Wait until the file can be read, then follow the traffic; until then the great circle says base times."""
         began = time.monotonic()
-        base = await self._loaded()
+        base = await asyncio.to_thread(_asked_once, await awaited_network(self._path))
         self._etas.base = base
         log.info("roads.taken", path=str(self._path), duration_ms=round((time.monotonic() - began) * 1000))
         known: datetime.datetime | None = None
@@ -61,17 +60,6 @@ class RoadWatch:
             known = at
             await asyncio.sleep(_FOLLOW_S)
 
-    async def _loaded(self) -> RoadBases:
-        refused = ""
-        while True:
-            try:
-                return await asyncio.to_thread(_loaded, self._path)
-            except BadSettings as fault:
-                if str(fault) != refused:
-                    refused = str(fault)
-                    log.warning("roads.missing", error=refused)
-                await asyncio.sleep(_RETRY_S)
-
 
 def _weighed(network: RoadNetwork, traffic: TrafficWeigher) -> dict[VehicleProfile, Weighed] | None:
     """Return the roads in the traffic of now, by profile; None while nobody knows it."""
@@ -80,9 +68,8 @@ def _weighed(network: RoadNetwork, traffic: TrafficWeigher) -> dict[VehicleProfi
     return found if found and all(one.traffic is not None for one in found.values()) else None
 
 
-def _loaded(path: Path) -> RoadBases:
-    """Return the base times of a file, asked once: what the first question would wait for is behind it then."""
-    network = RoadNetwork.load(path)
+def _asked_once(network: RoadNetwork) -> RoadBases:
+    """Return the base times of roads, asked once: what the first question would wait for is behind it then."""
     base = RoadBases(network)
     south, west, north, east = network.box
     corners = {"from_lat": [south], "from_lon": [west], "to_lat": [north], "to_lon": [east]}

@@ -12,6 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from engine.roads.network import RoadNetwork
+from engine.roads.waiting import RETRY_S
 from engine.roads.weights import RoadWeights
 from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.documents.vehicle import VehicleProfile
@@ -34,7 +35,6 @@ Weigher = Callable[[RoadNetwork, VehicleProfile, datetime.datetime, datetime.tim
 """Says what state the roads are in for a vehicle, from an instant on for a while."""
 
 _THREADS = 2  # a matrix takes threads of its own; these hold what waits for it
-_RETRY_S = 5.0  # of a network that is still being made
 
 
 def free_flow(
@@ -111,12 +111,10 @@ class EmbeddedRoads:
         return network
 
     def _loaded(self) -> RoadNetwork:
-        if not self._path.is_file():
-            raise ProviderDown(f"the road network {self._path} is not there yet", _RETRY_S)
         try:
             network = RoadNetwork.load(self._path)
         except BadSettings as fault:
-            raise ProviderDown(str(fault), _RETRY_S) from fault
+            raise ProviderDown(str(fault), RETRY_S) from fault
         log.info("roads.loaded", path=str(self._path), date=network.date, arcs=network.arc_count)
         self._network = network
         return network
