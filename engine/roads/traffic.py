@@ -23,11 +23,13 @@ BANDS = 48
 """Hours of a working day, then of a day of the weekend."""
 
 _HALF_LIFE_S = 1200.0  # of what counts as now
+_USUAL_HALF_LIFE_S = 6 * 7 * 86_400.0  # of what is usual: roadworks end
+_USUAL_FADES_S = 86_400.0  # it fades in steps, because all of it is touched
 _SHARE_S = 30.0  # seconds of free-flow driving with which an arc speaks for its class
 _USUAL_S = 600.0  # seconds of free-flow driving after which a class counts as much as what was held before
 _ARC_S = 120.0
 _NOW_S = 60.0
-_LONGEST_STEP_S = 150.0  # a step that takes longer holds a stop, not traffic
+_LONGEST_STEP_S = 45.0  # a step that takes longer may hold a stop at a door, which is no traffic
 _LEAST_STEP_S = 2.0  # of free-flow driving: shorter ones are noise
 _SLOWEST, _FASTEST = 8.0, 0.5
 
@@ -57,7 +59,7 @@ class TrafficLedger:
         self._row = np.full(arcs, -1, np.int32)  # arcs that were ever driven have a row
         self._usual: NDArray[np.float32] = np.zeros((0, BANDS, 2), np.float32)
         self._now = np.zeros((arcs, 2))
-        self._now_at_s = 0.0
+        self._now_at_s = self._usual_at_s = 0.0
 
     def learn(self, matched: MatchedTraces, times_s: NDArray[np.float64], bands: NDArray[np.int64]) -> int:
         """Take up matched tracks, and return how many steps said something.
@@ -76,9 +78,9 @@ class TrafficLedger:
         band = bands[fixes]
         self._take_rows(arcs)
         both = np.stack([mapped_s, driven_s], axis=1)
-        np.add.at(self._usual, (self._row[arcs], band), both.astype(np.float32))
         newest = float(times_s[fixes].max())
         self._fade(max(newest, self._now_at_s))
+        np.add.at(self._usual, (self._row[arcs], band), both.astype(np.float32))
         weight = 0.5 ** ((self._now_at_s - times_s[fixes]) / _HALF_LIFE_S)
         np.add.at(self._now, arcs, both * weight[:, None])
         return int(np.unique(fixes).size)
@@ -123,6 +125,7 @@ class TrafficLedger:
             "usual": self._usual[self._row[driven]],
             "now": self._now[driven],
             "now_at_s": np.array(self._now_at_s),
+            "usual_at_s": np.array(self._usual_at_s),
         }
 
     def resume(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -133,7 +136,7 @@ class TrafficLedger:
         self._usual = arrays["usual"].astype(np.float32)
         self._now[:] = 0.0
         self._now[driven] = arrays["now"]
-        self._now_at_s = float(arrays["now_at_s"])
+        self._now_at_s, self._usual_at_s = float(arrays["now_at_s"]), float(arrays["usual_at_s"])
 
     def _by_class(self, driven: NDArray[np.int64], usual: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
         """Return the factor of each class; an arc counts up to `_SHARE_S`, so that one jam does not slow a city."""
@@ -144,12 +147,16 @@ class TrafficLedger:
 
     def _take_rows(self, arcs: NDArray[np.int32]) -> None:
         new = np.unique(arcs[self._row[arcs] < 0])
-        self._row[new] = np.arange(len(self._usual), len(self._usual) + new.size)
+        first = len(self._usual)
         self._usual = np.concatenate([self._usual, np.zeros((new.size, BANDS, 2), np.float32)])
+        self._row[new] = np.arange(first, first + new.size)
 
     def _fade(self, at_s: float) -> None:
         self._now *= 0.5 ** ((at_s - self._now_at_s) / _HALF_LIFE_S)
         self._now_at_s = at_s
+        if at_s - self._usual_at_s >= _USUAL_FADES_S:
+            self._usual *= np.float32(0.5 ** ((at_s - self._usual_at_s) / _USUAL_HALF_LIFE_S))
+            self._usual_at_s = at_s
 
 
 class _Map(NamedTuple):

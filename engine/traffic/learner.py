@@ -24,6 +24,7 @@ __all__ = ["Learned", "TrafficLearner"]
 log = structlog.get_logger(__name__)
 
 _PROFILE: VehicleProfile = "van"
+_KEPT = frozenset({"driven", "usual", "now", "now_at_s", "usual_at_s", "newest_s", "until_s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class TrafficLearner:
         self._matcher, self._ledger = RoadMatcher(network, _PROFILE), TrafficLedger(network, _PROFILE)
         self._tracks = RecentTracks()
         self._newest_s = 0.0
+        self.until_s = 0.0
+        """Up to when history has been learned from, epoch seconds; 0 = not at all."""
         hours = ROAD_PACES[_PROFILE].hours
         # the usual shape of a city's day, until the fleet says otherwise: a Wednesday, then a Saturday
         self._priors = [hours[2 * 24 + hour] for hour in range(24)] + [hours[5 * 24 + hour] for hour in range(24)]
@@ -61,7 +64,8 @@ class TrafficLearner:
         return int(self._ledger.driven.size)
 
     def take(self, stored: NDArray[np.void], now_s: float) -> Learned:
-        """Learn from new fixes (`STORED`, any order)."""
+        """Learn from new fixes (`STORED`, any order): all that came up to `now_s`, epoch seconds."""
+        self.until_s = now_s  # at once: what fails is not tried again
         lat, lon, seconds, starts = self._tracks.take(stored, now_s)
         if lat.size < 2:
             return Learned(int(stored.size), 0, 0)
@@ -90,6 +94,7 @@ class TrafficLearner:
             **self._ledger.arrays(),
             "network": np.array(self._network.mark),
             "newest_s": np.array(self._newest_s),
+            "until_s": np.array(self.until_s),
         }
         write_arrays(path, arrays)
 
@@ -104,11 +109,13 @@ class TrafficLearner:
             log.warning("traffic.begun_anew", error=str(fault))
             return
         self._ledger.resume(found)
-        self._newest_s = float(found["newest_s"])
+        self._newest_s, self.until_s = float(found["newest_s"]), float(found["until_s"])
 
     def _check(self, found: Mapping[str, NDArray[np.generic]]) -> None:
         if str(found.get("network")) != self._network.mark:
             raise BadSettings("what was learned is of another road network")
+        if missing := _KEPT - found.keys():
+            raise BadSettings(f"what was learned lacks {', '.join(sorted(missing))}")
         driven, usual = found["driven"], found["usual"]
         if usual.shape != (driven.size, BANDS, 2) or found["now"].shape != (driven.size, 2):
             raise BadSettings("what was learned is of another release")

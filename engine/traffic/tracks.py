@@ -8,7 +8,8 @@ from models.messages.fixes import DEGREE, Outcome
 __all__ = ["RecentTracks"]
 
 _STEP_S = 12.0  # closer fixes are left out: a step of a jam has to be longer than the noise of its ends
-_GAP_S = 150.0  # a longer silence begins another track
+_GAP_S = 45.0  # a longer silence begins another track: a phone that sleeps at a door is no jam
+_AHEAD_S = 150.0  # clocks that are further ahead are wrong
 _OLDEST_S = 1800.0  # what a phone kept for longer says nothing of now
 _FORGET_S = 600.0
 
@@ -32,7 +33,7 @@ class RecentTracks:
             The present, epoch seconds.
         """
         seconds = stored["time"] / 1000
-        kept = (stored["outcome"] == Outcome.LIVE) & (seconds > now_s - _OLDEST_S) & (seconds < now_s + _GAP_S)
+        kept = (stored["outcome"] == Outcome.LIVE) & (seconds > now_s - _OLDEST_S) & (seconds < now_s + _AHEAD_S)
         stored, seconds = stored[kept], seconds[kept]
         order = np.lexsort((seconds, stored["driver"]))
         rows: list[tuple[float, float, float]] = []

@@ -17,14 +17,16 @@ from engine.travel.embedded import Weighed
 from models.documents.vehicle import VehicleProfile
 from models.errors import BadSettings
 
-__all__ = ["TrafficFile", "TrafficWeigher", "bands_of"]
+__all__ = ["UNTOUCHED", "TrafficFile", "TrafficWeigher", "bands_of"]
 
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 2.0
-_MOST_WEIGHTS = 3  # 17 MB each for a city
+_MOST_WEIGHTS = 6  # plans' and legs', of three profiles in traffic; 17 MB each for a city
 _SLOT_S = 900
-_UNTOUCHED = frozenset({"bike"})  # who passes by the jam
+
+UNTOUCHED: frozenset[VehicleProfile] = frozenset({"bike"})
+"""Who passes by the jam: nothing is learned from them, and nothing is slower for them."""
 
 
 class TrafficFile:
@@ -88,7 +90,7 @@ class TrafficWeigher:
         self, network: RoadNetwork, profile: VehicleProfile, at: datetime.datetime, lasts: datetime.timedelta
     ) -> Weighed:
         """Return the roads for one who drives at an instant, or in the mean of the while that it `lasts`."""
-        state = None if profile in _UNTOUCHED else self._traffic.state(network)
+        state = None if profile in UNTOUCHED else self._traffic.state(network)
         if state is None:
             return Weighed(network.free_flow(profile), None)
         key = (state.at_s, profile, int(at.timestamp()) // _SLOT_S, lasts.total_seconds())

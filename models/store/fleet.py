@@ -6,7 +6,8 @@ from typing import Any, Generic, TypeVar
 from pymongo.errors import DuplicateKeyError
 
 from models.documents.depot import Depot
-from models.documents.vehicle import Vehicle
+from models.documents.route import RouteStatus
+from models.documents.vehicle import Vehicle, VehicleProfile
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
 from models.store.kept import page_key, page_restored, page_stored
@@ -148,6 +149,28 @@ class VehicleRepository(FleetRepository[Vehicle]):
         query = {"tenant": scope.tenant, "driverId": {"$in": list(drivers)}, "active": True}
         found = await self._database[self.collection].find(query).to_list(None)
         return {fields["driverId"]: Vehicle.restored(fields) for fields in found}
+
+    async def drivers_on(self, profile: VehicleProfile) -> set[int]:
+        """Return the numbers of drivers, of all tenants, who have a vehicle of a profile or are on a route with one."""
+        vehicles = await self._everywhere(profile)
+        drivers = {vehicle["driverId"] for vehicle in vehicles if vehicle.get("driverId") is not None}
+        for tenant in {vehicle["tenant"] for vehicle in vehicles}:
+            mine = [vehicle["_id"] for vehicle in vehicles if vehicle["tenant"] == tenant]
+            query = {"tenant": tenant, "vehicle": {"$in": mine}, "status": RouteStatus.DISPATCHED.value}
+            drivers |= {route.get("driver") async for route in self._database.routes.find(query, {"driver": 1})}
+        query = {"_id": {"$in": [driver for driver in drivers if driver is not None]}}
+        return {int(driver["number"]) async for driver in self._database.drivers.find(query, {"number": 1})}
+
+    async def _everywhere(self, profile: VehicleProfile) -> list[dict[str, Any]]:
+        """Return tenant and driver of the vehicles of a profile, of all tenants."""
+        shown = {"tenant": 1, "driverId": 1}
+        if not self._database.apart:
+            return [found async for found in self._database.shared.vehicles.find({"profile": profile}, shown)]
+        return [
+            found
+            for tenant in await self._database.tenants.distinct("_id")
+            async for found in self._stored.find({"tenant": tenant, "profile": profile}, shown)
+        ]
 
 
 class DepotRepository(FleetRepository[Depot]):

@@ -75,3 +75,25 @@ def test_free_flow_teaches_free_flow_and_standing_teaches_nothing(grid):
     times_s = MONDAY_S + 60.0 * np.arange(10)
     found = matcher.match(*place, times_s)
     assert ledger.learn(found, times_s, np.full(10, BAND)) == 0
+
+
+def test_last_years_roadworks_are_forgotten(grid):
+    """What was usual fades over weeks: a street that was slow for weeks is an ordinary one the year after."""
+    town, network, _ = grid
+    ledger = TrafficLedger(network)
+    ends = town.at(1, east=20), town.at(6, east=-20)
+    for time in range(12):
+        arcs = drive(grid, ledger, *ends, 4.0, MONDAY_S + 60 * time)
+    slow = ledger.usual(BAND)[1][np.isin(ledger.driven, arcs[1:-1])]
+    week_s, other = 7 * 86_400, (town.at(12, east=20), town.at(6, east=-20))
+    drive(grid, ledger, *other, 1.0, MONDAY_S + week_s)
+    soon = ledger.usual(BAND)[1][np.isin(ledger.driven, arcs[1:-1])]
+    drive(grid, ledger, *other, 1.0, MONDAY_S + 52 * week_s)
+    later = ledger.usual(BAND)[1][np.isin(ledger.driven, arcs[1:-1])]
+    assert slow.max() > 2.0
+    assert soon.max() > 0.85 * slow.max()
+    assert later.max() < 1.2
+    again = TrafficLedger(network)
+    again.resume(ledger.arrays())
+    drive(grid, again, *other, 1.0, MONDAY_S + 52 * week_s + 3600)  # a restart is no year
+    assert again.usual(BAND)[0] == pytest.approx(ledger.usual(BAND)[0], abs=0.02)

@@ -1,13 +1,14 @@
 """From the fleet's fixes to ways in traffic: learned, published, taken up, and kept over a restart."""
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from engine.eta.bases import PROFILES, Ends, RoadBases
-from engine.roads.states import TrafficState, read_state, write_state
+from engine.roads.states import TrafficState, read_state, write_arrays, write_state
 from engine.traffic.learner import TrafficLearner
 from engine.traffic.tracks import RecentTracks
 from engine.traffic.weigher import TrafficFile, TrafficWeigher, bands_of
@@ -92,6 +93,7 @@ def test_what_was_learned_survives_a_restart_and_nothing_of_another_map(town, tm
     again.resume(tmp_path / "roads.ledger")
     for name in ("driven", "by_class", "usual", "now", "at_s"):
         assert np.array_equal(getattr(again.state(), name), getattr(learner.state(), name))
+    assert again.until_s == learner.until_s > NOW.timestamp()
     (tmp_path / "other").mkdir()
     other = TrafficLearner(grid_town(size=3).network(tmp_path / "other"), ZONE)
     other.resume(tmp_path / "roads.ledger")
@@ -129,6 +131,66 @@ def test_each_step_is_in_one_track_and_noise_and_old_fixes_in_none():
     assert second[2][0] == first[2][-1]
     assert (np.diff(first[2]) >= 12).all()
     assert first[0].max() < 42
+
+
+def test_a_phone_that_sleeps_at_doors_is_no_jam(town):
+    """A round at free flow with a parcel each minute: fixes while driving, none during two minutes at the door."""
+    grid, network = town
+    learner, now_s = TrafficLearner(network, ZONE), NOW.timestamp()
+    drive = a_drive(network, 1, grid.at(1, east=20), grid.at(8, east=-20), 1.0, now_s)
+    driven_s = drive["time"] - drive["time"][0]
+    doors = driven_s // 60_000  # made so far
+    rounds = []
+    for number in range(1, 15):
+        one = drive.copy()
+        one["driver"] = number
+        one["time"] = (now_s - 1200) * 1000 + driven_s + doors * 120_000
+        rounds.append(one)
+    assert learner.take(np.concatenate(rounds), now_s).steps > 50
+    way = network.leg(grid.at(1, east=20), grid.at(8, east=-20), "van").arcs
+    state = learner.state()
+    assert state.now[way].max() < 2.0
+    assert np.median(state.now[way]) < 1.4
+
+
+def test_plans_and_estimates_of_all_vehicles_ask_in_turn_and_each_roads_are_made_once(town, tmp_path):
+    _, network = town
+    learner = TrafficLearner(network, ZONE)
+    a_jam(town, learner, drives=3)
+    write_state(tmp_path / "roads.state", learner.state())
+    weigher = TrafficWeigher(TrafficFile(tmp_path / "roads.state"), ZONE)
+    asked = [(name, lasts) for lasts in (AT_ONCE, datetime.timedelta(hours=8)) for name in ("van", "car", "truck")]
+    first = [weigher(network, name, NOW, lasts).weights for name, lasts in asked]
+    again = [weigher(network, name, NOW, lasts).weights for name, lasts in asked]
+    assert all(one is other for one, other in zip(first, again, strict=True))
+
+
+def test_a_ledger_and_a_state_are_saved_at_once(town, tmp_path):
+    _, network = town
+    learner = TrafficLearner(network, ZONE)
+    a_jam(town, learner, drives=3)
+    state, ledger = tmp_path / "roads.state", tmp_path / "roads.ledger"
+
+    def save_again_and_again(save):
+        for _ in range(40):
+            save()
+
+    with ThreadPoolExecutor(2) as threads:
+        made = learner.state()
+        saves = [lambda: write_state(state, made), lambda: learner.save(ledger)]
+        list(threads.map(save_again_and_again, saves))
+    assert read_state(state).network == network.mark
+    again = TrafficLearner(network, ZONE)
+    again.resume(ledger)
+    assert again.arcs == learner.arcs > 0
+
+
+def test_a_ledger_that_lacks_something_begins_anew(town, tmp_path):
+    _, network = town
+    write_arrays(tmp_path / "roads.ledger", {"network": np.array(network.mark), "driven": np.arange(3)})
+    learner = TrafficLearner(network, ZONE)
+    learner.resume(tmp_path / "roads.ledger")
+    assert (learner.arcs, learner.until_s) == (0, 0.0)
 
 
 def test_a_day_is_the_mean_of_its_hours():
