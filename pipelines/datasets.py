@@ -108,6 +108,34 @@ class LegDataset:
         trips = trips_of_columns(_with_service(columns), None, str(self.folder))
         return trips.take(~_censored(trips))
 
+    def forget(self, company: str, driver: str, until: datetime.datetime | None = None) -> int:
+        """Remove the legs of a driver, and return how many there were.
+
+        Parameters
+        ----------
+        driver
+            Alias under which the legs are kept (`models.eta.history.driver_alias`).
+        until
+            What was begun later stays; all goes where it is left out.
+        """
+        until_ms = np.inf if until is None else until.timestamp() * 1000
+        gone = 0
+        for path in sorted(self.folder.glob(f"company={company}/day=*/legs.parquet")):
+            stored = pa.parquet.read_table(path)
+            if "driver" not in stored.column_names:
+                continue
+            whose = stored["driver"].to_numpy(zero_copy_only=False) == driver
+            kept = ~(whose & (stored["moment_ms"].to_numpy() <= until_ms))
+            if kept.all():
+                continue
+            gone += int((~kept).sum())
+            if not kept.any():
+                path.unlink()
+                continue
+            with replacing(path) as partial:
+                pa.parquet.write_table(stored.filter(pa.array(kept)), partial, compression="zstd")
+        return gone
+
     def companies(self) -> dict[str, int]:
         """Return how many legs each company has."""
         counts: dict[str, int] = {}

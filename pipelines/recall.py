@@ -16,7 +16,7 @@ def with_history(trips: Trips, spec: FeatureSpec, known: PaceHistory) -> Trips:
     finished = {
         **{
             name: legs[name]
-            for name in ("from_lat", "from_lon", "to_lat", "to_lon", "driver", "company")
+            for name in ("from_lat", "from_lon", "to_lat", "to_lon", "driver", "company", "vehicle")
             if name in legs
         },
         "ended_ms": finishes_ms(trips),

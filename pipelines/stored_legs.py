@@ -2,7 +2,8 @@
 
 A company's folder keeps how far it has come (`exported.json`). Legs are read in the order of being stored, and the mark
 moves once they are on disk, so an export that broke off goes on where it was; each begins a little before the mark,
-because the clocks of those who store differ, and a leg that comes twice takes its own place.
+because the clocks of those who store differ, and a leg that comes twice takes its own place. Legs of drivers whose
+positions were erased since leave the data set with the next export.
 """
 
 import datetime
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.documents.document import now
-from models.eta.history import driver_alias
+from models.eta.history import USUAL_VEHICLE, driver_alias
 from models.replacing import replacing
 from models.store.legs import LegRepository
 from pipelines.datasets import LegDataset, company_folder
@@ -33,6 +34,7 @@ _NUMBERS = {
     "service_ahead_s": "serviceAheadS",
     "weight_kg": "weightKg",
     "priority": "priority",
+    "traffic_ratio": "trafficRatio",
 }
 """Column of a leg → field of the document."""
 
@@ -45,6 +47,8 @@ async def export_legs(
     told: Callable[[str, int, int], None] = lambda *_: None,
 ) -> dict[str, int]:
     """Add the companies' legs that the data set lacks, and return how many were new, by company.
+
+    What drivers had driven whose positions were erased goes out of it.
 
     Parameters
     ----------
@@ -63,6 +67,8 @@ async def export_legs(
             done += len(batch)
             _set_mark(mark, batch[-1]["stored"])
             told(tenant, done, max(total, done))
+        for driver, at in (await legs.forgotten(tenant)).items():
+            dataset.forget(tenant, driver_alias(tenant, driver), at)
         added[tenant] = new
     return added
 
@@ -93,6 +99,7 @@ def _columns(legs: Sequence[Mapping[str, Any]], tenant: str, zone: str) -> dict[
         "leg": _texts([leg["_id"] for leg in legs]),
         "company": _texts([tenant] * len(legs)),
         "driver": _texts([driver_alias(tenant, leg["driver"]) for leg in legs]),
+        "vehicle": _texts([leg.get("vehicle", USUAL_VEHICLE) for leg in legs]),
         "zone": _texts([zone] * len(legs)),
         "moment_ms": departed,
         **ends,

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.eta.history import USUAL_VEHICLE
 from models.eta.online_calibration import OnlineCalibration
 from models.eta.residuals import RunningResidual
 
@@ -56,6 +57,8 @@ class Finish(msgspec.Struct, frozen=True):
     """Who says it: a place in `models.eta.base_time.BASES`."""
     driver: str = ""
     """Alias of who drove it (`models.eta.history.driver_alias`)."""
+    vehicle: str = USUAL_VEHICLE
+    """What it was driven with, one of `engine.eta.bases.PROFILES`."""
 
 
 @dataclass(slots=True)

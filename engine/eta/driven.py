@@ -5,9 +5,11 @@ A leg is kept with what was known when it began, and nothing that became known l
 
 import datetime
 import hashlib
+import math
 from datetime import UTC
 from typing import Any
 
+from engine.eta.bases import PROFILES
 from engine.eta.live import Finished
 from engine.shards.stops import StopKind
 
@@ -44,4 +46,11 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
         "serviceAheadS": float(head["leg_service_s"]),
         "weightKg": float(stop["weight_kg"]),
         "priority": max(0.0, float(stop["priority"]) - 1.0),
+        "vehicle": PROFILES[int(head["profile"])],
+        **_known(trafficRatio=float(head["leg_traffic"])),
     }
+
+
+def _known(**values: float) -> dict[str, float]:
+    """Return what is known of values that may be NaN."""
+    return {name: value for name, value in values.items() if not math.isnan(value)}

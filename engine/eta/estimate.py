@@ -300,6 +300,7 @@ class Estimate:
             ("leg_base", first["base"]),
             ("leg_stops_left", np.asarray(self.ahead.legs["stops_left"])[at]),
             ("leg_service_s", np.asarray(self.ahead.legs["service_ahead_s"])[at]),
+            ("leg_traffic", np.asarray(self.ahead.legs["traffic_ratio"])[at]),
         ):
             heads[name] = np.where(begins, value, heads[name])
         for name, values in _SAID:

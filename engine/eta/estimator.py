@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import GREAT_CIRCLE, ROADS
+from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS
 from engine.eta.corrections import Corrections
 from engine.eta.estimate import LegsAhead, Said
 from engine.eta.paces import ModelPaces
@@ -22,6 +22,7 @@ _LOW, _HIGH = 0, 2  # places in engine.eta.plan.CONFIDENCES
 _TOP_REASONS = 3
 _LEAST_MINUTES = 0.1
 _COLD = ColdStart()
+_VEHICLES = np.array(PROFILES, dtype=object)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Estimator:
     def what_if(self, tenant: str, legs: Legs) -> tuple[NDArray[np.float64], str, int]:
         """Return quantiles of a tenant's legs, N × 3 seconds, which model says so, and how sure it is."""
         model = self.models.of(tenant)
-        word = self.word_of(model, tenant, self._with_zone(legs, tenant))
+        word = self.word_of(model, tenant, self._with_names(legs, tenant))
         if word.stood_in.any():
             return word.said, model.version if not word.stood_in.all() else COLD_START, _LOW
         return word.said, model.version, self.confidence(model, tenant)
@@ -137,10 +138,11 @@ class Estimator:
         numbers, back = np.unique(ahead.drivers[rows], return_inverse=True)
         ids = [self._driver_of(number) for number in numbers.tolist()]
         aliases = np.array([driver_alias(tenant, name) if name else "" for name in ids], dtype=object)
-        return self._with_zone({**mine, "driver": aliases[back]}, tenant)
+        return self._with_names({**mine, "driver": aliases[back]}, tenant)
 
-    def _with_zone(self, legs: Legs, tenant: str) -> Legs:
-        return {**legs, "zone": np.asarray(self._zone_of(tenant))}
+    def _with_names(self, legs: Legs, tenant: str) -> Legs:
+        vehicle = _VEHICLES[np.asarray(legs["profile"], np.int64)]
+        return {**legs, "zone": np.asarray(self._zone_of(tenant)), "vehicle": vehicle}
 
     def word_of(self, model: Predictor, tenant: str, legs: Legs) -> Word:
         """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins.

@@ -75,8 +75,10 @@ class ModelPaces:
             "base_of": np.array([one.base_of for one in finishes], np.uint8),
             "driver": np.array([one.driver for one in finishes], dtype=object),
             "company": np.array([one.tenant for one in finishes], dtype=object),
+            "vehicle": np.array([one.vehicle for one in finishes], dtype=object),
         }
-        ends = Ends.of(legs, np.full(len(finishes), _USUAL, np.uint8))
+        profiles = [PROFILES.index(one.vehicle) if one.vehicle in PROFILES else _USUAL for one in finishes]
+        ends = Ends.of(legs, np.array(profiles, np.uint8))
         legs["straight_s"] = GreatCircles().between(ends).seconds
         actual_s = np.array([one.actual_s for one in finishes])
         self._histories[version].observe(legs, np.log(actual_s / self._models[version].base_s(legs)))

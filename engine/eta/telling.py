@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.eta.bases import PROFILES
 from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.live import Finished
 from engine.eta.plan import CONFIDENCES, AheadFlag
@@ -166,6 +167,7 @@ def finish_of(
         base_s=float(head["leg_base_s"]),
         base_of=int(head["leg_base"]),
         driver=driver_alias(tenant, driver),
+        vehicle=PROFILES[int(head["profile"])],
     )
 
 

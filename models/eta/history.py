@@ -16,13 +16,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
+from models.eta.base_time import PACES
 from models.eta.features import Legs
 
-__all__ = ["HISTORY_COLUMNS", "PaceHistory", "driver_alias", "history_columns", "keys_of"]
+__all__ = ["HISTORY_COLUMNS", "USUAL_VEHICLE", "PaceHistory", "driver_alias", "history_columns", "keys_of"]
 
 HISTORY_COLUMNS = ("driver_recent", "driver_long", "cell_pace", "driver_cell_pace", "pair_pace")
 """Log paces of the driver's last ten legs, of all of them, into the stop's cell, of both, between the two cells."""
 
+USUAL_VEHICLE = "van"
+"""What a leg was driven with of which nobody says so."""
+
+_OTHERS = frozenset(PACES) - {USUAL_VEHICLE}
 _CELL = 7  # H3 resolution, 1.2 km across: finer cells have too few legs
 _RECENT = 10  # legs of a driver that count as recent
 _SHRINK = 5.0  # n legs count n/(n+5), no news the rest
@@ -158,12 +163,17 @@ def _shrunk(count: int, total: float) -> float:
 
 
 def keys_of(legs: Legs) -> NDArray[np.uint64]:
-    """Return what a history counts legs by: keys of driver, cell, driver and cell, and pair of cells; N × 4."""
+    """Return what a history counts legs by: keys of driver, cell, driver and cell, and pair of cells; N × 4.
+
+    Places of bikes, cars and trucks are others than those of vans: who rides past the jam says nothing of it.
+    """
     rows = len(np.asarray(legs["to_lat"]))
     company, driver = _hashed(legs.get("company", ""), rows), _hashed(legs.get("driver", ""), rows)
     to_cell, from_cell = _cells(legs, "to"), _cells(legs, "from")
     known = driver != _UNKNOWN
     whose = _mixed(company, driver)
+    vehicle = _hashed(_other_vehicles(legs, rows), rows)
+    company = np.where(vehicle != _UNKNOWN, _mixed(company, vehicle), company)
     return np.stack(
         [
             np.where(known, whose, _UNKNOWN),
@@ -173,6 +183,12 @@ def keys_of(legs: Legs) -> NDArray[np.uint64]:
         ],
         axis=1,
     )
+
+
+def _other_vehicles(legs: Legs, rows: int) -> NDArray[Any]:
+    """Return what each leg is driven with where that is a kind of its own, else nothing."""
+    given = np.broadcast_to(np.asarray(legs.get("vehicle", USUAL_VEHICLE), dtype=object), (rows,))
+    return np.array([name if name in _OTHERS else "" for name in given.tolist()], dtype=object)
 
 
 def _hashed(values: ArrayLike, rows: int) -> NDArray[np.uint64]:

@@ -190,6 +190,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("driver", ASCENDING)]),
         IndexModel([("arrived", ASCENDING)], expireAfterSeconds=400 * _DAY_S),
     ],
+    "eta_forgotten": [IndexModel([("tenant", ASCENDING)])],
     "history": [
         IndexModel([("d", ASCENDING), ("to", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=KEEP_DAYS * _DAY_S, name=_EXPIRY),

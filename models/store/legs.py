@@ -15,10 +15,24 @@ _BATCH = 5_000
 
 
 class LegRepository:
-    """The collection `eta_legs`. Ids come from what happened: writing twice changes nothing but when it was stored."""
+    """The collection `eta_legs`. Ids come from what happened: writing twice changes nothing but when it was stored.
+
+    Whose positions were erased is in `eta_forgotten`: what was exported before is to lose their legs too.
+    """
 
     def __init__(self, database: Database) -> None:
         self._legs: Any = database["eta_legs"]
+        self._forgotten: Any = database["eta_forgotten"]
+
+    async def forget(self, tenant: str, driver: str) -> None:
+        """Delete the legs that a driver has driven, and remember it for the data sets that hold them."""
+        told = {"_id": f"{tenant}/{driver}", "tenant": tenant, "driver": driver, "at": now()}
+        await self._forgotten.replace_one({"_id": told["_id"]}, told, upsert=True)
+        await self._legs.delete_many({"tenant": tenant, "driver": driver})
+
+    async def forgotten(self, tenant: str) -> dict[str, datetime.datetime]:
+        """Return whose legs are to be in no data set of a company, and when each of the drivers was erased."""
+        return {told["driver"]: told["at"] async for told in self._forgotten.find({"tenant": tenant})}
 
     async def save(self, legs: Sequence[dict[str, Any]]) -> None:
         """Store driven legs, each in place of one with its id."""
@@ -28,8 +42,8 @@ class LegRepository:
             await self._legs.bulk_write(writes, ordered=False)
 
     async def tenants(self) -> list[str]:
-        """Return the companies that have driven legs."""
-        return sorted(await self._legs.distinct("tenant"))
+        """Return the companies that have driven legs, or had."""
+        return sorted({*await self._legs.distinct("tenant"), *await self._forgotten.distinct("tenant")})
 
     async def count(self, tenant: str, since: datetime.datetime, until: datetime.datetime) -> int:
         """Return how many legs of a company were stored in `[since, until)`."""

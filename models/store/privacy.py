@@ -15,6 +15,7 @@ from models.errors import NotFound
 from models.phones import normal_phone
 from models.store.connections import Database
 from models.store.contacts import Contacts
+from models.store.legs import LegRepository
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.personal import opened, sealed
 from models.store.scope import Scope
@@ -222,8 +223,9 @@ class PrivacyRepository:
     async def forget_positions(self, scope: Scope, driver: str, number: int) -> None:
         """Delete where a driver was: history, trips, visits, driven legs, and the state of an idle one."""
         await self._database.history.delete_many({"d": number})
-        for collection in (self._database.trips, self._database.visits, self._database.eta_legs):
+        for collection in (self._database.trips, self._database.visits):
             await collection.delete_many({"tenant": scope.tenant, "driver": driver})
+        await LegRepository(self._database).forget(scope.tenant, driver)
         await self._database.passive.delete_one({"_id": number})
 
     async def _country(self, scope: Scope) -> str | None:

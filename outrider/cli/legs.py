@@ -13,6 +13,7 @@ from engine.embedded.borrowed import borrowed_database
 from engine.eta.zones import TenantZones
 from engine.settings import Settings
 from models.errors import BadSettings
+from models.eta.history import driver_alias
 from models.store.legs import LegRepository
 from outrider.cli.model_output import plain_errors, progress_bar
 from pipelines.datasets import LegDataset
@@ -49,6 +50,17 @@ def export(
     for company, new in added.items():
         table.add_row(company, f"{new:,}", f"{held.get(company, 0):,}")
     Console().print(table)
+
+
+@legs.command()
+def forget(
+    driver: Annotated[str, typer.Argument(help="Whose legs, `drv_…`.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="The driver's company, `ten_…`.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the data set.")] = LEGS,
+) -> None:
+    """Remove a driver's legs from a data set at once; an erasure of positions does it with the next export."""
+    gone = LegDataset(out).forget(tenant, driver_alias(tenant, driver))
+    Console().print(f"{gone:,} legs of {driver} removed from {out}")
 
 
 def export_stored(out: Path, tenant: str, told: Progress) -> dict[str, int]:

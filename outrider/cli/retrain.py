@@ -28,6 +28,8 @@ def retrain_file(
     on_ray: Annotated[bool, typer.Option("--ray", help="As a job of the Ray cluster that RAY_ADDRESS names.")] = False,
 ) -> None:
     """Train anew, and promote the model if the gates let it; once, or again and again."""
+    if each and (on_ray or tenant):
+        raise typer.BadParameter("--each trains for all companies and on this machine: leave --ray and --tenant out")
     shape = load_schema(schema)
 
     def once() -> None:

@@ -7,6 +7,8 @@ import numpy as np
 
 from models.eta.history import driver_alias
 from models.store.legs import LegRepository
+from models.store.privacy import PrivacyRepository
+from models.store.scope import Scope
 from pipelines.datasets import LegDataset
 from pipelines.stored_legs import export_legs
 
@@ -74,12 +76,35 @@ async def test_a_mark_that_was_lost_costs_time_and_nothing_else(database, tenant
     assert dataset.companies() == {tenant: 30}
 
 
-async def test_a_driver_whose_positions_are_erased_leaves_no_legs(database, tenant):
-    from models.store.privacy import PrivacyRepository
-    from models.store.scope import Scope
+async def test_what_a_leg_was_driven_with_and_through_comes_along(database, tenant, tmp_path):
+    stored, dataset = LegRepository(database), LegDataset(tmp_path)
+    legs = some_driven(tenant, 30)
+    for leg in legs[:10]:
+        leg |= {"vehicle": "bike", "trafficRatio": 1.5}
+    await stored.save(legs)
+    await export_legs(stored, dataset, [tenant], lambda _: "UTC")
+    found = dataset.read(tenant).legs
+    ridden = found["vehicle"] == "bike"
+    assert set(found["vehicle"]) == {"bike", "van"}
+    np.testing.assert_array_equal(found["traffic_ratio"][ridden], 1.5)
+    assert np.isnan(found["traffic_ratio"][~ridden]).all()
 
-    stored = LegRepository(database)
+
+async def test_a_driver_whose_positions_are_erased_leaves_no_legs(database, tenant, tmp_path):
+    stored, dataset = LegRepository(database), LegDataset(tmp_path)
     await stored.save(some_driven(tenant, 30))
+    await export_legs(stored, dataset, [tenant], lambda _: "UTC")
     await PrivacyRepository(database).forget_positions(Scope(tenant, "test"), "drv_1", 12_345)
     left = [leg["driver"] async for batch in stored.stored(tenant, AT, AT.max.replace(tzinfo=UTC)) for leg in batch]
     assert set(left) == {"drv_0", "drv_2"}
+    later = AT + datetime.timedelta(days=36_500)  # after the erasure
+    back = some_driven(tenant, 1)[0] | {"_id": "back", "driver": "drv_1", "departed": later}
+    await stored.save([back | {"arrived": later + datetime.timedelta(minutes=5)}])
+    await export_legs(stored, dataset, [tenant], lambda _: "UTC")
+    kept = dataset.read(tenant)
+    aliases = {driver: driver_alias(tenant, driver) for driver in ("drv_0", "drv_1", "drv_2")}
+    assert dataset.companies() == {tenant: 21}
+    assert set(kept.legs["driver"]) <= set(aliases.values())
+    assert dataset.forget(tenant, aliases["drv_1"]) == 1
+    assert dataset.forget(tenant, aliases["drv_1"]) == 0
+    assert dataset.companies() == {tenant: 20}

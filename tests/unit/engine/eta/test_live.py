@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.eta.bases import GreatCircles
 from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.estimator import Estimator
 from engine.log.read import Block, FixBatch
@@ -115,6 +116,24 @@ def test_a_driven_leg_is_kept_with_what_was_known_when_it_began():
     assert leg["arrived"].timestamp() * 1000 == START_MS + inside_s * 1000
     assert 0 <= leg["departed"].timestamp() * 1000 - START_MS <= 10_000
     assert leg["baseM"] > 2400
+    assert leg["vehicle"] == "van"
+    assert "trafficRatio" not in leg  # nobody knew it
+
+
+class _InAJam(GreatCircles):
+    """Ways in traffic that takes half as long again."""
+
+    def between(self, ends, *, traffic_of=None):
+        found = super().between(ends)
+        return found._replace(traffic=np.full(len(found.seconds), np.nan if traffic_of is None else 1.5))
+
+
+def test_a_driven_leg_is_kept_with_the_traffic_that_the_model_was_told_of():
+    memory, estimates = a_memory()
+    memory.etas.base = _InAJam()
+    memory.assign(assigned("dlv_1", 2500.0))
+    [leg] = [one for effects in play(memory, estimates, range(60)) for one in effects.legs]
+    assert leg["trafficRatio"] == 1.5
 
 
 def test_a_stop_of_which_nobody_says_how_long_it_takes_takes_what_the_model_says():

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import numpy as np
 
 from engine.eta.bundles import BundlePredictor
@@ -69,6 +70,23 @@ def test_live_columns_are_those_of_a_training():
     assert np.isfinite(found["driver_long"]).all()
     others = paces.with_history("one", "ten_b", asked(legs, now_ms))
     assert np.isnan(others["cell_pace"]).all()
+
+
+def test_bikes_say_nothing_of_places_to_vans_and_the_driver_is_the_same():
+    legs, paces, model = driven(), ModelPaces(), a_model()
+    paces.begin(model)
+    finishes = as_finishes(legs)
+    paces.observe([msgspec.structs.replace(one, vehicle="bike") for one in finishes])
+    now_ms = int(legs["moment_ms"].max()) + 86_400_000
+    by_bike = paces.with_history("one", TENANT, asked(legs, now_ms) | {"vehicle": "bike"})
+    by_van = paces.with_history("one", TENANT, asked(legs, now_ms) | {"vehicle": "van"})
+    trained = {**legs, "vehicle": "bike", "ended_ms": np.sort(legs["moment_ms"] + 1), "log_ratio": np.ones(len(finishes))}
+    as_trained = history_columns({**asked(legs, now_ms), "company": TENANT, "vehicle": "bike"}, trained)
+    for name in ("cell_pace", "pair_pace"):
+        assert np.isnan(by_van[name]).all()
+        assert np.array_equal(np.isfinite(by_bike[name]), np.isfinite(as_trained[name]))
+        assert np.isfinite(by_bike[name]).any()
+    assert np.isfinite(by_van["driver_long"]).all()
 
 
 def test_a_model_that_comes_later_catches_up():
