@@ -24,6 +24,7 @@ from api.routers import (
     analytics,
     audit,
     auth,
+    closures,
     dead_letters,
     deliveries,
     delivery_files,
@@ -134,6 +135,7 @@ def _add_routes(app: FastAPI) -> None:
         invitations,  # before the users, whose paths theirs look like
         users,
         vehicles,
+        closures,
         depots,
         history,
         proofs,

@@ -23,6 +23,14 @@ _DEPOT: dict[str, Any] = {
     "place": {"address": "Rua do Monte 12, Porto"} | _PORTO,
     "opening": {"start": "06:00", "end": "22:00"},
 }
+_CLOSURE: dict[str, Any] = {
+    "name": "Rua das Flores, works",
+    "kind": "line",
+    "points": [{"latitude": 41.1439, "longitude": -8.6121}, {"latitude": 41.1448, "longitude": -8.6110}],
+    "profiles": ["van", "truck"],
+    "beginsAt": "2026-03-02T07:00:00Z",
+    "endsAt": "2026-03-06T19:00:00Z",
+}
 _VEHICLE: dict[str, Any] = {
     "name": "Van 7",
     "plate": "12-AB-34",
@@ -79,6 +87,8 @@ EXAMPLES: Mapping[str, Any] = {
     "RouteShape": _ROUTE,
     "VehicleBody": _VEHICLE | {"version": 2},
     "VehicleShape": _VEHICLE,
+    "ClosureBody": _CLOSURE | {"version": 2},
+    "ClosureShape": _CLOSURE,
     "DepotBody": _DEPOT | {"version": 2},
     "DepotShape": _DEPOT,
     "Acceptance": {"token": _SECRET.format("ori"), "password": "a password of my own", "name": "Rui Alves"},

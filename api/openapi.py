@@ -24,6 +24,7 @@ TAGS: Mapping[str, str] = {
     "deliveries": "What is to be fetched here and brought there, and how far it has come.",
     "vehicles": "What carries deliveries: capacity, shift, skills and cost, for plans.",
     "depots": "Where vehicles start, load and end.",
+    "closures": "Streets and zones that plans, lines and estimates go around for a while.",
     "offers": "Asking drivers nearby whether they take a delivery.",
     "proof of delivery": "Photos and signatures, and what names them.",
     "driver app": "What a phone on the road needs, in few bytes.",

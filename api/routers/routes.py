@@ -1,5 +1,6 @@
 """Routes: stops in order for one vehicle, planned by hand or by optimisation, and given to a driver."""
 
+import datetime
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from api.live_view import GEOJSON, JsonResponse
 from api.paging import PageOf, Paging, page_of
 from api.route_view import RouteChange, RouteView, change_of, geojson_of, view_of
 from api.services import Services
+from engine.fleet.closures import closed_to
 from engine.routing.commands import RouteCommands, RouteEdit, RouteRevision
 from engine.routing.drafts import RouteDraft
 from engine.routing.geometry import RouteLine, line_of, places_along
@@ -294,7 +296,9 @@ async def _line(services: Services, principal: Principal, route: Route) -> Route
     vehicles = await VehicleRepository(services.database).get_many(principal.scope, [route.vehicle or ""])
     known = vehicles.get(route.vehicle or "")
     profile: VehicleProfile = "van" if known is None else known.profile
-    legs = await services.travel.path(profile, places_along(route), route.start)
+    barriers = await closed_to(services.database, principal.scope)
+    lasts = max(route.end - route.start, datetime.timedelta())
+    legs = await services.travel.path(profile, places_along(route), route.start, lasts, barriers)
     lines = {(leg.origin, leg.destination): leg.line for leg in legs}
     return line_of(route, lambda one, other: lines[one, other])
 

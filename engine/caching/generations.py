@@ -31,6 +31,7 @@ _GROUPS: Mapping[str, KeptGroup] = {
     "tenant": "tenant",
     "vehicle": "fleet",
     "depot": "fleet",
+    "closure": "fleet",
     "geofence": "geofences",
     "webhook": "webhooks",
     "notification_rules": "rules",

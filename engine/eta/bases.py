@@ -5,24 +5,41 @@ is, because a model is right only about the kind of base time that it was traine
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.roads.barred import BarredRoads
+from engine.roads.barriers import Barrier, holding_up
 from engine.roads.hierarchy import CLOSED
 from engine.roads.network import RoadNetwork
 from engine.roads.weights import RoadWeights
 from models.eta.base_time import BASES, PACES
 from models.geo import distances_m
 
-__all__ = ["BASES", "GREAT_CIRCLE", "PROFILES", "ROADS", "BaseTimes", "Bases", "Ends", "GreatCircles", "RoadBases"]
+__all__ = [
+    "BASES",
+    "GREAT_CIRCLE",
+    "NOWHERE_CLOSED",
+    "PROFILES",
+    "ROADS",
+    "BaseTimes",
+    "Bases",
+    "Ends",
+    "GreatCircles",
+    "RoadBases",
+]
 
 PROFILES: tuple[str, ...] = tuple(PACES)
 """Vehicle profiles; shards keep a profile as its place here."""
 
 GREAT_CIRCLE, ROADS = range(len(BASES))
 """Places in `BASES`."""
+
+NOWHERE_CLOSED: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = MappingProxyType({})
+"""Nothing that any way has to go around."""
 
 _SAME_PLACE_M = 30.0  # two addresses of one house
 _DETOUR = np.array([PACES[name].detour for name in PROFILES])
@@ -64,8 +81,17 @@ class BaseTimes(Protocol):
     traffic_at_s: float | None
     """Of when the traffic is that it knows, epoch seconds."""
 
-    def between(self, ends: Ends, *, traffic_of: NDArray[np.bool_] | None = None) -> Bases:
-        """Return the base of each way, and of some of them what the traffic makes of it."""
+    def between(
+        self,
+        ends: Ends,
+        *,
+        traffic_of: NDArray[np.bool_] | None = None,
+        barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+    ) -> Bases:
+        """Return the base of each way, and of some of them what the traffic makes of it.
+
+        `barriers` says which ways go around which; in the traffic column too.
+        """
 
 
 class GreatCircles:
@@ -73,7 +99,13 @@ class GreatCircles:
 
     traffic_at_s: float | None = None
 
-    def between(self, ends: Ends, *, traffic_of: NDArray[np.bool_] | None = None) -> Bases:
+    def between(
+        self,
+        ends: Ends,
+        *,
+        traffic_of: NDArray[np.bool_] | None = None,
+        barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+    ) -> Bases:
         """Return metres and seconds as `models.eta.base_time` says; what is nearer than a house takes no time."""
         away_m = distances_m(ends.from_lat, ends.from_lon, ends.to_lat, ends.to_lon)
         seconds = np.where(away_m < _SAME_PLACE_M, 0.0, _FIXED_S[ends.profile] + away_m / _SPEED_MPS[ends.profile])
@@ -92,6 +124,8 @@ class RoadBases:
         The roads as they are now, by profile; a profile without counts as unknown.
     traffic_at_s
         Of when that is, epoch seconds.
+    barred
+        Where roads around barriers are kept from one state to the next.
     """
 
     def __init__(
@@ -99,22 +133,48 @@ class RoadBases:
         network: RoadNetwork,
         traffic: Mapping[str, RoadWeights] | None = None,
         traffic_at_s: float | None = None,
+        barred: BarredRoads | None = None,
     ) -> None:
         self.network, self.traffic_at_s = network, traffic_at_s
+        self.barred = barred or BarredRoads()
         self._straight, self._traffic = GreatCircles(), traffic or {}
         # a profile that the map does not know has no roads
         self._names = {number: name for number, name in enumerate(PROFILES) if name in network.profiles}
 
-    def between(self, ends: Ends, *, traffic_of: NDArray[np.bool_] | None = None) -> Bases:
+    def between(
+        self,
+        ends: Ends,
+        *,
+        traffic_of: NDArray[np.bool_] | None = None,
+        barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+    ) -> Bases:
         """Return metres and free-flow seconds on the roads; what is nearer than a house takes no time."""
         found = self._straight.between(ends)
+        is_free = np.ones(len(found.seconds), np.bool_)
+        for these, ways in barriers.items():
+            is_free &= ~ways
+            self._fill(found, ends, ways, traffic_of, these)
+        self._fill(found, ends, is_free, traffic_of, ())
+        return found
+
+    def _fill(
+        self,
+        found: Bases,
+        ends: Ends,
+        ways: NDArray[np.bool_],
+        traffic_of: NDArray[np.bool_] | None,
+        barriers: tuple[Barrier, ...],
+    ) -> None:
+        """Put in what some ways are on the roads, around barriers."""
         for number, name in self._names.items():
-            rows = np.flatnonzero((ends.profile == number) & (found.seconds > 0))
+            rows = np.flatnonzero((ends.profile == number) & (found.seconds > 0) & ways)
             if not rows.size:
                 continue
-            start = self.network.snap(ends.from_lat[rows], ends.from_lon[rows], name)
-            end = self.network.snap(ends.to_lat[rows], ends.to_lon[rows], name)
-            packed = self.network.snapped_ways(start, end, self.network.free_flow(name))
+            mine = holding_up(barriers, name)
+            free = self.barred.around(self.network, self.network.free_flow(name), mine)
+            start = self.network.snap(ends.from_lat[rows], ends.from_lon[rows], weights=free)
+            end = self.network.snap(ends.to_lat[rows], ends.to_lon[rows], weights=free)
+            packed = self.network.snapped_ways(start, end, free)
             known = np.flatnonzero(packed < CLOSED)
             rows, free_ms = rows[known], packed[known] >> 32
             found.metres[rows] = (packed[known] & 0xFFFFFFFF) / 10
@@ -124,6 +184,6 @@ class RoadBases:
                 continue
             asked = np.flatnonzero(traffic_of[rows] & (free_ms > 0))
             start, end = start.part(known[asked]), end.part(known[asked])
-            now = self.network.snapped_ways(start, end, self._traffic[name])
+            slowed = self.barred.around(self.network, self._traffic[name], mine)
+            now = self.network.snapped_ways(start, end, slowed)
             found.traffic[rows[asked]] = np.where(now < CLOSED, (now >> 32) / free_ms[asked], np.nan)
-        return found

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import BaseTimes, Ends, GreatCircles
+from engine.eta.bases import NOWHERE_CLOSED, BaseTimes, Ends, GreatCircles
 from engine.eta.chain import arrivals_along
 from engine.eta.plan import AHEAD, AheadFlag
 from engine.eta.predictor import Legs
 from engine.eta.refresh import Pacing, away_s
 from engine.eta.table import EtaTable
+from engine.roads.barriers import Barrier, holding
 from engine.shards.drivers import DriverTable
 from engine.shards.stops import StopState
 from models.eta.spread import Spread
@@ -37,6 +39,7 @@ _SAID = (
 )
 """Fields of a head that keep what was said at the beginning of a leg."""
 _STRAIGHT = GreatCircles()
+_NO_CLOSURES: Mapping[int, tuple[Barrier, ...]] = MappingProxyType({})
 _OPAQUE = np.dtype((np.void, AHEAD.itemsize))  # records moved whole, as in models.messages.records
 
 
@@ -160,15 +163,20 @@ class Estimate:
             whole=needed,
         )
 
-    def ask(self, base: BaseTimes) -> LegsAhead:
-        """Return the legs to be predicted, and put their base times down. Takes a while on roads."""
+    def ask(self, base: BaseTimes, closures: Mapping[int, tuple[Barrier, ...]] = _NO_CLOSURES) -> LegsAhead:
+        """Return the legs to be predicted, and put their base times down. Takes a while on roads.
+
+        `closures` is what tenants' vehicles drive around, by the shard's index of the tenant.
+        """
         stops, wanted, owner, heads = self.stops, self.wanted, self.owner, self.heads
         firsts = np.cumsum(self.counts) - self.counts
         from_lat, from_lon = _froms(stops["lat"], self.lat, firsts), _froms(stops["lon"], self.lon, firsts)
         profile = heads["profile"][owner]
         ends = Ends(from_lat[wanted], from_lon[wanted], stops["lat"][wanted], stops["lon"][wanted], profile)
         looked = self.whole[owner] | (stops["flags"][wanted] & AheadFlag.PREDICTED == 0)
-        found, straight = base.between(ends, traffic_of=looked), _STRAIGHT.between(ends)
+        around = _around(closures, self.tenants, self.now_ms)
+        first_wanted = np.searchsorted(wanted, firsts)
+        found, straight = base.between(ends, traffic_of=looked, barriers=around), _STRAIGHT.between(ends)
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][wanted] = column
         stops["traffic"][wanted[looked]] = np.nan_to_num(found.traffic[looked], nan=0.0)
@@ -184,7 +192,7 @@ class Estimate:
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
             "traffic_ratio": np.where(is_near, traffic, np.nan),
-            **self._progress(base, firsts),
+            **self._progress(base, firsts, {these: ways[first_wanted] for these, ways in around.items()}),
             **_route(stops, self.counts, firsts, wanted, owner),
         }
         self.ahead = LegsAhead(legs, self.tenants, heads["number"][owner])
@@ -233,7 +241,9 @@ class Estimate:
         firsts = np.cumsum(self.counts) - self.counts
         return said.spread[np.searchsorted(self.wanted, firsts)]
 
-    def _progress(self, base: BaseTimes, firsts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    def _progress(
+        self, base: BaseTimes, firsts: NDArray[np.int64], barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]]
+    ) -> dict[str, NDArray[np.float64]]:
         """Return how the first legs have gone so far; later ones have not begun."""
         heads, first = self.heads, self.stops[firsts]
         under_way = (heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"])
@@ -246,18 +256,24 @@ class Estimate:
         is_first, owner = np.isin(self.wanted, firsts), self.owner
         return {
             "elapsed_s": np.where(is_first, elapsed_s[owner], 0.0),
-            "driven_ratio": np.where(is_first, self._driven(base, elapsed_s)[owner], np.nan),
+            "driven_ratio": np.where(is_first, self._driven(base, elapsed_s, barriers)[owner], np.nan),
             "straight_ratio": np.where(is_first, self._driven(_STRAIGHT, elapsed_s)[owner], np.nan),
             "recent_mps": np.where(is_first, recent[owner], np.nan),
         }
 
-    def _driven(self, base: BaseTimes, elapsed_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _driven(
+        self,
+        base: BaseTimes,
+        elapsed_s: NDArray[np.float64],
+        barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+    ) -> NDArray[np.float64]:
         """Return the time taken so far ÷ the base time of the way driven so far; NaN for who has not set out."""
         ratio = np.full(len(self.heads), np.nan)
         gone = np.flatnonzero(elapsed_s > 0)
         starts, profile = self.heads["leg_lat"][gone], self.heads["profile"][gone]
         ends = Ends(starts, self.heads["leg_lon"][gone], self.lat[gone], self.lon[gone], profile)
-        seconds = base.between(ends).seconds
+        around = {these: drivers[gone] for these, drivers in barriers.items()}
+        seconds = base.between(ends, barriers=around).seconds
         ratio[gone] = np.divide(elapsed_s[gone], seconds, out=ratio[gone], where=seconds > 0)
         return ratio
 
@@ -306,6 +322,21 @@ class Estimate:
         for name, values in _SAID:
             fresh = getattr(said, values)[at]
             heads[name] = np.where(begins[:, None] if fresh.ndim == 2 else begins, fresh, heads[name])
+
+
+def _around(
+    closures: Mapping[int, tuple[Barrier, ...]], tenants: NDArray[np.uint32], now_ms: NDArray[np.int64]
+) -> dict[tuple[Barrier, ...], NDArray[np.bool_]]:
+    """Return which of N legs go around which closures: those of their tenant that hold now."""
+    if not closures:
+        return {}
+    now_s = float(now_ms.max()) / 1000
+    found: dict[tuple[Barrier, ...], NDArray[np.bool_]] = {}
+    for tenant, barriers in closures.items():
+        mine = tenants == tenant
+        if mine.any() and (held := holding(barriers, now_s, now_s)):
+            found[held] = found[held] | mine if held in found else mine
+    return found
 
 
 def now_ms_of(

@@ -17,6 +17,7 @@ from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
 from engine.eta.refresh import Pacing, damped, due_slots, is_news
 from engine.eta.risk import RiskRule, raise_alarms
 from engine.eta.table import NOWHERE, EtaTable
+from engine.roads.barriers import Barrier
 from engine.shards.drivers import ABSENT, DriverTable
 from engine.shards.stops import StopState
 
@@ -79,6 +80,8 @@ class LiveEtas:
         self._drivers, self._stops_of = drivers, stops_of
         self.base: BaseTimes = base or GreatCircles()
         """Who says how long ways are without a model. Replaced as a whole."""
+        self.closures: Mapping[int, tuple[Barrier, ...]] = {}
+        """What tenants' vehicles drive around, by the shard's index of the tenant. Replaced as a whole."""
         self.pacing, self.risk = pacing or Pacing(), risk or RiskRule()
         """How often drivers are estimated, and when somebody is told."""
         self.service: ServiceOf = lambda _, lat, __: np.zeros(len(lat))
@@ -133,7 +136,9 @@ class LiveEtas:
         head = self.table.heads[slot]
         moments = by_partition({int(head["partition"]): self.table.passed.get(int(head["partition"]), 0)})
         every_leg = replace(self.pacing, legs_s=-1.0)
-        return Estimate.of(np.array([slot]), self.table, self._drivers, every_leg, moments).ask(self.base)
+        return Estimate.of(np.array([slot]), self.table, self._drivers, every_leg, moments).ask(
+            self.base, self.closures
+        )
 
     def _route_of(self, number: int, delivery: str) -> RouteOrder | None:
         """Return the route in which a driver has a delivery."""

@@ -1,20 +1,22 @@
-"""Changes of vehicles and depots: stored with their event in one transaction."""
+"""Changes of vehicles, depots and closures: stored with their event in one transaction."""
 
 from typing import Literal
 
+from models.documents.closure import Closure, ClosureShape
 from models.documents.depot import Depot, DepotShape
 from models.documents.document import now
 from models.documents.event import Event
 from models.documents.vehicle import Vehicle, VehicleShape
 from models.errors import InvalidInput, check_version
 from models.ids import new_id
+from models.messages.commands import ClosuresChanged
 from models.store.connections import Database
 from models.store.drivers import DriverRepository
-from models.store.fleet import DepotRepository, FleetT, VehicleRepository
-from models.store.outbox import Announcement
+from models.store.fleet import ClosureRepository, DepotRepository, FleetT, VehicleRepository
+from models.store.outbox import EVERYWHERE, Announcement, Routed
 from models.store.scope import Scope
 
-__all__ = ["DepotCommands", "VehicleCommands"]
+__all__ = ["ClosureCommands", "DepotCommands", "VehicleCommands"]
 
 _Change = Literal["created", "changed", "deleted"]
 
@@ -119,12 +121,39 @@ class DepotCommands:
         await self._depots.delete(before, _announced(scope, before, _next(before), "deleted"))
 
 
+class ClosureCommands:
+    """What can be done to closures. Shards hear of every change."""
+
+    def __init__(self, database: Database) -> None:
+        self._closures = ClosureRepository(database)
+
+    async def create(self, scope: Scope, shape: ClosureShape) -> Closure:
+        """Store a new closure."""
+        closure = Closure(id=new_id("clo"), tenant=scope.tenant, **dict(shape))
+        await self._closures.create(closure, _announced(scope, None, closure, "created"))
+        return closure
+
+    async def replace(self, scope: Scope, closure: str, shape: ClosureShape, version: int | None) -> Closure:
+        """Replace what is said of a closure; raises NotFound or VersionConflict."""
+        before = await self._closures.get(scope, closure)
+        check_version(closure, version, before.version)
+        after = before.model_copy(update={**dict(shape), "version": before.version + 1})
+        await self._closures.replace(after, before.version, _announced(scope, before, after, "changed"))
+        return after
+
+    async def delete(self, scope: Scope, closure: str, version: int | None) -> None:
+        """Delete a closure: its streets are open again; raises NotFound or VersionConflict."""
+        before = await self._closures.get(scope, closure)
+        check_version(closure, version, before.version)
+        await self._closures.delete(before, _announced(scope, before, _next(before), "deleted"))
+
+
 def _next(thing: FleetT) -> FleetT:
     return thing.model_copy(update={"version": thing.version + 1})
 
 
-def _announced(scope: Scope, before: Vehicle | Depot | None, thing: Vehicle | Depot, change: _Change) -> Announcement:
-    noun = "vehicle" if isinstance(thing, Vehicle) else "depot"
+def _announced(scope: Scope, before: FleetT | None, thing: FleetT, change: _Change) -> Announcement:
+    noun = type(thing).__name__.lower()
     event = Event(
         id=new_id("evt"),
         tenant=scope.tenant,
@@ -135,4 +164,5 @@ def _announced(scope: Scope, before: Vehicle | Depot | None, thing: Vehicle | De
         actor=scope.actor,
         data={f"{noun}Id": thing.id, "name": thing.name, "version": thing.version},
     )
-    return Announcement(event, (), before, None if change == "deleted" else thing)
+    routed = (Routed(EVERYWHERE, ClosuresChanged(event.id, scope.tenant)),) if isinstance(thing, Closure) else ()
+    return Announcement(event, routed, before, None if change == "deleted" else thing)

@@ -1,6 +1,7 @@
 """Times, lengths and ways from an OSRM server (http://project-osrm.org/docs/v5.24.0/api/).
 
-OSRM serves one kind of vehicle a server and knows no hours; it is asked under `driving` for all.
+OSRM serves one kind of vehicle a server and knows no hours; it is asked under `driving` for all. It drives through
+closures, because it can leave out classes of roads alone; its answers say that they go around none.
 """
 
 import datetime
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.providers.asking import JsonServer
 from engine.providers.cells import cells_of
+from engine.roads.barriers import Barrier
 from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.documents.vehicle import VehicleProfile
 from models.errors import ProviderDown
@@ -31,7 +33,12 @@ class OsrmTravel:
         self._server = JsonServer("osrm", url, timeout_s, _MAX_ANSWER_BYTES)
 
     async def matrix(
-        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+        self,
+        profile: VehicleProfile,
+        places: NDArray[np.float64],
+        at: datetime.datetime,
+        lasts: datetime.timedelta,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelMatrix:
         """Return the table between places."""
         status, answer = await self._server.get(
@@ -48,7 +55,12 @@ class OsrmTravel:
         )
 
     async def leg(
-        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+        self,
+        profile: VehicleProfile,
+        origin: Place,
+        destination: Place,
+        at: datetime.datetime,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelLeg | None:
         """Return the way between two places."""
         places = np.array([origin, destination])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.providers.asking import JsonServer
 from engine.providers.cells import cells_of
+from engine.roads.barriers import Barrier, outlines
 from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.documents.vehicle import VehicleProfile
 from models.errors import ProviderDown
@@ -41,12 +42,17 @@ class ValhallaTravel:
         self._server = JsonServer("valhalla", url, timeout_s, _MAX_ANSWER_BYTES)
 
     async def matrix(
-        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+        self,
+        profile: VehicleProfile,
+        places: NDArray[np.float64],
+        at: datetime.datetime,
+        lasts: datetime.timedelta,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelMatrix:
         """Return the matrix between places; of the instant, the hours in UTC that its speeds know."""
         located = [_located(place) for place in places.tolist()]
-        body = {"sources": located, "targets": located, "verbose": False, "units": "kilometers", **_COSTINGS[profile]}
-        status, answer = await self._server.post("/sources_to_targets", body)
+        body = {"sources": located, "targets": located, "verbose": False, "units": "kilometers"}
+        status, answer = await self._server.post("/sources_to_targets", body | _terms(profile, barriers))
         _check(status, answer)
         found = answer.get("sources_to_targets")
         if not isinstance(found, dict):
@@ -57,15 +63,21 @@ class ValhallaTravel:
             cells_of(self.name, found.get("distances"), shape, scale=1000.0),
             self.name,
             None,
+            closures=len(barriers),
         )
 
     async def leg(
-        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+        self,
+        profile: VehicleProfile,
+        origin: Place,
+        destination: Place,
+        at: datetime.datetime,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelLeg | None:
         """Return the way between two places."""
         located = [_located(origin), _located(destination)]
-        body = {"locations": located, "directions_type": "none", "units": "kilometers", **_COSTINGS[profile]}
-        status, answer = await self._server.post("/route", body)
+        body = {"locations": located, "directions_type": "none", "units": "kilometers"}
+        status, answer = await self._server.post("/route", body | _terms(profile, barriers))
         if isinstance(answer, dict) and answer.get("error_code") == _NO_WAY:
             return None
         _check(status, answer)
@@ -80,6 +92,12 @@ class ValhallaTravel:
     async def close(self) -> None:
         """Close connections."""
         await self._server.close()
+
+
+def _terms(profile: VehicleProfile, barriers: tuple[Barrier, ...]) -> dict[str, Any]:
+    """Return what is driven, and what is driven around: polygons, whose roads it leaves out."""
+    shapes = [[[lon, lat] for lat, lon in ring] for one in barriers for ring in outlines(one)]
+    return {**_COSTINGS[profile], **({"exclude_polygons": shapes} if shapes else {})}
 
 
 def _located(place: Any) -> dict[str, float]:

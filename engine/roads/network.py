@@ -5,9 +5,9 @@ Load it once a process; the arrays are mapped from the file, so processes of a n
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -15,12 +15,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.roads.barriers import Barrier, barred_segments
 from engine.roads.ends import Ends
 from engine.roads.file import read_network
 from engine.roads.hierarchy import CLOSED, Hierarchy
 from engine.roads.legs import RoadLeg, trace_leg
 from engine.roads.queries import Seeds, matrix_weights, pair_weights
-from engine.roads.snapping import DEGREE, Grid, Snaps, snap_points
+from engine.roads.snapping import Grid, Snaps, snap_points
 from engine.roads.weights import RoadWeights, reweigh, weigh
 from models.errors import InvalidInput
 
@@ -126,32 +127,38 @@ class RoadNetwork:
             arc_ms[np.asarray(closed)] = 0
         return weigh(self.hierarchy, self.arrays, profile, number, arc_ms)
 
+    def around(self, weights: RoadWeights, barriers: Iterable[Barrier]) -> RoadWeights:
+        """Return a state of the roads in which nothing goes through barriers, nor begins or ends in one."""
+        barred = [barred_segments(one, self.arrays, self.grid) for one in barriers]
+        arcs = self.arrays["segment_arcs"][np.unique(np.concatenate(barred))] if barred else np.zeros(0, np.int32)
+        closed = self.closed(weights, arcs[arcs >= 0])
+        is_passable = np.zeros(self.arrays["segment_m"].size, np.bool_)
+        is_passable[self.arrays["arc_segment"][closed.arc_ms > 0]] = True
+        return replace(closed, is_open=self._is_open(weights.profile) & is_passable)
+
     def closed(self, weights: RoadWeights, arcs: ArrayLike) -> RoadWeights:
         """Return a state of the roads with some arcs closed besides: numbers, or a mask over all."""
         arc_ms = weights.arc_ms.copy()
         arc_ms[np.asarray(arcs)] = 0
         return reweigh(self.hierarchy, self.arrays, weights, self._number(weights.profile), arc_ms)
 
-    def arcs_within(self, polygon: ArrayLike) -> NDArray[np.int64]:
-        """Return the arcs that touch a zone with a point of their line; N × 2 corners (latitude, longitude)."""
-        corners = np.asarray(polygon, np.float64) * DEGREE
-        lat, lon = self.arrays["point_lat"].astype(np.float64), self.arrays["point_lon"].astype(np.float64)
-        (south, west), (north, east) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-        near = np.flatnonzero((lat >= south) & (lat <= north) & (lon >= west) & (lon <= east))
-        inside = np.zeros(near.size, np.bool_)
-        for one, other in zip(corners, np.roll(corners, -1, axis=0), strict=True):  # even-odd rule
-            spans = (one[0] > lat[near]) != (other[0] > lat[near])
-            rise = other[0] - one[0] if other[0] != one[0] else 1.0
-            inside ^= spans & (lon[near] < (other[1] - one[1]) * (lat[near] - one[0]) / rise + one[1])
-        arcs = self.arrays["segment_arcs"][np.unique(self.grid.piece_segment[near[inside]])]
-        return np.unique(arcs[arcs >= 0]).astype(np.int64)
-
     def snap(
-        self, latitudes: ArrayLike, longitudes: ArrayLike, profile: str = "car", limit_m: float = SNAP_LIMIT_M
+        self,
+        latitudes: ArrayLike,
+        longitudes: ArrayLike,
+        profile: str = "car",
+        limit_m: float = SNAP_LIMIT_M,
+        weights: RoadWeights | None = None,
     ) -> Snaps:
-        """Return where points meet a road from which the vehicle can come and go; N degrees WGS 84 each."""
+        """Return where points meet a road from which the vehicle can come and go; N degrees WGS 84 each.
+
+        In a state of the roads (`weights`, which goes before `profile`) that is what its barriers leave open.
+        """
         lat, lon = np.atleast_1d(np.asarray(latitudes, np.float64)), np.atleast_1d(np.asarray(longitudes, np.float64))
-        return snap_points(self.grid, self.arrays, lat, lon, self._is_open(profile), limit_m)
+        is_open = None if weights is None else weights.is_open
+        if is_open is None:
+            is_open = self._is_open(profile if weights is None else weights.profile)
+        return snap_points(self.grid, self.arrays, lat, lon, is_open, limit_m)
 
     def matrix(
         self,
@@ -170,8 +177,8 @@ class RoadNetwork:
             Kind of vehicle, and the state of the roads, free flow if left out. `weights` goes before `profile`.
         """
         weights = weights or self.free_flow(profile)
-        start = self._snapped(origins, weights.profile)
-        end = start if destinations is None else self._snapped(destinations, weights.profile)
+        start = self._snapped(origins, weights)
+        end = start if destinations is None else self._snapped(destinations, weights)
         packed = self.snapped_matrix(start, end, weights)
         reached = packed < CLOSED
         return RoadMatrix(
@@ -221,7 +228,7 @@ class RoadNetwork:
     ) -> RoadLeg | None:
         """Return the fastest way between two places (latitude, longitude), or None if there is none."""
         weights = weights or self.free_flow(profile)
-        places = self._snapped([origin, destination], weights.profile)
+        places = self._snapped([origin, destination], weights)
         if not places.found.all():
             return None
         return trace_leg(self.hierarchy, self.arrays, self.ends(weights), places, weights)
@@ -230,9 +237,9 @@ class RoadNetwork:
         """Return how ways begin and end in the middle of arcs."""
         return Ends(self.hierarchy.rank, self.arrays, weights, self._number(weights.profile))
 
-    def _snapped(self, places: ArrayLike, profile: str) -> Snaps:
+    def _snapped(self, places: ArrayLike, weights: RoadWeights) -> Snaps:
         at = np.asarray(places, np.float64).reshape(-1, 2)
-        return self.snap(at[:, 0], at[:, 1], profile)
+        return self.snap(at[:, 0], at[:, 1], weights=weights)
 
     def _correct(
         self,

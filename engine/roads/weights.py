@@ -21,6 +21,8 @@ class RoadWeights:
     arc_ms: NDArray[np.int32]
     """A: how long each arc takes; 0 is closed."""
     metric: Metric
+    is_open: NDArray[np.bool_] | None = None
+    """Segments at which ways may begin and end; None where those of free roads may."""
 
 
 def weigh(
@@ -48,7 +50,7 @@ def reweigh(
     """Return what `weigh` returns, faster where few arcs differ from `before`."""
     arc_ms = np.ascontiguousarray(arc_ms, np.int32)
     edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
-    return RoadWeights(before.profile, arc_ms, recustomize(hierarchy, before.metric, edges))
+    return RoadWeights(before.profile, arc_ms, recustomize(hierarchy, before.metric, edges), before.is_open)
 
 
 @road_rule

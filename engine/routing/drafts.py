@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from engine.deliveries.lifecycle import FINAL
+from engine.fleet.closures import closed_to
 from engine.routing.planning import PlanConstraints, Tour, constraints_of, places_of, shift_of
 from engine.routing.rests import rests_of
 from engine.routing.schedule import Limits, check_order, schedule
@@ -48,6 +49,7 @@ class RouteDrawer:
     """Looks up what drafts name, and draws the routes that they make. Stores nothing."""
 
     def __init__(self, database: Database, partitions: int, travel: Travel) -> None:
+        self._database = database
         self._travel = travel
         self._deliveries = DeliveryRepository(database)
         self._drivers = DriverRepository(database, partitions)
@@ -90,15 +92,18 @@ class RouteDrawer:
             tour = None
             if draft.vehicle is not None:
                 [tour] = await self.tours(scope, [vehicles[draft.vehicle]], draft.start)
-            ways = draft.ways or await self._ways(draft, deliveries, tour)
+            ways = draft.ways or await self._ways(scope, draft, deliveries, tour)
             routes.append(_route(scope, draft, identifier, deliveries, tour, ways))
         return routes
 
-    async def _ways(self, draft: RouteDraft, deliveries: Mapping[str, Delivery], tour: Tour | None) -> Ways:
+    async def _ways(
+        self, scope: Scope, draft: RouteDraft, deliveries: Mapping[str, Delivery], tour: Tour | None
+    ) -> Ways:
         named = [deliveries[visit.delivery_id] for visit in draft.visits]
         places = places_of(named, [] if tour is None else [tour])
         places += [(end.latitude, end.longitude) for end in (draft.origin, draft.destination) if end is not None]
-        return await self._travel.ways({_profile(tour)}, places, draft.start)
+        barriers = await closed_to(self._database, scope)
+        return await self._travel.ways({_profile(tour)}, places, draft.start, barriers)
 
     async def check_driver(self, scope: Scope, driver: str) -> None:
         """Refuse a driver that the tenant does not have.

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Protocol
 import structlog
 from pydantic import Field
 
+from engine.fleet.closures import closed_to
 from engine.roads.network import SNAP_LIMIT_M
 from engine.routing.commands import RouteCommands
 from engine.routing.drafts import RouteDraft, RouteDrawer, unplannable
@@ -153,7 +154,10 @@ class RouteRequests:
         tours = await self._drawer.tours(scope, vehicles, request.start)
         wanted = [known[identifier] for identifier in request.deliveries]
         ways = await self._travel.ways(
-            {tour.vehicle.profile for tour in tours}, places_of(wanted, tours), request.start
+            {tour.vehicle.profile for tour in tours},
+            places_of(wanted, tours),
+            request.start,
+            await closed_to(self._database, scope),
         )
         _check_on_road(wanted, ways.off_road)
         weights = {name: request.weights.get(name, 1.0) for name in request.optimization_criteria}
@@ -259,7 +263,7 @@ class RouteOptimizer:
 def _check_on_road(deliveries: Sequence[Delivery], off_road: Collection[tuple[float, float]]) -> None:
     """Refuse deliveries of the map's region that no road leads to; raises InvalidInput with their paths."""
     faults = [
-        (f"deliveries.{number}", f"no road is within {SNAP_LIMIT_M:.0f} m of the {kind} of {delivery.id}")
+        (f"deliveries.{number}", f"no open road leads within {SNAP_LIMIT_M:.0f} m of the {kind} of {delivery.id}")
         for number, delivery in enumerate(deliveries)
         for kind, place in (("pickup", delivery.pickup), ("drop-off", delivery.dropoff))
         if place is not None and (place.latitude, place.longitude) in off_road

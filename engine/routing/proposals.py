@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import structlog
 
+from engine.fleet.closures import closed_to
 from engine.routing.changes import added_by, proposed_route
 from engine.routing.commands import RouteCommands
 from engine.routing.drafts import RouteDrawer, unplannable
@@ -73,7 +74,7 @@ class ProposalCommands:
         self._vehicles = VehicleRepository(database)
         self._drawer = RouteDrawer(database, partitions, travel)
         self._commands = RouteCommands(database, partitions, travel)
-        self._travel = travel
+        self._database, self._travel = database, travel
         self._whereabouts = whereabouts
 
     async def propose(self, scope: Scope, cause: Cause, trace: str | None = None) -> Proposal:
@@ -215,7 +216,8 @@ class ProposalCommands:
             for route, tour in zip(routes, await self._drawer.tours_at(scope, days), strict=True)
         ]
         places = places_of(deliveries.values(), [one.tour for one in ahead])
-        ways = await self._travel.ways({one.tour.vehicle.profile for one in ahead}, places, at)
+        barriers = await closed_to(self._database, scope)
+        ways = await self._travel.ways({one.tour.vehicle.profile for one in ahead}, places, at, barriers)
         return _Road([dataclasses.replace(one, ways=ways) for one in ahead], deliveries, at)
 
 

@@ -22,6 +22,7 @@ from engine.shards.shard import Shard, ShardPorts
 from engine.supervisor import Supervisor
 from engine.telemetry.logging import configure_logging
 from models.store.connections import Database, connect_mongo, connect_redis
+from models.store.fleet import ClosureRepository
 from models.store.geofences import GeofenceRepository
 
 __all__ = ["ShardActor", "shard_name"]
@@ -113,4 +114,5 @@ def _ports(database: Database, settings: Settings) -> ShardPorts:
         )
         await deliveries.follow(edge)
 
-    return ShardPorts(fences.everywhere, fences.of, on_stop)
+    closures = ClosureRepository(database)
+    return ShardPorts(fences.everywhere, fences.of, closures.everywhere, closures.coming, on_stop)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import PROFILES, Ends, GreatCircles
+from engine.eta.bases import NOWHERE_CLOSED, PROFILES, Ends, GreatCircles
 from engine.eta.corrections import Finish
 from engine.eta.driven import leg_of
 from engine.eta.estimate import Said
@@ -17,6 +17,7 @@ from engine.eta.live import TICK_MS, Estimated
 from engine.eta.plan import AHEAD, CONFIDENCES
 from engine.eta.telling import answer_of, factors_of, finish_of, imminent_event, late_risk_event, outcome_of, point_of
 from engine.log.read import POSITION_BITS, Entry
+from engine.roads.barriers import holding
 from engine.shards.effects import Effects
 from engine.shards.events import EventKind
 from engine.shards.memory import ShardMemory
@@ -110,7 +111,11 @@ class ShardEstimates:
         profile = np.full(len(legs["from_lat"]), PROFILES.index("van"), np.uint8)
         chosen = legs.pop("profile", profile).astype(np.uint8)
         ends = Ends.of(legs, chosen)
-        base, straight = self._memory.etas.base.between(ends), GreatCircles().between(ends)
+        moments_s = legs["moment_ms"] / 1000
+        closures = self._memory.etas.closures.get(self._memory.tenant_index(tenant), ())
+        held = holding(closures, float(moments_s.min()), float(moments_s.max()))
+        around = {held: np.ones(len(chosen), np.bool_)} if held else NOWHERE_CLOSED
+        base, straight = self._memory.etas.base.between(ends, barriers=around), GreatCircles().between(ends)
         known: dict[str, NDArray[Any]] = {
             "profile": chosen,
             "base_s": base.seconds,
@@ -166,10 +171,11 @@ class ShardEstimates:
             return Effects()
 
         def ask() -> Said:
-            return self.estimator.say(estimate.ask(etas.base))
+            return self.estimator.say(estimate.ask(etas.base, etas.closures))
 
         async with self.estimator.busy:
-            said = await asyncio.to_thread(ask) if len(estimate.wanted) > _IN_THREAD else ask()
+            takes_long = len(estimate.wanted) > _IN_THREAD or etas.closures  # roads around them may have to be made
+            said = await asyncio.to_thread(ask) if takes_long else ask()
         return self._told(etas.commit(estimate, said))
 
     def _told(self, estimated: Estimated) -> Effects:

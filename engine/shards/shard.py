@@ -26,6 +26,7 @@ from engine.partitions.epochs import Progress, commit_progress
 from engine.registry import DriverRegistry
 from engine.settings import Settings
 from engine.shards.advance import repairs, sweep_offline, warm_up
+from engine.shards.closures import ClosureDesk
 from engine.shards.drivers import ABSENT
 from engine.shards.effects import StopMoment, describe
 from engine.shards.estimates import split_at_moments
@@ -41,6 +42,7 @@ from engine.sinks.repair import RepairDesk
 from engine.sinks.sealing import HistorySink, Owned, SnapshotSink
 from engine.supervisor import Supervisor
 from engine.telemetry.metrics import BATCH_DURATION, FIXES_ADVANCED, LOG_LAG
+from models.documents.closure import Closure
 from models.documents.geofence import Geofence
 from models.errors import Fenced, OutriderError
 from models.ids import new_id
@@ -74,6 +76,10 @@ class ShardPorts:
     """Geofences of all tenants."""
     fences_of: Callable[[str], Awaitable[Iterable[Geofence]]]
     """Geofences of a tenant."""
+    all_closures: Callable[[], Awaitable[Iterable[Closure]]]
+    """Closures of all tenants that are not over."""
+    closures_of: Callable[[str], Awaitable[Iterable[Closure]]]
+    """Closures of a tenant that are not over."""
     on_stop: Callable[[StopMoment], Awaitable[None]]
     """Moves a delivery's status when its driver comes to or leaves a planned stop. Idempotent by event id."""
 
@@ -100,6 +106,7 @@ class Shard:
         self._etas = EtaDesk(index, settings, database, redis, self.memory)
         self.estimates = self._etas.estimates
         self._fences = FenceDesk(self.memory, ports.all_fences, ports.fences_of)
+        self._closures = ClosureDesk(self.memory, ports.all_closures, ports.closures_of)
         motion = MotionRepository(database)
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)
@@ -250,6 +257,7 @@ class Shard:
         decoded = [(partition, entry, _decoded(entry)) for partition, entry in messages]
         await self._roster.gather(batch.fixes["driver"], [message for _, _, message in decoded], self.owned)
         await self._fences.refresh()
+        await self._closures.refresh()
         if batch.fixes.size:
             step, batch = self.memory.apply(batch)
             self.publisher.note(step.changed)
@@ -281,6 +289,8 @@ class Shard:
                 self.memory.take_route(message)
             case commands.FencesChanged():
                 self._fences.note_changed(message.tenant)
+            case commands.ClosuresChanged():
+                self._closures.note_changed(message.tenant)
             case commands.TenantChanged():
                 self._roster.note_tenant_changed(message.tenant, partition)
                 self._etas.note_tenant_changed(message.tenant)

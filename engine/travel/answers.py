@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.roads.barriers import Barrier
 from engine.roads.network import UNREACHABLE
 from models.documents.job import TravelTold
 from models.documents.vehicle import VehicleProfile
@@ -40,6 +41,8 @@ class TravelMatrix:
     """Places that are too far from every road."""
     traffic: datetime.datetime | None = None
     """Of when the traffic is that its times are of; None where they are of free roads."""
+    closures: int = 0
+    """How many closures the ways go around."""
 
     def kept(self) -> "TravelMatrix":
         """Return it as one that comes from the cache."""
@@ -53,6 +56,7 @@ class TravelMatrix:
             source=self.source,
             map_date=self.date,
             traffic_as_of=self.traffic,
+            closures=self.closures,
         )
 
 
@@ -77,11 +81,16 @@ class TravelProvider(Protocol):
     name: str
 
     async def matrix(
-        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+        self,
+        profile: VehicleProfile,
+        places: NDArray[np.float64],
+        at: datetime.datetime,
+        lasts: datetime.timedelta,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelMatrix:
         """Return times and lengths between N × 2 places (latitude, longitude).
 
-        For one who drives at an instant, or in the mean of the while that it `lasts`.
+        For one who drives at an instant, or in the mean of the while that it `lasts`, around `barriers` if it can.
 
         Raises
         ------
@@ -92,7 +101,12 @@ class TravelProvider(Protocol):
         """
 
     async def leg(
-        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+        self,
+        profile: VehicleProfile,
+        origin: Place,
+        destination: Place,
+        at: datetime.datetime,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelLeg | None:
         """Return the way between two places, None if there is none; raises as `matrix`."""
 

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.providers.breaker import Breaker
 from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
+from engine.roads.barriers import Barrier, holding, holding_up
 from engine.roads.warm_up import BUILT
 from engine.routing.ways import Known, KnownWays
 from engine.settings import TravelSettings
@@ -85,26 +86,33 @@ class Travel:
         places: ArrayLike,
         at: datetime.datetime,
         lasts: datetime.timedelta = datetime.timedelta(),
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelMatrix:
         """Return times and lengths between N × 2 places (latitude, longitude); somebody always answers.
 
-        Times are those of one who sets out at `at`, or in the mean of the while that it `lasts`.
+        Times are those of one who sets out at `at`, or in the mean of the while that it `lasts`, and drives around
+        those of the barriers that hold in that while.
         """
-        found = await self._asked(profile, places, at, lasts)
+        found = await self._asked(profile, places, at, lasts, _held(barriers, profile, at, lasts))
         if self._paces is None or found.provider == self._last.name:
             return found
         pace = self._paces[profile]
         return as_driven(found, pace, 1.0 if found.traffic else pace.factor(at, lasts, self._zone))
 
     async def _asked(
-        self, profile: VehicleProfile, places: ArrayLike, at: datetime.datetime, lasts: datetime.timedelta
+        self,
+        profile: VehicleProfile,
+        places: ArrayLike,
+        at: datetime.datetime,
+        lasts: datetime.timedelta,
+        barriers: tuple[Barrier, ...],
     ) -> TravelMatrix:
         points = np.ascontiguousarray(places, np.float64).reshape(-1, 2)
         for provider, breaker in self._providers:
-            key = (provider.name, _key(profile, points, at, lasts))
+            key = (provider.name, _key(profile, points, at, lasts, barriers))
             try:
                 async with breaker:
-                    found = await provider.matrix(profile, points, at, lasts)
+                    found = await provider.matrix(profile, points, at, lasts, barriers)
             except OutOfRegion:
                 continue
             except ProviderDown as fault:
@@ -117,7 +125,11 @@ class Travel:
         return await self._last.matrix(profile, points, at, lasts)
 
     async def ways(
-        self, profiles: Iterable[VehicleProfile], places: Iterable[Place], at: datetime.datetime
+        self,
+        profiles: Iterable[VehicleProfile],
+        places: Iterable[Place],
+        at: datetime.datetime,
+        barriers: tuple[Barrier, ...] = (),
     ) -> KnownWays:
         """Return what plans between these places are made with."""
         known = list(dict.fromkeys(places))
@@ -128,22 +140,36 @@ class Travel:
         off_road: set[Place] = set()
         told = []
         for profile in sorted(set(profiles)):
-            matrix = await self.matrix(profile, known, at, _WORKING_DAY)
+            matrix = await self.matrix(profile, known, at, _WORKING_DAY, barriers)
             is_way = matrix.duration_s < UNREACHABLE
             distance_m, duration_s = (
                 np.where(is_way, cells, np.nan) for cells in (matrix.distance_m, matrix.duration_s)
             )
             found[profile] = Known(number, distance_m, duration_s)
             off_road |= {known[row] for row in matrix.off_road}
+            if matrix.closures:
+                off_road |= {known[row] for row in _shut_off(is_way)}
             told.append(matrix.told(profile))
         return KnownWays(found, frozenset(off_road), tuple(told))
 
-    async def leg(self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime) -> TravelLeg:
-        """Return the way between two places; where no provider has one, the straight line."""
+    async def leg(
+        self,
+        profile: VehicleProfile,
+        origin: Place,
+        destination: Place,
+        at: datetime.datetime,
+        lasts: datetime.timedelta = datetime.timedelta(),
+        barriers: tuple[Barrier, ...] = (),
+    ) -> TravelLeg:
+        """Return the way between two places; where no provider has one, the straight line.
+
+        It goes around barriers that hold while the whole of which it is a part `lasts`.
+        """
+        held = _held(barriers, profile, at, lasts)
         for provider, breaker in self._providers:
             try:
                 async with breaker:
-                    found = await provider.leg(profile, origin, destination, at)
+                    found = await provider.leg(profile, origin, destination, at, held)
             except OutOfRegion:
                 continue
             except ProviderDown as fault:
@@ -161,9 +187,17 @@ class Travel:
         factor = 1.0 if leg.traffic else pace.factor(at, datetime.timedelta(), self._zone)
         return replace(leg, duration_s=pace.fixed_s + factor * leg.duration_s)
 
-    async def path(self, profile: VehicleProfile, places: Sequence[Place], at: datetime.datetime) -> list[TravelLeg]:
-        """Return the legs of a route from place to place."""
-        return await asyncio.gather(*(self.leg(profile, *ends, at) for ends in itertools.pairwise(places)))
+    async def path(
+        self,
+        profile: VehicleProfile,
+        places: Sequence[Place],
+        at: datetime.datetime,
+        lasts: datetime.timedelta = datetime.timedelta(),
+        barriers: tuple[Barrier, ...] = (),
+    ) -> list[TravelLeg]:
+        """Return the legs of a route from place to place, which `lasts` so long."""
+        legs = (self.leg(profile, *ends, at, lasts, barriers) for ends in itertools.pairwise(places))
+        return await asyncio.gather(*legs)
 
     async def close(self) -> None:
         """Let go of what the providers hold."""
@@ -189,7 +223,26 @@ def _breaker(name: str, settings: TravelSettings) -> Breaker:
     )
 
 
-def _key(profile: str, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta) -> bytes:
+def _held(
+    barriers: tuple[Barrier, ...], profile: VehicleProfile, at: datetime.datetime, lasts: datetime.timedelta
+) -> tuple[Barrier, ...]:
+    return holding_up(holding(barriers, at.timestamp(), (at + lasts).timestamp()), profile)
+
+
+def _shut_off(is_way: NDArray[np.bool_]) -> list[int]:
+    """Return the places to which, or from which, no way leads at all, though others are reached."""
+    others = is_way & ~np.eye(len(is_way), dtype=np.bool_)
+    alone = ~(others.any(axis=0) & others.any(axis=1))
+    return [] if alone.all() else np.flatnonzero(alone).tolist()
+
+
+def _key(
+    profile: str,
+    places: NDArray[np.float64],
+    at: datetime.datetime,
+    lasts: datetime.timedelta,
+    barriers: tuple[Barrier, ...],
+) -> bytes:
     slot = int(at.timestamp()) // _SLOT_S % (7 * 86_400 // _SLOT_S)
-    asked = f"{profile} {slot} {lasts.total_seconds()}"
+    asked = f"{profile} {slot} {lasts.total_seconds()} {barriers}"
     return hashlib.blake2b(np.round(places, 5).tobytes() + asked.encode(), digest_size=16).digest()

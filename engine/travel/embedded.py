@@ -11,6 +11,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from engine.roads.barred import BarredRoads
+from engine.roads.barriers import Barrier
 from engine.roads.network import RoadNetwork
 from engine.roads.waiting import RETRY_S
 from engine.roads.weights import RoadWeights
@@ -60,20 +62,33 @@ class EmbeddedRoads:
     def __init__(self, path: Path, weigher: Weigher = free_flow) -> None:
         self._path, self._weigher = path, weigher
         self._network: RoadNetwork | None = None
+        self._barred = BarredRoads()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="travel")
 
     async def matrix(
-        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+        self,
+        profile: VehicleProfile,
+        places: NDArray[np.float64],
+        at: datetime.datetime,
+        lasts: datetime.timedelta,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelMatrix:
         """Return times and lengths on the roads; places in the region that no road is near are `off_road`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._matrix, profile, places, at, lasts)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._matrix, profile, places, at, lasts, barriers
+        )
 
     async def leg(
-        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+        self,
+        profile: VehicleProfile,
+        origin: Place,
+        destination: Place,
+        at: datetime.datetime,
+        barriers: tuple[Barrier, ...] = (),
     ) -> TravelLeg | None:
         """Return the way on the roads."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._leg, profile, origin, destination, at
+            self._threads, self._leg, profile, origin, destination, at, barriers
         )
 
     async def close(self) -> None:
@@ -81,21 +96,39 @@ class EmbeddedRoads:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _matrix(
-        self, profile: VehicleProfile, places: NDArray[np.float64], at: datetime.datetime, lasts: datetime.timedelta
+        self,
+        profile: VehicleProfile,
+        places: NDArray[np.float64],
+        at: datetime.datetime,
+        lasts: datetime.timedelta,
+        barriers: tuple[Barrier, ...],
     ) -> TravelMatrix:
         network = self._in_region(places)
         state = self._weigher(network, profile, at, lasts)
-        found = network.matrix(places, weights=state.weights)
+        found = network.matrix(places, weights=self._barred.around(network, state.weights, barriers))
         off_road = tuple(np.flatnonzero(~found.origins.found).tolist())
-        cells = found.duration_s, found.distance_m
-        return TravelMatrix(*cells, self.name, network.date, off_road=off_road, traffic=state.traffic)
+        return TravelMatrix(
+            found.duration_s,
+            found.distance_m,
+            self.name,
+            network.date,
+            off_road=off_road,
+            traffic=state.traffic,
+            closures=len(barriers),
+        )
 
     def _leg(
-        self, profile: VehicleProfile, origin: Place, destination: Place, at: datetime.datetime
+        self,
+        profile: VehicleProfile,
+        origin: Place,
+        destination: Place,
+        at: datetime.datetime,
+        barriers: tuple[Barrier, ...],
     ) -> TravelLeg | None:
         network = self._in_region(np.array([origin, destination]))
         state = self._weigher(network, profile, at, datetime.timedelta())
-        found = network.leg(origin, destination, weights=state.weights)
+        weights = self._barred.around(network, state.weights, barriers)
+        found = network.leg(origin, destination, weights=weights)
         if found is None:
             return None
         line = list(zip(found.latitudes.tolist(), found.longitudes.tolist(), strict=True))

@@ -56,6 +56,8 @@ class TravelTold(Shape):
     """State of its map, `YYYY-MM-DD`, where it is known."""
     traffic_as_of: Instant | None = None
     """Of when the traffic is; none where times are of free roads, with what the hour usually adds."""
+    closures: int = 0
+    """How many closures of the company the ways go around; 0 also where the provider can't."""
 
 
 class Job(Document):

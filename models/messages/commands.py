@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "ClosuresChanged",
     "DeliveryAssigned",
     "DeliveryChanged",
     "DriverChanged",
@@ -99,6 +100,13 @@ class FencesChanged(msgspec.Struct, frozen=True, tag="fences_changed", rename="c
     tenant: str
 
 
+class ClosuresChanged(msgspec.Struct, frozen=True, tag="closures_changed", rename="camel"):
+    """A tenant's closures changed: every shard reads them again. Sent to all partitions."""
+
+    event: str
+    tenant: str
+
+
 class PositionsErased(msgspec.Struct, frozen=True, tag="positions_erased", rename="camel"):
     """Where a driver has been is to be forgotten: its state begins anew, its open stops stay."""
 
@@ -114,7 +122,14 @@ class TenantChanged(msgspec.Struct, frozen=True, tag="tenant_changed", rename="c
 
 
 LogMessage = (
-    DeliveryAssigned | DeliveryChanged | DriverChanged | FencesChanged | PositionsErased | RoutePlanned | TenantChanged
+    ClosuresChanged
+    | DeliveryAssigned
+    | DeliveryChanged
+    | DriverChanged
+    | FencesChanged
+    | PositionsErased
+    | RoutePlanned
+    | TenantChanged
 )
 
 _decoder: msgspec.msgpack.Decoder[LogMessage] = msgspec.msgpack.Decoder(LogMessage)

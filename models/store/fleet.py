@@ -1,11 +1,13 @@
-"""Vehicles and depots in MongoDB. Every change is stored with its event in one transaction."""
+"""Vehicles, depots and closures in MongoDB. Every change is stored with its event in one transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
+from models.documents.closure import Closure
 from models.documents.depot import Depot
+from models.documents.document import now
 from models.documents.route import RouteStatus
 from models.documents.vehicle import Vehicle, VehicleProfile
 from models.errors import Conflict, NotFound
@@ -17,14 +19,14 @@ from models.store.scope import Scope
 from models.store.transactions import Session, in_transaction
 from models.store.versions import delete_at, replace_at
 
-__all__ = ["DepotRepository", "FleetRepository", "FleetT", "VehicleRepository"]
+__all__ = ["ClosureRepository", "DepotRepository", "FleetRepository", "FleetT", "VehicleRepository"]
 
-FleetT = TypeVar("FleetT", Vehicle, Depot)
-"""A vehicle or a depot."""
+FleetT = TypeVar("FleetT", Vehicle, Depot, Closure)
+"""A vehicle, a depot or a closure."""
 
 
 class FleetRepository(Generic[FleetT]):
-    """The vehicles, or the depots, of a tenant."""
+    """The vehicles, the depots, or the closures of a tenant."""
 
     kind: type[FleetT]
     noun: str
@@ -186,6 +188,33 @@ class DepotRepository(FleetRepository[Depot]):
         at_it = {"tenant": thing.tenant, "$or": [{"startDepotId": thing.id}, {"endDepotId": thing.id}]}
         if found := await self._database.vehicles.find_one(at_it, {"name": 1}, session=session):
             raise Conflict(f"{thing.name} is still the depot of vehicles, such as {found['name']}")
+
+
+class ClosureRepository(FleetRepository[Closure]):
+    """The closures of a tenant."""
+
+    kind, noun, collection = Closure, "closure", "closures"
+
+    async def page(self, scope: Scope, page: PageRequest) -> Page[Closure]:
+        """Return one page of the tenant's closures, oldest first."""
+        return await self._page(scope, page, {})
+
+    async def coming(self, tenant: str) -> list[Closure]:
+        """Return a tenant's closures that are not over."""
+        found = self._stored.find({"tenant": tenant, "$or": _not_over()})
+        return [Closure.restored(fields) async for fields in found]
+
+    async def everywhere(self) -> list[Closure]:
+        """Return the closures of all tenants that are not over, for a shard that begins: it serves them all."""
+        if not self._database.apart:
+            found = self._database.shared.closures.find({"$or": _not_over()})
+            return [Closure.restored(fields) async for fields in found]
+        tenants = await self._database.tenants.distinct("_id")
+        return [closure for tenant in tenants for closure in await self.coming(tenant)]
+
+
+def _not_over() -> list[dict[str, Any]]:
+    return [{"endsAt": None}, {"endsAt": {"$gt": now()}}]
 
 
 def _taken(fault: DuplicateKeyError) -> Conflict:

@@ -124,6 +124,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING)]),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
+    "closures": [
+        IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("endsAt", ASCENDING)]),
+    ],
     "geofences": [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)])],
     "events": [
         IndexModel([("tenant", ASCENDING), ("aggregate", ASCENDING), ("sequence", ASCENDING)]),

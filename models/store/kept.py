@@ -10,7 +10,7 @@ from models.store.paging import Page, PageRequest
 __all__ = ["KeptDocuments", "KeptGroup", "page_key", "page_restored", "page_stored"]
 
 KeptGroup = Literal["tenant", "fleet", "geofences", "webhooks", "rules"]
-"""What is kept of a tenant, and forgotten, together: its settings; its vehicles and depots; and so on."""
+"""What is kept of a tenant, and forgotten, together: its settings; its vehicles, depots and closures; and so on."""
 
 T = TypeVar("T")
 DocumentT = TypeVar("DocumentT", bound=Document)

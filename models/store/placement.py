@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 OWNED = frozenset(
     {
-        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots", "geofences"),
+        *("deliveries", "proofs", "offer_rounds", "vehicles", "depots", "closures", "geofences"),
         *("routes", "jobs", "proposals"),
         *("imports", "import_parts", "geocodes", "audit"),
         *("notifications", "notification_rules", "webhooks", "webhook_attempts"),

@@ -18,6 +18,7 @@ from models.messages.fixes import FIX
 from models.messages.log import FIXES_FIELD, entry_position, stream_key
 from models.store.connections import Database, connect_mongo, connect_redis
 from models.store.drivers import DriverRepository, NewDriver
+from models.store.fleet import ClosureRepository
 from models.store.geofences import GeofenceRepository
 from models.store.indexes import ensure_indexes
 from models.store.scope import Scope
@@ -80,12 +81,12 @@ class Fleet:
         assert mongo is not None
         assert redis is not None
         database = _connected(self.settings, mongo)
-        fences = GeofenceRepository(database)
+        fences, closures = GeofenceRepository(database), ClosureRepository(database)
 
         async def on_stop(moment: StopMoment) -> None:
             self.moments.append(moment)
 
-        ports = ShardPorts(fences.everywhere, fences.of, on_stop)
+        ports = ShardPorts(fences.everywhere, fences.of, closures.everywhere, closures.coming, on_stop)
         return Shard(index, self.settings, database, connect_redis(redis.get_secret_value()), ports)
 
     @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from tests.rest import Caller, client_of, running_api
 from tests.stack import eventually
 
 PLACE = {"latitude": 41.15, "longitude": -8.61}
+CLOSURE = {"name": "works", "kind": "line", "points": [PLACE, {"latitude": 41.16, "longitude": -8.61}]}
 JPEG = b"\xff\xd8\xff\xe0" + bytes(500)
 FENCE = {"name": "yard", "kind": "circle", "points": [PLACE], "radiusM": 100}
 NOT_MET = {"import_parts", "geocodes", "proposals"}
@@ -50,6 +51,7 @@ async def lived(admin, database):
     made = {
         "depots": await admin.make("depots", {"name": "north", "place": PLACE}),
         "vehicles": await admin.make("vehicles", {"name": "van"}),
+        "closures": await admin.make("closures", CLOSURE),
         "geofences": await admin.make("geofences", FENCE),
         "webhooks": await admin.make("webhooks", {"url": "https://93.184.216.34/"}),
     }

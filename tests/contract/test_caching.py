@@ -286,6 +286,7 @@ FENCE = {"name": "yard", "kind": "circle", "points": [{"latitude": 41, "longitud
 SEEN = {
     "vehicles": {"name": "van"},
     "depots": {"name": "north", "place": {"latitude": 41, "longitude": -8}},
+    "closures": {"name": "works", "kind": "line", "points": FENCE["points"] + [{"latitude": 41.1, "longitude": -8}]},
     "geofences": FENCE,
 }
 

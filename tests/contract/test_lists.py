@@ -243,6 +243,9 @@ MAKERS = {
     "deliveries": many("deliveries", {"dropoff": PLACE}),
     "deliveries/imports": imports,
     "deliveries/{delivery_id}/offers": rounds,
+    "closures": many(
+        "closures", {"name": "works", "kind": "line", "points": [PLACE, {"latitude": 41, "longitude": -8}]}
+    ),
     "depots": many("depots", {"name": "north", "place": PLACE}),
     "driver-app/offers": offers,
     "drivers": many("drivers", {"name": "Rui"}),

@@ -49,6 +49,7 @@ FOREIGN = {
     "vehicle_id": "vehicles",
     "import_id": "imports",
     "depot_id": "depots",
+    "closure_id": "closures",
     "route_id": "routes",
     "proposal_id": "routes/proposals",
     "job_id": "jobs",
@@ -74,6 +75,11 @@ BODIES = {
     "POST /api/v1/quarantine/{device}/claim": {"driverId": "drv_0"},
     "PUT /api/v1/vehicles/{vehicle_id}": {"name": "x"},
     "PUT /api/v1/depots/{depot_id}": {"name": "x", "place": {"latitude": 41, "longitude": -8}},
+    "PUT /api/v1/closures/{closure_id}": {
+        "name": "x",
+        "kind": "line",
+        "points": [{"latitude": 41, "longitude": -8}, {"latitude": 41.01, "longitude": -8}],
+    },
     "PUT /api/v1/deliveries/{delivery_id}/proof": {},
     "POST /api/v1/deliveries/{delivery_id}/offers": {},
     "PUT /api/v1/deliveries/{delivery_id}": {"dropoff": {"latitude": 41, "longitude": -8}},
@@ -157,6 +163,9 @@ async def foreign(nobody, database):
         "vehicle_id": await other.make("vehicles", {"name": "theirs"}),
         "webhook_id": await other.make("webhooks", {"url": "https://93.184.216.34/", "enabled": False}),
         "depot_id": await other.make("depots", {"name": "theirs", "place": place}),
+        "closure_id": await other.make(
+            "closures", {"name": "theirs", "kind": "line", "points": [place, place | {"latitude": 41.01}]}
+        ),
     }
     upload = f"deliveries/{made['delivery_id']['id']}/proofs"
     tenant = (await other.ask("GET", "auth/profile")).json()["tenantId"]

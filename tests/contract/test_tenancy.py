@@ -48,6 +48,7 @@ class Company:
             ("deliveries", {"dropoff": place, "customer": customer, "driverId": driver["id"]}),
             ("vehicles", {"name": self.mark, "externalId": self.mark}),
             ("depots", {"name": self.mark, "place": PLACE}),
+            ("closures", {"name": self.mark, "kind": "line", "points": [PLACE, {"latitude": 41.2, "longitude": -8.6}]}),
             ("geofences", {"name": self.mark, "kind": "circle", "points": [PLACE], "radiusM": 100}),
             ("keys", {"kind": "gateway", "name": self.mark}),
             ("webhooks", {"url": f"https://93.184.216.34/{self.mark}", "enabled": False}),

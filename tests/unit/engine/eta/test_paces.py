@@ -80,7 +80,12 @@ def test_bikes_say_nothing_of_places_to_vans_and_the_driver_is_the_same():
     now_ms = int(legs["moment_ms"].max()) + 86_400_000
     by_bike = paces.with_history("one", TENANT, asked(legs, now_ms) | {"vehicle": "bike"})
     by_van = paces.with_history("one", TENANT, asked(legs, now_ms) | {"vehicle": "van"})
-    trained = {**legs, "vehicle": "bike", "ended_ms": np.sort(legs["moment_ms"] + 1), "log_ratio": np.ones(len(finishes))}
+    trained = {
+        **legs,
+        "vehicle": "bike",
+        "ended_ms": legs["moment_ms"] + 1,
+        "log_ratio": np.ones(len(finishes)),
+    }
     as_trained = history_columns({**asked(legs, now_ms), "company": TENANT, "vehicle": "bike"}, trained)
     for name in ("cell_pace", "pair_pace"):
         assert np.isnan(by_van[name]).all()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.roads.barriers import Barrier, barred_segments
 from engine.roads.hierarchy import CLOSED
 from engine.roads.network import UNREACHABLE, RoadNetwork
 from models.errors import BadSettings, InvalidInput
@@ -53,14 +54,46 @@ def test_a_closed_zone_is_driven_around(grid):
     ends = town.at(11, east=50), town.at(13, east=50)
     south, west = town.at(12, east=-30, north=-30)
     north, east = town.at(12, east=30, north=30)
-    zone = network.arcs_within([(south, west), (south, east), (north, east), (north, west)])
-    assert zone.size == 8
-    closed = network.closed(network.free_flow("car"), zone)
+    zone = Barrier("polygon", ((south, west), (south, east), (north, east), (north, west)))
+    around = network.around(network.free_flow("car"), [zone])
+    assert (around.arc_ms == 0).sum() - (network.free_flow("car").arc_ms == 0).sum() == 8
     assert network.leg(*ends).distance_m == pytest.approx(200, abs=1)
-    assert network.leg(town.at(1, east=50), town.at(4, east=-50), weights=closed).distance_m == pytest.approx(
+    assert network.leg(town.at(1, east=50), town.at(4, east=-50), weights=around).distance_m == pytest.approx(
         200, abs=1
     )
-    assert network.leg(*ends, weights=closed) is None  # it begins in the zone
+    whole_block = network.leg(town.at(11), town.at(13), weights=around).distance_m
+    assert whole_block == pytest.approx(400, abs=2)
+    # what lies in the zone is reached from the nearest street that is open
+    inside = network.leg(*ends, weights=around)
+    assert distances_m(*ends[0], inside.latitudes[0], inside.longitudes[0]) == pytest.approx(50, abs=2)
+
+
+def test_a_closed_street_is_driven_around_and_what_crosses_it_is_not(grid):
+    town, network = grid
+    street = Barrier("line", (town.at(11, east=30, north=4), town.at(12, east=-30, north=4)))
+    around = network.around(network.free_flow("car"), [street])
+    assert (around.arc_ms == 0).sum() - (network.free_flow("car").arc_ms == 0).sum() == 2
+    assert network.leg(town.at(11), town.at(12)).distance_m == pytest.approx(100, abs=1)
+    assert network.leg(town.at(11), town.at(12), weights=around).distance_m == pytest.approx(300, abs=1)
+    across = Barrier("line", (town.at(1, east=50), town.at(31, east=50)))  # over the middles of four streets
+    assert not barred_segments(across, network.arrays, network.grid).size
+
+
+@given(
+    st.sampled_from(["polygon", "line"]),
+    st.lists(st.tuples(st.floats(-200, 500), st.floats(-200, 500)), min_size=3, max_size=6),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_way_leads_through_what_is_barred(grid, kind, corners):
+    town, network = grid
+    barrier = Barrier(kind, tuple(town.at(1, east=x, north=y) for x, y in corners))
+    barred = set(network.arrays["segment_arcs"][barred_segments(barrier, network.arrays, network.grid)].ravel())
+    around = network.around(network.free_flow("car"), [barrier])
+    places = [town.at(node, east=40) for node in (1, 13, 22, 31)]
+    for origin in places:
+        for destination in places:
+            leg = network.leg(origin, destination, weights=around)
+            assert leg is None or not barred & set(leg.arcs.tolist())
 
 
 def test_turning_costs_time_and_turning_left_more(grid):
