@@ -141,8 +141,10 @@ class Estimator:
         return self._with_names({**mine, "driver": aliases[back]}, tenant)
 
     def _with_names(self, legs: Legs, tenant: str) -> Legs:
-        vehicle = _VEHICLES[np.asarray(legs["profile"], np.int64)]
-        return {**legs, "zone": np.asarray(self._zone_of(tenant)), "vehicle": vehicle}
+        named = {**legs, "zone": np.asarray(self._zone_of(tenant))}
+        if "profile" in legs:
+            named["vehicle"] = _VEHICLES[np.asarray(legs["profile"], np.int64)]
+        return named
 
     def word_of(self, model: Predictor, tenant: str, legs: Legs) -> Word:
         """Return what a model says of a tenant's legs: moved by the running residual, tails by their margins.

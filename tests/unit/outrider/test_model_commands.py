@@ -12,6 +12,7 @@ import pytest
 from outrider.cli.backtest import backtest_file
 from outrider.cli.eta_report import eta_report
 from outrider.cli.promote import promote
+from outrider.cli.retrain import retrain_file
 from outrider.cli.train import train
 from pipelines.promotion import register
 from pipelines.registry import Registry
@@ -98,3 +99,10 @@ def test_a_registry_without_models_says_how_to_make_one(tmp_path):
     done = run(promote, "--registry", tmp_path / "models")
     assert done.exit_code == 1
     assert "outrider train" in done.output
+
+
+@pytest.mark.parametrize("beside", [("--ray",), ("--tenant", "ten_a")])
+def test_training_for_each_company_refuses_what_it_would_ignore(tmp_path, beside):
+    done = run(retrain_file, tmp_path, "--each", *beside)
+    assert done.exit_code == 2
+    assert "--each" in done.output

@@ -75,7 +75,8 @@ def test_a_model_of_roads_is_not_asked_about_legs_without_a_road():
     assert said.confidence[foreign].max() == 0
     assert set(said.model[foreign].tolist()) == {digest_of(COLD_START)}
     assert said.model[0] == digest_of("one")
-    zoned = {**ahead.legs, "zone": np.asarray("Europe/Lisbon")}
+    vehicles = np.array(PROFILES, dtype=object)[ahead.legs["profile"]]
+    zoned = {**ahead.legs, "zone": np.asarray("Europe/Lisbon"), "vehicle": vehicles}
     assert said.said[foreign] == pytest.approx(ColdStart().predict(zoned)[foreign])
     assert said.said[~foreign] == pytest.approx(a_model(BASES[ROADS]).predict(zoned)[~foreign])
 
@@ -91,6 +92,7 @@ def test_a_model_of_the_great_circle_gets_the_great_circle_while_roads_are_there
     said = said_by(a_model(BASES[GREAT_CIRCLE]), ahead)
     straight = {**ahead.legs, "base_s": ahead.legs["straight_s"], "base_m": ahead.legs["straight_m"]}
     straight |= {"driven_ratio": ahead.legs["straight_ratio"], "zone": np.asarray("Europe/Lisbon")}
+    straight["vehicle"] = np.array(PROFILES, dtype=object)[ahead.legs["profile"]]
     bundle = a_bundle()
     matrix = leg_features(straight, bundle.spec)
     assert matrix[0, bundle.spec.names.index("base_s")] == 600.0

@@ -123,8 +123,8 @@ def test_a_driven_leg_is_kept_with_what_was_known_when_it_began():
 class _InAJam(GreatCircles):
     """Ways in traffic that takes half as long again."""
 
-    def between(self, ends, *, traffic_of=None):
-        found = super().between(ends)
+    def between(self, ends, *, traffic_of=None, **how):
+        found = super().between(ends, **how)
         return found._replace(traffic=np.full(len(found.seconds), np.nan if traffic_of is None else 1.5))
 
 
