@@ -40,8 +40,14 @@ dashboard: $(BUILT)  ## Build the dashboard when its sources have changed
 demo: setup  ## Replay a real fleet on the live map (ARGS="--seconds 60 --json" passes arguments on)
 	@$(BIN)/outrider demo $(ARGS)
 
-test: setup  ## Run all tests against real stores, a real Ray and a real browser
+# What needs no stack of its own runs on two cores at once, each with its own stores; then what has a stack, by itself.
+test: setup  ## Run all tests against real stores, a real Ray and a real browser (ARGS="tests/unit" runs some)
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract; apart=$$?; \
+	$(BIN)/python -m pytest tests/cluster tests/e2e tests/chaos && exit $$apart
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: setup  ## Check style, types and import contracts
 	@$(BIN)/ruff check .

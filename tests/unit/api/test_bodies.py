@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.bodies import MAX_DEPTH, check_json
@@ -52,6 +52,7 @@ POISONS = {
 }
 
 
+@settings(max_examples=25)
 @pytest.mark.parametrize("poison", POISONS)
 @given(VALUES)
 def test_what_is_poisoned_is_refused_with_its_path(poison, value):
