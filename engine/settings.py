@@ -317,6 +317,29 @@ class TravelSettings(_Branch):
     """For how long, seconds; then one question tries it out."""
     timeout_s: float = Field(20.0, gt=0, le=120)
     """Time limit of one question, seconds."""
+    weather_url: str | None = Field(None, pattern=r"^https?://\S+$")
+    """Root of a server that answers as Open-Meteo does; rain, snow and wind then lengthen plans and estimates."""
+    weather_fresh_s: float = Field(1800.0, ge=60)
+    """How old its word may be before it is asked again, seconds …"""
+    weather_kept_s: float = Field(6 * 3600.0, ge=60)
+    """… and how old while it is away; it is a forecast of two days."""
+    flow_url: SecretStr | None = None
+    """URL of a server that answers as TomTom's Flow Segment Data does, with `{latitude}` and `{longitude}`; asked where
+    the fleet's own drives teach nothing."""
+    flow_fresh_s: float = Field(300.0, ge=30)
+    """How old its word may be before it is asked again, seconds …"""
+    flow_kept_s: float = Field(1800.0, ge=30)
+    """… and how old while it is away."""
+    conditions_timeout_s: float = Field(3.0, gt=0, le=20)
+    """Time limit of one question about weather or traffic, seconds."""
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if self.flow_url is not None:
+            url = self.flow_url.get_secret_value()
+            if not url.startswith(("http://", "https://")) or "{latitude}" not in url or "{longitude}" not in url:
+                raise ValueError("OUTRIDER_TRAVEL__FLOW_URL needs to be a URL with {latitude} and {longitude}")
+        return self
 
 
 class EtaSettings(_Branch):

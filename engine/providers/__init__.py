@@ -1,1 +1,1 @@
-"""Services of others (maps, weather, geocoding, SMS, e-mail, push), each behind a circuit breaker: a file each."""
+"""Services of others (maps, weather, traffic, geocoding, SMS, e-mail, push), each behind a breaker: a file each."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.roads.barriers import Barrier
 from engine.roads.network import UNREACHABLE
-from models.documents.job import TravelTold
+from models.documents.job import ConditionTold, TravelTold
 from models.documents.vehicle import VehicleProfile
 
 __all__ = ["UNREACHABLE", "OutOfRegion", "Place", "Source", "TravelLeg", "TravelMatrix", "TravelProvider"]
@@ -43,6 +43,8 @@ class TravelMatrix:
     """Of when the traffic is that its times are of; None where they are of free roads."""
     closures: int = 0
     """How many closures the ways go around."""
+    conditions: tuple[ConditionTold, ...] = ()
+    """Who said what weather and traffic its times hold besides."""
 
     def kept(self) -> "TravelMatrix":
         """Return it as one that comes from the cache."""
@@ -56,6 +58,7 @@ class TravelMatrix:
             source=self.source,
             map_date=self.date,
             traffic_as_of=self.traffic,
+            conditions=self.conditions,
             closures=self.closures,
         )
 

@@ -19,6 +19,7 @@ import numpy as np
 import structlog
 from numpy.typing import ArrayLike, NDArray
 
+from engine.conditions.chain import Conditions, conditions_of
 from engine.providers.breaker import Breaker
 from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
@@ -30,7 +31,8 @@ from engine.traffic.weigher import TrafficFile, TrafficWeigher
 from engine.travel.answers import UNREACHABLE, OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
 from engine.travel.embedded import EmbeddedRoads, Weigher, free_flow
 from engine.travel.great_circle import GreatCircle
-from engine.travel.pace import ROAD_PACES, as_driven
+from engine.travel.pace import FREE_PACE, ROAD_PACES, RoadPace, as_driven
+from engine.travel.slowing import Slowing, slowing_of
 from models.documents.vehicle import VehicleProfile
 from models.errors import ProviderDown
 
@@ -59,7 +61,7 @@ def providers_of(settings: TravelSettings, weigher: Weigher = free_flow) -> list
 def travel_of(settings: TravelSettings, traffic: Path) -> "Travel":
     """Return the one that this process has for these settings and a file of traffic: a network is loaded once."""
     weigher = TrafficWeigher(TrafficFile(traffic), ZoneInfo(settings.time_zone)) if settings.traffic else free_flow
-    return Travel(providers_of(settings, weigher), settings)
+    return Travel(providers_of(settings, weigher), settings, conditions_of(settings, traffic.parent / "conditions"))
 
 
 class Travel:
@@ -71,9 +73,14 @@ class Travel:
         In the order in which they are asked; the great circle is added.
     settings
         When a provider is left alone.
+    conditions
+        Who is asked for weather and traffic besides; nobody where it is left out.
     """
 
-    def __init__(self, providers: Sequence[TravelProvider], settings: TravelSettings) -> None:
+    def __init__(
+        self, providers: Sequence[TravelProvider], settings: TravelSettings, conditions: Conditions | None = None
+    ) -> None:
+        self._conditions = conditions or Conditions()
         self._providers = [(one, _breaker(one.name, settings)) for one in providers]
         self._last = GreatCircle()
         self._paces = ROAD_PACES if settings.learned_pace else None
@@ -94,10 +101,13 @@ class Travel:
         those of the barriers that hold in that while.
         """
         found = await self._asked(profile, places, at, lasts, _held(barriers, profile, at, lasts))
-        if self._paces is None or found.provider == self._last.name:
-            return found
-        pace = self._paces[profile]
-        return as_driven(found, pace, 1.0 if found.traffic else pace.factor(at, lasts, self._zone))
+        pace = self._pace(profile, found.provider)
+        usual = self._usual(pace, at, lasts, found.traffic)
+        if not self._conditions.are_asked:
+            return found if pace is FREE_PACE else as_driven(found, pace, float(np.mean(usual)))
+        points = np.asarray(places, np.float64).reshape(-1, 2)
+        slowing = await self._slowing(profile, points, at, usual, found.provider, found.traffic)
+        return replace(as_driven(found, pace, slowing.between), conditions=slowing.told)
 
     async def _asked(
         self,
@@ -176,16 +186,41 @@ class Travel:
                 log.warning("travel.provider_failed", provider=provider.name, error=str(fault))
                 continue
             if found is not None:
-                return self._driven(found, profile, at)
+                return await self._driven(found, profile, at)
             break
-        return await self._last.leg(profile, origin, destination, at)
+        return await self._driven(await self._last.leg(profile, origin, destination, at), profile, at)
 
-    def _driven(self, leg: TravelLeg, profile: VehicleProfile, at: datetime.datetime) -> TravelLeg:
-        if self._paces is None or leg.distance_m == 0:
+    async def _driven(self, leg: TravelLeg, profile: VehicleProfile, at: datetime.datetime) -> TravelLeg:
+        pace = self._pace(profile, leg.provider)
+        if leg.distance_m == 0 or (pace is FREE_PACE and not self._conditions.are_asked):
             return leg
-        pace = self._paces[profile]
-        factor = 1.0 if leg.traffic else pace.factor(at, datetime.timedelta(), self._zone)
-        return replace(leg, duration_s=pace.fixed_s + factor * leg.duration_s)
+        usual = self._usual(pace, at, datetime.timedelta(), leg.traffic)
+        ends = np.array([leg.origin, leg.destination])
+        slowing = await self._slowing(profile, ends, at, usual, leg.provider, leg.traffic)
+        return replace(leg, duration_s=pace.fixed_s + float(slowing.around.mean()) * leg.duration_s)
+
+    def _pace(self, profile: VehicleProfile, provider: str) -> RoadPace:
+        return FREE_PACE if self._paces is None or provider == self._last.name else self._paces[profile]
+
+    def _usual(
+        self, pace: RoadPace, at: datetime.datetime, lasts: datetime.timedelta, traffic: datetime.datetime | None
+    ) -> list[float]:
+        """Return what hours usually do to driving times; nothing to those that hold traffic."""
+        return (FREE_PACE if traffic else pace).hourly(at, lasts, self._zone)
+
+    async def _slowing(
+        self,
+        profile: VehicleProfile,
+        places: NDArray[np.float64],
+        at: datetime.datetime,
+        usual: Sequence[float],
+        provider: str,
+        traffic: datetime.datetime | None,
+    ) -> Slowing:
+        met = await self._conditions.met([(lat, lon) for lat, lon in places.tolist()])
+        if provider == self._last.name:  # the pace of the great circle is that of usual traffic
+            met = replace(met, flow=None)
+        return slowing_of(met, places, profile, at, usual, traffic)
 
     async def path(
         self,
@@ -201,6 +236,7 @@ class Travel:
 
     async def close(self) -> None:
         """Let go of what the providers hold."""
+        await self._conditions.close()
         for provider, _ in self._providers:
             await provider.close()
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.travel.answers import UNREACHABLE, TravelMatrix
 from models.documents.vehicle import VehicleProfile
 
-__all__ = ["ROAD_PACES", "RoadPace", "as_driven"]
+__all__ = ["FREE_PACE", "ROAD_PACES", "RoadPace", "as_driven"]
 
 _NIGHT, _DAY, _RUSH, _EVENING = 0.9, 1.2, 1.4, 1.1
 _WORKDAY = (*[_NIGHT] * 6, 1.0, 1.2, _RUSH, _RUSH, 1.3, *[_DAY] * 6, _RUSH, _RUSH, 1.3, *[_EVENING] * 2, 1.0, 1.0)
@@ -32,12 +33,16 @@ class RoadPace:
     hours: tuple[float, ...]
     """168 factors on free-flow time, from Monday 0 o'clock local time."""
 
-    def factor(self, at: datetime.datetime, lasts: datetime.timedelta, zone: ZoneInfo) -> float:
-        """Return the mean factor of a while that begins at an instant."""
+    def hourly(self, at: datetime.datetime, lasts: datetime.timedelta, zone: ZoneInfo) -> list[float]:
+        """Return the factors of the hours of a while that begins at an instant; at least one."""
         local = at.astimezone(zone)
         first = local.weekday() * 24 + local.hour
         count = max(1, round(lasts.total_seconds() / 3600))
-        return float(np.mean([self.hours[(first + hour) % len(self.hours)] for hour in range(count)]))
+        return [self.hours[(first + hour) % len(self.hours)] for hour in range(count)]
+
+    def factor(self, at: datetime.datetime, lasts: datetime.timedelta, zone: ZoneInfo) -> float:
+        """Return the mean factor of a while that begins at an instant."""
+        return float(np.mean(self.hourly(at, lasts, zone)))
 
 
 ROAD_PACES: Mapping[VehicleProfile, RoadPace] = {
@@ -49,7 +54,11 @@ ROAD_PACES: Mapping[VehicleProfile, RoadPace] = {
 """By vehicle profile. Those of cars are measured; the others are set in proportion."""
 
 
-def as_driven(matrix: TravelMatrix, pace: RoadPace, factor: float) -> TravelMatrix:
+FREE_PACE = RoadPace(0.0, (1.0,) * 168)
+"""Of times that are to stay as they are."""
+
+
+def as_driven(matrix: TravelMatrix, pace: RoadPace, factor: float | NDArray[np.float64]) -> TravelMatrix:
     """Return free-flow times as vehicles drive them; from a place to itself it stays nothing."""
     is_way = (matrix.duration_s < UNREACHABLE) & ((matrix.distance_m > 0) | (matrix.duration_s > 0))
     driven_s = np.where(is_way, np.rint(pace.fixed_s + factor * matrix.duration_s), matrix.duration_s)

@@ -8,7 +8,7 @@ from pydantic import Field
 from models.documents.document import Document, Instant, Shape, now
 from models.documents.vehicle import VehicleProfile
 
-__all__ = ["Job", "JobProgress", "JobState", "TravelTold", "Unserved"]
+__all__ = ["ConditionTold", "Job", "JobProgress", "JobState", "TravelTold", "Unserved"]
 
 
 class JobState(StrEnum):
@@ -44,6 +44,20 @@ class Unserved(Shape):
     reason: str
 
 
+class ConditionTold(Shape):
+    """Who told what weather or traffic is like, and what it does to driving times."""
+
+    kind: Literal["weather", "traffic"]
+    provider: str
+    """`open_meteo` or `flow`; `none` where nobody could tell, so that nothing is multiplied."""
+    source: Literal["provider", "cache"] | None = None
+    """`cache`: what the provider said before; it was away."""
+    as_of: Instant | None = None
+    """When it said so."""
+    factor: float
+    """What driving times were multiplied by, in the mean."""
+
+
 class TravelTold(Shape):
     """Who told how long the ways of one kind of vehicle take."""
 
@@ -56,6 +70,8 @@ class TravelTold(Shape):
     """State of its map, `YYYY-MM-DD`, where it is known."""
     traffic_as_of: Instant | None = None
     """Of when the traffic is; none where times are of free roads, with what the hour usually adds."""
+    conditions: tuple[ConditionTold, ...] = ()
+    """Weather and traffic of other servers that the times hold, where such are set up."""
     closures: int = 0
     """How many closures of the company the ways go around; 0 also where the provider can't."""
 

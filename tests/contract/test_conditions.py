@@ -1,0 +1,210 @@
+"""Weather and traffic of other servers: they lengthen plans, are named, and whatever they do, a plan is made."""
+
+import datetime
+import json
+import threading
+import time
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from engine.conditions.chain import conditions_of
+from engine.settings import TravelSettings
+from engine.travel.chain import Travel, providers_of
+from tests.roads import grid_town
+
+pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roads
+
+TOWN = grid_town()
+PLACES = [TOWN.at(11, east=20), TOWN.at(14, east=-20)]
+FORECAST, SEGMENT = "/v1/forecast", "/flow/10/json"
+DAY = datetime.timedelta(hours=8)
+GIVEN_UP = threading.Event()
+"""Set once nobody waits for a slow answer any more."""
+
+
+def a_forecast(rain=0.0, temperature=12.0, wind=2.0, **changes):
+    """Return what Open-Meteo would say: the same weather in all hours from yesterday on."""
+    begins = int(time.time()) // 3600 * 3600 - 86_400
+    hours = 96
+    hourly = {
+        "time": [begins + 3600 * hour for hour in range(hours)],
+        "precipitation": [rain] * hours,
+        "temperature_2m": [temperature] * hours,
+        "wind_speed_10m": [wind] * hours,
+    }
+    return {"latitude": 0.05, "longitude": 0.05, "hourly": hourly | changes}
+
+
+def a_segment(**changes):
+    return {"flowSegmentData": {"currentTravelTime": 180, "freeFlowTravelTime": 100, "confidence": 0.9} | changes}
+
+
+@pytest.fixture(scope="module")
+def http_server():
+    with HTTPServer("127.0.0.1", threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def server(http_server):
+    GIVEN_UP.clear()
+    yield http_server
+    GIVEN_UP.set()
+    http_server.clear()
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("town")
+    TOWN.network(folder)
+    return folder / "town.roads"
+
+
+@pytest.fixture
+async def asking(server, town, tmp_path):
+    made = []
+
+    def ask(clock=time.time, **fields):
+        usual = {"order": ("roads",), "network": town, "learned_pace": False, "conditions_timeout_s": 0.5}
+        settings = TravelSettings(**usual | fields)
+        made.append(Travel(providers_of(settings), settings, conditions_of(settings, tmp_path / "conditions", clock)))
+        return made[-1]
+
+    yield ask
+    for travel in made:
+        await travel.close()
+
+
+@pytest.fixture
+def weather(server):
+    return {"weather_url": server.url_for("/")}
+
+
+@pytest.fixture
+def flow(server):
+    return {"flow_url": SecretStr(server.url_for(SEGMENT) + "?key=secret&point={latitude},{longitude}")}
+
+
+def now():
+    return datetime.datetime.now(tz=datetime.UTC)
+
+
+async def seconds(travel, lasts=DAY, at=None, profile="van"):
+    found = await travel.matrix(profile, PLACES, at or now(), lasts)
+    return found.duration_s[0, 1], found.told(profile).conditions
+
+
+async def test_a_plan_in_snow_takes_longer_and_says_who_said_so(server, asking, weather):
+    dry, nobody = await seconds(asking())
+    assert nobody == ()
+    server.expect_request(FORECAST).respond_with_json(a_forecast(rain=2.5, temperature=-2.0))
+    travel = asking(**weather)
+    snowy, [told] = await seconds(travel)
+    assert snowy == pytest.approx(1.3 * dry, rel=0.05)
+    assert (told.kind, told.provider, told.source) == ("weather", "open_meteo", "provider")
+    assert told.factor == pytest.approx(1.3, abs=0.01)
+    assert abs((told.as_of - now()).total_seconds()) < 60
+    ways = await travel.ways({"van"}, PLACES, now())
+    assert ways.told[0].conditions[0].kind == "weather"
+    leg, free = await travel.leg("van", *PLACES, now()), await asking().leg("van", *PLACES, now())
+    assert leg.duration_s == pytest.approx(1.3 * free.duration_s, rel=0.01)
+    asked = server.log[0][0].args
+    assert (asked["timeformat"], asked["wind_speed_unit"]) == ("unixtime", "ms")
+    assert float(asked["latitude"]) == pytest.approx(0.05)
+    assert len(server.log) == 1  # once for all that was asked
+
+
+async def test_traffic_of_a_server_counts_for_the_next_hour_and_passes_bikes_by(server, asking, flow):
+    free, _ = await seconds(asking())
+    server.expect_request(SEGMENT).respond_with_json(a_segment())
+    travel = asking(**flow)
+    at_once, [told] = await seconds(travel, datetime.timedelta())
+    assert at_once == pytest.approx(1.8 * free, rel=0.05)
+    assert (told.kind, told.provider, told.factor) == ("traffic", "flow", 1.8)
+    by_day, _ = await seconds(travel)
+    assert by_day == pytest.approx((1.8 + 7) / 8 * free, rel=0.05)
+    tomorrow, [told] = await seconds(travel, at=now() + datetime.timedelta(days=1))
+    assert (tomorrow, told.provider) == (free, "none")
+    assert (await seconds(travel, profile="bike"))[1] == ()
+    assert server.log[0][0].args["key"] == "secret"
+    assert server.log[0][0].args["point"] == "0.02,0.02"
+
+
+async def test_the_great_circle_knows_weather_too_and_usual_traffic_already(server, asking, weather, flow):
+    server.expect_request(FORECAST).respond_with_json(a_forecast(rain=7.6))
+    server.expect_request(SEGMENT).respond_with_json(a_segment())
+    far = [(10.0, 10.0), (10.1, 10.1)]
+    dry = await asking().matrix("van", far, now())
+    wet = await asking(**weather, **flow).matrix("van", far, now())
+    assert wet.provider == "great_circle"
+    assert wet.duration_s[0, 1] == pytest.approx(1.1 * dry.duration_s[0, 1], rel=0.01)
+    assert [told.kind for told in wet.conditions] == ["weather"]
+
+
+MISBEHAVED = {
+    "an error": lambda: Response("boom", 500),
+    "too often": lambda: Response("slow down", 429, headers={"Retry-After": "60"}),
+    "a page": lambda: Response("<html>", 200),
+    "a list": lambda: Response("[]", 200),
+    "nothing": lambda: Response("", 200),
+    "no hours": lambda: Response(json.dumps(a_forecast(time=[])), 200),
+    "hours in disorder": lambda: Response(json.dumps(a_forecast(time=[7200, 0])), 200),
+    "text for rain": lambda: Response(json.dumps(a_forecast(precipitation=["much"] * 96)), 200),
+    "too little rain": lambda: Response(json.dumps(a_forecast(rain=-1)), 200),
+    "endless rain": lambda: Response(json.dumps(a_forecast(rain=1e9)), 200),
+    "less rain than hours": lambda: Response(json.dumps(a_forecast(precipitation=[1.0])), 200),
+    "negative times": lambda: Response(json.dumps(a_segment(currentTravelTime=-1)), 200),
+    "text for times": lambda: Response(json.dumps(a_segment(freeFlowTravelTime="long")), 200),
+    "times of nothing": lambda: Response(json.dumps(a_segment(freeFlowTravelTime=0)), 200),
+    "a closed road": lambda: Response(json.dumps(a_segment(roadClosure=True)), 200),
+    "too slow": lambda: (GIVEN_UP.wait(), Response("late", 200))[1],
+    "far too much": lambda: Response(b" " * (2 * 2**20), 200),
+}
+
+
+@pytest.mark.parametrize("how", MISBEHAVED)
+async def test_whatever_a_server_does_a_plan_is_made_without_it(server, asking, weather, flow, how):
+    free, _ = await seconds(asking())
+    server.expect_request(FORECAST).respond_with_handler(lambda _: MISBEHAVED[how]())
+    server.expect_request(SEGMENT).respond_with_handler(lambda _: MISBEHAVED[how]())
+    found, told = await seconds(asking(**weather, **flow))
+    assert found == free
+    assert [(one.provider, one.source, one.as_of) for one in told] == [("none", None, None)] * 2
+
+
+async def test_a_server_that_is_away_is_left_alone_and_what_it_said_counts_also_after_a_restart(
+    server, asking, weather
+):
+    snow = a_forecast(rain=2.5, temperature=-2.0)
+    server.expect_ordered_request(FORECAST).respond_with_json(snow)
+    for _ in range(3):
+        server.expect_ordered_request(FORECAST).respond_with_data("boom", 500)
+    fresh, _ = await seconds(asking(**weather))
+    stale = {**weather, "weather_fresh_s": 60.0, "failures": 2}
+    later_s = 3600.0
+    again = asking(lambda: time.time() + later_s, **stale)  # an hour later, another process
+    answers = [await seconds(again) for _ in range(4)]
+    assert {duration for duration, _ in answers} == {fresh}
+    assert {told[0].source for _, told in answers} == {"cache"}
+    assert len(server.log) == 3  # the circuit was open for the last two
+    later_s = 7 * 3600.0  # too old for anybody
+    assert (await seconds(again))[1][0].provider == "none"
+
+
+async def test_hours_without_a_word_multiply_nothing(server, asking, weather):
+    free, _ = await seconds(asking())
+    unknown = a_forecast(precipitation=[None] * 96, temperature_2m=[None] * 96, wind_speed_10m=[None] * 96)
+    server.expect_request(FORECAST).respond_with_json(unknown)
+    found, [told] = await seconds(asking(**weather))
+    assert (found, told.factor) == (free, 1.0)
+    later, _ = await seconds(asking(**weather), at=now() + datetime.timedelta(days=30))
+    assert later == free
+
+
+@pytest.mark.parametrize("url", ["ftp://x/{latitude}{longitude}", "https://x/?point={latitude}", "nonsense"])
+def test_a_url_without_a_place_in_it_is_refused_at_start(url):
+    with pytest.raises(ValidationError, match="FLOW_URL"):
+        TravelSettings(flow_url=SecretStr(url))
