@@ -126,7 +126,8 @@ class _Watch(pyvrp.IteratedLocalSearchCallbacks):
 
     def columns(self) -> tuple[Column, ...]:
         """Return the cheapest order seen of every set of visits and kind of vehicle."""
-        return tuple(self._model.column(route) for _, route in self._seen.values())
+        columns = (self._model.column(route) for _, route in self._seen.values())
+        return tuple(column for column in columns if column is not None)
 
     def _collect(self, solution: pyvrp.Solution) -> None:
         for route in solution.routes():

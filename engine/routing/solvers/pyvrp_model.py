@@ -5,11 +5,11 @@ ends, prices and limits, reloads, jobs that may be left out at a price. Three fe
 some vehicles may serve (skills, goods on board) take a unit of a load dimension of which the other vehicles have none.
 A job with several windows is a group of clients that exclude each other. Committed first visits are part of the
 vehicle's start: its depot opens and serves as the whole prefix does, which is exact, for a sequence of stops counts
-like one stop (the concatenation of Vidal, Crainic, Gendreau and Prins 2014).
+like one stop (the concatenation of Vidal, Crainic, Gendreau and Prins 2014). Goods on board that may stay there are a
+choice of two clients, where they are brought or where the vehicle is, from which they ride on to the route's end.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,15 @@ from pyvrp import (
     VehicleType,
 )
 
-from engine.routing.kinds import Restriction, restrictions
+from engine.routing.kinds import restrictions
 from engine.routing.problem import RELOAD, Job, Problem, Stop, Vehicle, Visit
 from engine.routing.search import Column, Routes, another_vehicle, dearest
 from engine.routing.solvers.prefix import Prefix, prefix_of
+from engine.routing.solvers.pyvrp_loads import OPEN, Loads
 from engine.routing.verifier import check_route
 
 __all__ = ["PyvrpModel", "uncovered"]
 
-_OPEN = 2**40  # more than any time, load or count here, and sums of it stay within 64 bits
 _MAX_RESTRICTIONS = 24  # load dimensions that say who may serve what; each slows every move
 _SCALES = (1, 10, 100, 1000, 10_000, 100_000)
 _WEIGHT = 50_000  # what PyVRP lets a unit of load, or of time, that is too much cost at first
@@ -64,6 +64,10 @@ def uncovered(problem: Problem) -> list[str]:
         and any(vehicle.max_stops is not None for vehicle in vehicles),
         "committed reloads": any(visit.job == RELOAD for vehicle in vehicles for visit in vehicle.pinned),
         "reloads with goods on board": reloads and any(job.on_board is not None for job in problem.jobs),
+        "goods on board of a vehicle that is nowhere": any(
+            job.on_board is not None and vehicles[job.on_board].start is None and not vehicles[job.on_board].pinned
+            for job in problem.jobs
+        ),
         "many kinds of restriction": len(set(restrictions(problem)) - {None}) > _MAX_RESTRICTIONS,
     }
     return [feature for feature, is_met in lacks.items() if is_met]
@@ -89,7 +93,7 @@ class PyvrpModel:
         most, weight = self._scale * dearest(problem), _WEIGHT * max(1.0, self.price)
         self._most = most if optional else None
         too_much = self._scale * another_vehicle(problem) / weight
-        self._loads = _Loads(problem, self._prefixes, goods_weight=too_much, rule_weight=most / weight)
+        self._loads = Loads(problem, self._prefixes, goods_weight=too_much, rule_weight=most / weight)
         self._places = _places(problem, self._prefixes)
         self._location_of = {place: number for number, place in enumerate(self._places)}
         self._clients_of: dict[Visit, list[int]] = {}
@@ -101,6 +105,7 @@ class PyvrpModel:
         self._shipments: list[Shipment] = []
         self._depots: dict[tuple[int, int, int, int], int] = {}
         self._keepers: dict[int, int] = {}
+        self._stay_of: dict[int, int] = {}
         self._add_jobs()
         self._add_keepers()
         self._types, self._members = self._vehicle_types()
@@ -125,9 +130,15 @@ class PyvrpModel:
             routes[vehicle] += self._visits(route)
         return tuple(routes)
 
-    def column(self, route: Route) -> Column:
-        """Return a route with the first vehicle of its kind, at no less than it costs."""
+    def column(self, route: Route) -> Column | None:
+        """Return a route with the first vehicle of its kind, at no less than it costs.
+
+        None if it is part of a plan that forgets goods on board: they take room that it does not count.
+        """
         vehicle = self._members[route.vehicle_type()][0]
+        clients = {activity.idx for activity in route if activity.type == ActivityType.CLIENT}
+        if any(clients.isdisjoint(either) for either in self._to_decide(vehicle)):
+            return None
         prefix = self._prefixes[vehicle]
         ways = 0.0 if prefix is None else prefix.metres * self._problem.vehicles[vehicle].per_metre
         cost = (route.distance_cost() + route.duration_cost() + route.fixed_vehicle_cost()) / self._scale
@@ -178,8 +189,8 @@ class PyvrpModel:
         prize, required = self._prize(job)
         if not visit.pickup and job.pickup is not None:  # fetched already, and so to be brought whatever it costs
             prize, required = 0, True
-        windows = _windows(stop)
-        group = len(self._groups) if len(windows) > 1 else None
+        windows, stays = _windows(stop), self._add_choice_to_stay(visit.job)
+        group = len(self._groups) if len(windows) > 1 or stays is not None else None
         brought, fetched = self._loads.of_single(visit)
         members = list(range(len(self._clients), len(self._clients) + len(windows)))
         for opens, closes in windows:
@@ -197,8 +208,27 @@ class PyvrpModel:
             self._clients.append(client)
             self._visit_of_client.append(visit)
         if group is not None:
-            self._groups.append(ClientGroup(members, required))
+            either = members if stays is None else [stays, *members]
+            self._groups.append(ClientGroup(either, required or stays is not None))
         self._clients_of[visit] = members
+
+    def _add_choice_to_stay(self, job: int) -> int | None:
+        """Let goods on board stay there, if they may: they take room to the route's end, and no way is driven for them.
+
+        Returns the client for that, which belongs to a group of those that exclude each other.
+        """
+        vehicle = self._problem.jobs[job].on_board
+        if vehicle is None or self._prize(self._problem.jobs[job])[1]:
+            return None
+        prefix = self._prefixes[vehicle]
+        place = self._problem.vehicles[vehicle].start if prefix is None else prefix.place
+        assert place is not None  # noqa: S101 - `uncovered` has said so
+        self._stay_of[job] = len(self._clients)
+        brought, fetched = self._loads.of_staying(job)
+        client = Client(self._location_of[place], brought, fetched, required=False, group=len(self._groups))
+        self._clients.append(client)
+        self._visit_of_client.append(None)
+        return self._stay_of[job]
 
     def _add_keepers(self) -> None:
         """Give each vehicle that is under way a client without size where its prefix ends.
@@ -229,13 +259,13 @@ class PyvrpModel:
     def _vehicle_type(self, members: Sequence[int]) -> VehicleType:
         number = members[0]
         vehicle, prefix = self._problem.vehicles[number], self._prefixes[number]
-        reloads = [] if vehicle.reload is None else [self._depot(vehicle.reload, 0, _OPEN, 0)]
+        reloads = [] if vehicle.reload is None else [self._depot(vehicle.reload, 0, OPEN, 0)]
         driven = 0 if prefix is None else prefix.metres
         made = VehicleType(
             len(members),
             list(self._loads.capacity(number)),
             self._start(vehicle, prefix),
-            self._depot(vehicle.end, 0, _OPEN, 0),
+            self._depot(vehicle.end, 0, OPEN, 0),
             fixed_cost=round(vehicle.fixed * self._scale),
             tw_early=vehicle.shift[0],
             tw_late=vehicle.shift[1],
@@ -254,7 +284,7 @@ class PyvrpModel:
 
     def _start(self, vehicle: Vehicle, prefix: Prefix | None) -> int:
         if prefix is None:
-            return self._depot(vehicle.start, 0, _OPEN, 0)
+            return self._depot(vehicle.start, 0, OPEN, 0)
         return self._depot(prefix.place, prefix.opens_s, prefix.closes_s, prefix.lasts_s)
 
     def _depot(self, place: int | None, opens: int, closes: int, lasts: int) -> int:
@@ -293,7 +323,7 @@ class PyvrpModel:
     def _activities(self, vehicle: int, route: Sequence[Visit]) -> list[Activity]:
         pinned = len(self._problem.vehicles[vehicle].pinned)
         begins = self._begins(vehicle, route) if self._groups else ()
-        made = [Activity(ActivityType.CLIENT, self._keepers[vehicle])] if vehicle in self._keepers else []
+        made = [Activity(ActivityType.CLIENT, client) for client in self._without_place(vehicle, route)]
         for position, visit in enumerate(route[pinned:], pinned):
             if visit.job == RELOAD:
                 made.append(Activity(ActivityType.DEPOT, self._reload_depot(vehicle)))
@@ -306,6 +336,22 @@ class PyvrpModel:
                 made.append(Activity(ActivityType.CLIENT, members[chosen]))
         return made
 
+    def _to_decide(self, vehicle: int) -> Iterator[Sequence[int]]:
+        """Yield, for all that is on board of a vehicle, the clients of which its route has one."""
+        for job in self._problem.aboard(vehicle):
+            if Visit(job, False) in self._clients_of:
+                yield (*self._clients_of[Visit(job, False)], self._stay_of.get(job, -1))
+        for job, is_pickup in self._problem.vehicles[vehicle].pinned:
+            if is_pickup and Visit(job, False) in self._clients_of:
+                yield self._clients_of[Visit(job, False)]
+
+    def _without_place(self, vehicle: int, route: Sequence[Visit]) -> list[int]:
+        """Return the clients of a route that stand for no visit: its keeper, and the goods that stay on board."""
+        served = {visit.job for visit in route}
+        keepers = [self._keepers[vehicle]] if vehicle in self._keepers else []
+        aboard = self._problem.aboard(vehicle)
+        return keepers + [self._stay_of[job] for job in aboard if job in self._stay_of and job not in served]
+
     def _begins(self, vehicle: int, route: Sequence[Visit]) -> Sequence[int]:
         times = check_route(self._problem, vehicle, route).times
         return () if times is None else times.begins
@@ -317,90 +363,11 @@ class PyvrpModel:
     def _reload_depot(self, vehicle: int) -> int:
         reload = self._problem.vehicles[vehicle].reload
         assert reload is not None  # noqa: S101 - a plan that fills up where there is no place for it is refused before
-        return self._depot(reload, 0, _OPEN, 0)
-
-
-class _Loads:
-    """What jobs take and vehicles have room for: goods, then what only some dimensions of PyVRP's loads can say.
-
-    After the problem's own dimensions come, where they are needed: goods loaded at the depot once more, since they are
-    on board through the committed visits too; stops, where their number is limited; and one for each restriction.
-
-    Parameters
-    ----------
-    problem, prefixes
-        What is loaded, and what is committed.
-    goods_weight, rule_weight
-        Units of load that the goods of a usual job are made, and a stop too many or a restriction that is broken, so
-        that PyVRP does not rather pay for them than use another vehicle, or leave a job out.
-    """
-
-    def __init__(
-        self, problem: Problem, prefixes: Sequence[Prefix | None], *, goods_weight: float, rule_weight: float
-    ) -> None:
-        self._problem, self._prefixes = problem, prefixes
-        amounts = problem.loads()
-        self._one = max(1, math.ceil(rule_weight))
-        self._unit = max(1, math.ceil(goods_weight / max(1.0, float(amounts.mean())))) if amounts.size else 1
-        self._own = amounts * self._unit
-        self._room = problem.capacities() * self._unit
-        self._has_peaks = any(prefix is not None and bool((prefix.peak > prefix.kept).any()) for prefix in prefixes)
-        self._counts = any(vehicle.max_stops is not None for vehicle in problem.vehicles)
-        self._restriction_of = restrictions(problem)
-        keepers = [
-            frozenset([number])
-            for number, (vehicle, prefix) in enumerate(zip(problem.vehicles, prefixes, strict=True))
-            if prefix is not None and vehicle.end is not None
-        ]
-        kinds = [kind for kind in (*self._restriction_of, *keepers) if kind is not None]
-        self._kinds = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
-        size = self._own.shape[1] * (2 if self._has_peaks else 1) + self._counts + len(self._kinds)
-        self.nothing = [0] * size
-
-    def of_pair(self, job: int) -> list[int]:
-        """Return what a pair takes while it is on board."""
-        return self._row(self._own[job], 0, 0, self._restriction_of[job])
-
-    def of_single(self, visit: Visit) -> tuple[list[int], list[int]]:
-        """Return what a single stop brings from the vehicle's start, and what it fetches to its end."""
-        kind = self._restriction_of[visit.job]
-        if visit.pickup:
-            return self.nothing, self._row(self._own[visit.job], 0, 1, kind)
-        was_fetched = self._problem.jobs[visit.job].pickup is not None
-        return self._row(self._own[visit.job], 0 if was_fetched else 1, 1, kind), self.nothing
-
-    def of_keeper(self, vehicle: int) -> list[int]:
-        """Return what binds a client without size to its vehicle."""
-        return self._row(np.zeros(self._own.shape[1], np.int64), 0, 0, frozenset([vehicle]))
-
-    def kept(self, vehicle: int) -> list[int]:
-        """Return what is on board from the committed visits to the end."""
-        prefix = self._prefixes[vehicle]
-        goods = np.zeros(self._own.shape[1], np.int64) if prefix is None else prefix.kept * self._unit
-        return self._row(goods, 0, 0, None)
-
-    def capacity(self, vehicle: int) -> tuple[int, ...]:
-        """Return the room of a vehicle in every dimension."""
-        van, prefix = self._problem.vehicles[vehicle], self._prefixes[vehicle]
-        room = self._room[vehicle].tolist()
-        if self._has_peaks:
-            taken = np.zeros(self._own.shape[1], np.int64) if prefix is None else prefix.peak * self._unit
-            room += np.maximum(0, self._room[vehicle] - taken).tolist()
-        if self._counts:
-            room.append(_OPEN if van.max_stops is None else max(0, van.max_stops - len(van.pinned)) * self._one)
-        return (*room, *(_OPEN if vehicle in kind else 0 for kind in self._kinds))
-
-    def _row(self, goods: NDArray[np.int64], through_prefix: int, stops: int, kind: Restriction) -> list[int]:
-        row: list[int] = goods.tolist()
-        if self._has_peaks:
-            row += (goods * through_prefix).tolist()
-        if self._counts:
-            row.append(stops * self._one)
-        return row + [self._one if kind == other else 0 for other in self._kinds]
+        return self._depot(reload, 0, OPEN, 0)
 
 
 def _windows(stop: Stop) -> Sequence[tuple[int, int]]:
-    return [(max(0, opens), closes) for opens, closes in stop.windows] or ((0, _OPEN),)
+    return [(max(0, opens), closes) for opens, closes in stop.windows] or ((0, OPEN),)
 
 
 def _places(problem: Problem, prefixes: Sequence[Prefix | None]) -> list[int]:
