@@ -12,7 +12,7 @@ from engine.routing.formats.instance import Instance, Known
 from engine.routing.portfolio import Effort, Portfolio
 from engine.routing.problem import Problem, Solution
 from engine.routing.processes import ProcessRunner
-from engine.routing.search import Engine, Routes
+from engine.routing.search import ENGINES, Engine, Routes
 from engine.routing.verifier import verify
 
 __all__ = ["Answer", "solve_instance"]
@@ -65,7 +65,7 @@ def solve_instance(
     seconds: float,
     workers: int,
     seed: int,
-    engines: Sequence[Engine] = ("pyvrp", "or-tools"),
+    engines: Sequence[Engine] = ENGINES,
     known: Known | None = None,
     report: Callable[[Solution], None] | None = None,
 ) -> Answer:

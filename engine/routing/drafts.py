@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from engine.deliveries.lifecycle import FINAL
 from engine.fleet.closures import closed_to
-from engine.routing.planning import PlanConstraints, Tour, constraints_of, places_of, shift_of
+from engine.routing.planning import Plan, PlanConstraints, Tour, constraints_of, places_of, shift_of
 from engine.routing.rests import rests_of
-from engine.routing.schedule import Limits, check_order, schedule
+from engine.routing.schedule import Limits, Schedule, check_order, schedule, spare_s
 from engine.routing.ways import Ways
 from engine.travel.chain import Travel
 from models.documents.delivery import CLOSED, Delivery, Position
@@ -24,7 +24,7 @@ from models.store.drivers import DriverRepository
 from models.store.fleet import DepotRepository, VehicleRepository
 from models.store.scope import Scope
 
-__all__ = ["RouteDraft", "RouteDrawer", "draft_of", "unplannable"]
+__all__ = ["RouteDraft", "RouteDrawer", "draft_of", "planned_draft", "unplannable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class RouteDraft:
     limits: PlanLimits = field(default_factory=PlanLimits)
     ways: Ways | None = None
     """How long it is from place to place; None asks for it."""
+    day_begins: datetime.datetime | None = None
+    """From when on the driver may take breaks; None means not before leaving."""
 
 
 class RouteDrawer:
@@ -91,7 +93,7 @@ class RouteDrawer:
                 raise InvalidInput(f"there is no vehicle {draft.vehicle}", [(f"{path}vehicleId", "unknown")])
             tour = None
             if draft.vehicle is not None:
-                [tour] = await self.tours(scope, [vehicles[draft.vehicle]], draft.start)
+                [tour] = await self.tours(scope, [vehicles[draft.vehicle]], draft.day_begins or draft.start)
             ways = draft.ways or await self._ways(scope, draft, deliveries, tour)
             routes.append(_route(scope, draft, identifier, deliveries, tour, ways))
         return routes
@@ -150,6 +152,49 @@ def draft_of(route: Route) -> RouteDraft:
         locked=route.locked,
         job=route.job,
         limits=route.constraints,
+        day_begins=route.day_begins,
+    )
+
+
+def planned_draft(
+    plan: Plan,
+    tour: Tour,
+    visits: Sequence[Visit],
+    shortest: datetime.datetime,
+    limits: PlanLimits,
+    job: str,
+) -> RouteDraft:
+    """Return the draft of a route as a solver has planned it.
+
+    Its vehicle leaves early, but so late that it waits no longer than it has to; it leaves at `shortest`, with which
+    its day is shortest, where only that keeps all limits: then a break before leaving is none of the route's time.
+    """
+    known = {delivery.id: delivery for delivery in plan.deliveries}
+
+    def leaving(start: datetime.datetime, limits: Limits) -> Schedule:
+        return schedule(
+            visits,
+            known,
+            start,
+            origin=tour.origin,
+            destination=tour.destination,
+            profile=tour.vehicle.profile,
+            limits=limits,
+            ways=plan.ways,
+        )
+
+    start = tour.leaves + datetime.timedelta(seconds=spare_s(leaving(tour.leaves, Limits(rests=tour.rests)), known))
+    if leaving(start, tour.limits(constraints_of(limits))).violations:
+        start = shortest
+    return RouteDraft(
+        visits=visits,
+        start=start,
+        driver=tour.vehicle.driver_id,
+        vehicle=tour.vehicle.id,
+        job=job,
+        limits=limits,
+        ways=plan.ways,
+        day_begins=tour.leaves,
     )
 
 

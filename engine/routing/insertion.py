@@ -20,7 +20,7 @@ Whole = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 BROKEN = 1e7
-"""Cost of each gram, litre, metre, second or stop beyond a limit: more than any detour saves."""
+"""Cost of each gram, millilitre, metre, second or stop beyond a limit: more than any detour saves."""
 
 _LATE, _SHIFT, _MOVE = 0, 1, 2  # columns of the weights
 _USE, _METRE, _SECOND, _METRE_LOAD = 0, 1, 2, 3  # columns of the rates

@@ -21,15 +21,14 @@ def members_for(problem: Problem, allowed: Collection[Engine], *, is_large: bool
     Parameters
     ----------
     allowed
-        Solvers of others that may be used.
+        Solvers that may be used; OR-Tools takes what none of these covers, whether it is among them or not.
     is_large
         Whether the problem, or the whole that it is a part of, is searched in parts.
     """
     covers = "pyvrp" in allowed and not uncovered(problem)
-    if lacks(problem):
-        return ("pyvrp",) if covers else ("or-tools",)
-    if not covers:
-        return ("ruin-recreate",)
+    anneals = "ruin-recreate" in allowed and not lacks(problem)
+    if not (covers and anneals):
+        return ("pyvrp",) if covers else ("ruin-recreate",) if anneals else ("or-tools",)
     has_pairs = any(job.pickup is not None and job.delivery is not None for job in problem.jobs)
     if max(kinds(problem)) > 0 or not (is_large or has_pairs):
         return ("pyvrp",)

@@ -13,17 +13,16 @@ from pydantic import Field
 from engine.fleet.closures import closed_to
 from engine.roads.network import SNAP_LIMIT_M
 from engine.routing.commands import RouteCommands
-from engine.routing.drafts import RouteDraft, RouteDrawer, unplannable
-from engine.routing.planning import Criterion, Plan, PlanTerms, Tour, Wish, constraints_of, places_of
+from engine.routing.drafts import RouteDrawer, planned_draft, unplannable
+from engine.routing.planning import Criterion, Plan, PlanTerms, Wish, constraints_of, places_of
 from engine.routing.problem import InOrder, Problem, SameVehicle, Solution
 from engine.routing.progress import Bell, Curve
-from engine.routing.schedule import Limits, schedule, spare_s
 from engine.routing.verifier import verify
 from engine.travel.chain import Travel
 from models.documents.delivery import Delivery, Priority
 from models.documents.document import Departure, Flag, Shape
 from models.documents.job import Job, JobState
-from models.documents.route import PlanLimits, Route, Visit
+from models.documents.route import PlanLimits, Route
 from models.documents.task import Task
 from models.documents.vehicle import Vehicle
 from models.errors import InvalidInput, OutriderError, TryLater
@@ -243,7 +242,10 @@ class RouteOptimizer:
         if broken := next((one for one in verdict.violations if one.kind != "cost"), None):
             raise InvalidInput(f"the solver's plan is not feasible: {broken.kind}")
         unserved = tuple(plan.unserved(solution))
-        drafts = [_draft(job, request, plan, tour, visits) for tour, visits in plan.visits(solution)]
+        drafts = [
+            planned_draft(plan, tour, visits, shortest, request.constraints, job.id)
+            for (tour, visits), shortest in zip(plan.visits(solution), plan.departures(solution), strict=True)
+        ]
         if not drafts:
             await self._end(job, JobOutcome(state, unserved=unserved, travel=plan.ways.told))
             return
@@ -315,28 +317,3 @@ def _terms(request: OptimizeRequest) -> PlanTerms:
     }
     relations = [(kinds[one.kind], one.deliveries) for one in request.relations]
     return PlanTerms(wishes, relations, request.balance)
-
-
-def _draft(job: Job, request: OptimizeRequest, plan: Plan, tour: Tour, visits: Sequence[Visit]) -> RouteDraft:
-    known = {delivery.id: delivery for delivery in plan.deliveries}
-    profile = tour.vehicle.profile
-    origin, destination = tour.origin, tour.destination
-    early = schedule(
-        visits,
-        known,
-        tour.leaves,
-        origin=origin,
-        destination=destination,
-        profile=profile,
-        limits=Limits(rests=tour.rests),
-        ways=plan.ways,
-    )
-    return RouteDraft(
-        visits=visits,
-        start=tour.leaves + datetime.timedelta(seconds=spare_s(early, known)),
-        driver=tour.vehicle.driver_id,
-        vehicle=tour.vehicle.id,
-        job=job.id,
-        limits=request.constraints,
-        ways=plan.ways,
-    )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,6 +17,7 @@ from engine.routing.problem import Problem, Solution
 from engine.routing.rests import Rest
 from engine.routing.schedule import ON_BOARD, Limits
 from engine.routing.travel import DenseTravel
+from engine.routing.verifier import check_route
 from engine.routing.ways import GREAT_CIRCLE, Ways
 from models.documents.delivery import Delivery, Place, Position, Priority
 from models.documents.job import Unserved
@@ -38,6 +40,9 @@ NumberT = TypeVar("NumberT", int, float)
 
 _PENALTY: Mapping[Priority, int] = {"low": 1, "normal": 3, "high": 10, "urgent": 30}
 """How much worse it is to leave out what is more urgent."""
+
+_GRAMS, _MILLILITRES = 1000, 1_000_000  # in a kilogram and a cubic metre
+_NOTHING = 1e-4  # of a unit: what a float may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Tour:
             stops=_least(vehicle.max_stops, constraints.max_stops),
             shift_end=self.back,
             rests=self.rests,
+            day_begins=self.leaves,
         )
 
 
@@ -165,6 +171,12 @@ class Plan:
             if route
         ]
 
+    def departures(self, solution: Solution) -> list[datetime.datetime]:
+        """Return when each vehicle that is used leaves if its day is to be as short as can be."""
+        checks = [check_route(self.problem, number, route) for number, route in enumerate(solution.routes) if route]
+        begun = [check.times.start_s for check in checks if check.times is not None]
+        return [self.start + datetime.timedelta(seconds=start_s) for start_s in begun]
+
     def unserved(self, solution: Solution) -> list[Unserved]:
         """Return what no vehicle takes, each with the reason."""
         return [
@@ -207,18 +219,18 @@ class Plan:
     def _vehicle(
         self, tour: Tour, ends: tuple[int | None, int | None], limits: Limits, rates: Rates, whole: tuple[int, ...]
     ) -> model.Vehicle:
-        room = (_scaled(limits.weight_kg, 1000), _scaled(limits.volume_m3, 1000), tour.vehicle.capacity.pieces)
+        room = (_most(limits.weight_kg, _GRAMS), _most(limits.volume_m3, _MILLILITRES), tour.vehicle.capacity.pieces)
         return model.Vehicle(
             id=tour.vehicle.id,
             profile=self._profiles.index(tour.vehicle.profile),
             start=ends[0],
             end=ends[1],
             capacity=tuple(most if one is None else one for one, most in zip(room, whole, strict=True)),
-            shift=(self._seconds(tour.leaves), self._seconds(tour.back)),
+            shift=model.whole_window(tour.leaves, tour.back, self.start),
             skills=frozenset(tour.vehicle.skills),
             breaks=tuple(rest.as_break(self.start) for rest in tour.rests),
-            max_distance_m=_scaled(limits.distance_m, 1),
-            max_duration_s=_scaled(limits.duration_s, 1),
+            max_distance_m=_most(limits.distance_m),
+            max_duration_s=_most(limits.duration_s),
             max_stops=limits.stops,
             per_metre=rates.per_metre,
             per_second=rates.per_second,
@@ -236,7 +248,7 @@ class Plan:
     def _job(self, delivery: Delivery, stops: tuple[int, int | None], load: tuple[int, ...], unit: float) -> model.Job:
         dropoff, pickup = stops
         window = delivery.time_window
-        windows = () if window is None else ((self._seconds(window.start), self._seconds(window.end)),)
+        windows = () if window is None else (model.whole_window(window.start, window.end, self.start),)
         return model.Job(
             id=delivery.id,
             pickup=None if pickup is None else model.Stop(pickup),
@@ -245,9 +257,6 @@ class Plan:
             penalty=unit * _PENALTY[delivery.priority],
             skills=frozenset(delivery.skills),
         )
-
-    def _seconds(self, moment: datetime.datetime) -> int:
-        return int((moment - self.start).total_seconds())
 
 
 def _on_terms(job: model.Job, wish: Wish | None, vehicles: Mapping[str, int], unit: float) -> model.Job:
@@ -306,12 +315,14 @@ def _dearest(vehicles: Sequence[model.Vehicle], travel: Sequence[DenseTravel], l
 
 
 def _load(delivery: Delivery) -> tuple[int, int, int]:
-    """Return grams, litres and pieces."""
-    return (_scaled(delivery.weight_kg, 1000) or 0, _scaled(delivery.volume_m3, 1000) or 0, delivery.pieces or 0)
+    """Return grams, millilitres and pieces, rounded up, so that what fits here fits in fractions of them as well."""
+    grams, millilitres = (delivery.weight_kg or 0.0) * _GRAMS, (delivery.volume_m3 or 0.0) * _MILLILITRES
+    return (math.ceil(grams - _NOTHING), math.ceil(millilitres - _NOTHING), delivery.pieces or 0)
 
 
-def _scaled(amount: float | None, factor: int) -> int | None:
-    return None if amount is None else round(amount * factor)
+def _most(limit: float | None, factor: int = 1) -> int | None:
+    """Return a limit in whole units, rounded down."""
+    return None if limit is None else math.floor(limit * factor + _NOTHING)
 
 
 def _least(one: NumberT | None, other: NumberT | None) -> NumberT | None:

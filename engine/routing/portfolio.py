@@ -6,7 +6,7 @@ OR-Tools searches the rest. Whatever comes back is checked by the verifier befor
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from engine.routing.phases import WHOLE, Phase, part_seconds, phases, sizes
 from engine.routing.problem import RELOAD, Part, Problem, Solution
 from engine.routing.recombination import RoutePool, recombine
 from engine.routing.relaxation import relaxed
-from engine.routing.search import Budget, Column, Engine, Found, Routes, Runner, Search
+from engine.routing.search import ENGINES, Budget, Column, Engine, Found, Routes, Runner, Search
 from engine.routing.verifier import check_route
 
 __all__ = ["Effort", "Portfolio"]
@@ -51,6 +51,11 @@ class _Meter:
 
     def __init__(self, effort: Effort) -> None:
         self._effort, self._begun, self._noted = effort, time.monotonic(), 0.0
+
+    @property
+    def counts_steps(self) -> bool:
+        """Return whether steps are counted, not seconds."""
+        return self._effort.seconds is None
 
     @property
     def used(self) -> float:
@@ -97,7 +102,7 @@ class Portfolio:
     effort
         How long.
     engines
-        Solvers of others that may be used. OR-Tools takes what nobody else covers, whether it is among them or not.
+        Solvers that may be used. OR-Tools takes what none of these covers, whether it is among them or not.
     report
         Told of each better plan, from the thread that solves; what it raises ends the search.
     """
@@ -108,7 +113,7 @@ class Portfolio:
         runner: Runner,
         effort: Effort,
         *,
-        engines: Sequence[Engine] = ("pyvrp", "or-tools"),
+        engines: Sequence[Engine] = ENGINES,
         report: Callable[[Solution], None] | None = None,
     ) -> None:
         self._problem, self._runner, self._engines, self._report = problem, runner, engines, report
@@ -224,7 +229,7 @@ class Portfolio:
             )
             for core in range(cores)
         ]
-        for _, found in self._runner.run(searches, lambda _, routes: self._offer(routes)):
+        for _, found in self._outcomes(searches, lambda _, routes: self._offer(routes)):
             if found.routes is not None:
                 self._offer(found.routes)
             self._pool.add(found.columns if self._engine != "or-tools" else ())
@@ -255,7 +260,7 @@ class Portfolio:
             if len(known) == len(parts):  # else it would lack whole parts
                 self._offer(tuple(routes))
 
-        for number, found in self._runner.run(searches, hear):
+        for number, found in self._outcomes(searches, hear):
             if found.routes is not None:
                 take(number, found.routes)
         self._meter.note(share)
@@ -293,7 +298,7 @@ class Portfolio:
             for part in parts
         ]
         outcomes: dict[int, Found] = {}
-        for number, found in self._runner.run(searches, lambda *_: None):
+        for number, found in self._outcomes(searches, lambda *_: None):
             outcomes[number] = found
             if found.routes is not None and self._incumbent.offer_part(parts[number].routes_there(found.routes)):
                 self._tell()
@@ -303,6 +308,13 @@ class Portfolio:
         self._meter.note(each * waves)
         self._overrun = min(_MOST_OVERRUN, max(1.0, (self._meter.used - begun) / (each * waves)))
         return True
+
+    def _outcomes(self, searches: Sequence[Search], hear: Callable[[int, Routes], None]) -> Iterator[tuple[int, Found]]:
+        """Yield what searches find, as they end; where steps are counted in their own order, whichever ends first."""
+        if not self._meter.counts_steps:
+            yield from self._runner.run(searches, hear)
+            return
+        yield from sorted(self._runner.run(searches, lambda *_: None), key=lambda outcome: outcome[0])
 
     def _engine_in(self, *, relax: bool) -> Engine:
         """Return by whose measures the problem is cut."""

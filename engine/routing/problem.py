@@ -1,6 +1,8 @@
 """A routing problem without tenants: where, what, by which vehicle, at what cost. Neutral of any solver."""
 
 import dataclasses
+import datetime
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,6 +27,7 @@ __all__ = [
     "Vehicle",
     "Visit",
     "Window",
+    "whole_window",
 ]
 
 Window = tuple[int, int]
@@ -44,6 +47,12 @@ class Visit(NamedTuple):
     """Number of the job, or `RELOAD`."""
     pickup: bool = False
     """Whether it is the job's pickup."""
+
+
+def whole_window(opens: datetime.datetime, closes: datetime.datetime, zero: datetime.datetime) -> Window:
+    """Return the whole seconds after `zero` from which on, and up to which, both moments are kept."""
+    first, last = math.ceil((opens - zero).total_seconds()), math.floor((closes - zero).total_seconds())
+    return first, max(first, last)
 
 
 @dataclass(frozen=True, slots=True)

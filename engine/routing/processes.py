@@ -9,13 +9,11 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
-from engine.routing.search import Found, Routes, Search
+from engine.routing.search import Found, Routes, Search, overdue_at
 
 __all__ = ["ProcessRunner"]
 
 _MOST_LOSSES = 3  # of one search: it would go on dying
-_GRACE = 1.5  # of a search's seconds, after which its process is taken for stuck
-_GRACE_S = 10.0
 _LOOK_S = 0.5
 
 
@@ -125,7 +123,7 @@ class ProcessRunner:
                 return said
             task.best = said
             report(task.number, said)
-        if time.monotonic() > task.overdue:  # no solver is trusted to keep time
+        if time.monotonic() > task.overdue:
             self._replace(worker)
             return Found(task.best)
         return None
@@ -144,9 +142,7 @@ class ProcessRunner:
 
 
 def _give(worker: _Worker, number: int, search: Search) -> None:
-    seconds = search.budget.seconds
-    overdue = float("inf") if seconds is None else time.monotonic() + _GRACE * seconds + _GRACE_S
-    worker.task = _Task(number, search, overdue)
+    worker.task = _Task(number, search, overdue_at(search.budget))
     worker.pipe.send(search)
 
 

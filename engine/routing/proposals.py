@@ -198,10 +198,11 @@ class ProposalCommands:
         )
         at = now()
         delays = {one.route_id: one.delay_s for one in cause.delays}
-        days = [
-            (vehicles.get(route.vehicle or "") or Vehicle(id=route.id, tenant=scope.tenant, name="any"), route.start)
+        of_routes = [
+            vehicles.get(route.vehicle or "") or Vehicle(id=route.id, tenant=scope.tenant, name="any")
             for route in routes
         ]
+        days = [(vehicle, route.day_begins) for vehicle, route in zip(of_routes, routes, strict=True)]
         cancelled = frozenset(cause.cancel)
         ahead = [
             ahead_of(

@@ -1,5 +1,6 @@
 """Searches as Ray tasks, anywhere in the cluster. Runs in the task that solves a problem, and ends with it."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import structlog
 from ray.exceptions import NodeDiedError, ObjectLostError, WorkerCrashedError
 from redis import Redis
 
-from engine.routing.search import Found, Routes, Search
+from engine.routing.search import Found, Routes, Search, overdue_at
 
 __all__ = ["LOSSES", "RayRunner"]
 
@@ -42,6 +43,7 @@ class _Task:
 
     number: int
     search: Search
+    overdue: float
     told: bytes | None = None
 
 
@@ -70,13 +72,14 @@ class RayRunner:
 
         A search whose worker was lost goes on from the best that it had told of.
         """
-        waiting = [_Task(number, search) for number, search in reversed(list(enumerate(searches)))]
+        waiting = list(reversed(list(enumerate(searches))))
         running: dict[Any, _Task] = {}
         losses = 0
         try:
             while waiting or running:
                 while waiting and len(running) < self.cores:
-                    task = waiting.pop()
+                    number, search = waiting.pop()
+                    task = _Task(number, search, overdue_at(search.budget))
                     self._redis.delete(self._key_of(task))
                     running[_solve_part.remote(task.search, self._url, self._key_of(task))] = task
                 ended, _ = ray.wait(list(running), timeout=_LOOK_S)
@@ -90,9 +93,11 @@ class RayRunner:
                         log.warning("search.lost", losses=losses, error=str(error))
                         if losses > _MOST_LOSSES:
                             raise
-                        waiting.append(self._again(task))
+                        waiting.append((task.number, _again(task)))
                     else:
                         yield task.number, found
+                for task in _stopped(running):
+                    yield task.number, Found(_again(task).start)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
@@ -100,14 +105,24 @@ class RayRunner:
     def _key_of(self, task: _Task) -> str:
         return f"{self._key}:{task.number}"
 
-    def _again(self, task: _Task) -> _Task:
-        if task.told is None:
-            return _Task(task.number, task.search)
-        return _Task(task.number, replace(task.search, start=msgspec.msgpack.decode(task.told, type=Routes)))
-
     def _listen(self, tasks: Sequence[_Task], report: Callable[[int, Routes], None]) -> None:
         known: Any = self._redis.mget([self._key_of(task) for task in tasks])
         for task, told in zip(tasks, known, strict=True):
             if told is not None and told != task.told:
                 task.told = told
                 report(task.number, msgspec.msgpack.decode(told, type=Routes))
+
+
+def _stopped(running: dict[Any, _Task]) -> list[_Task]:
+    """End the searches that are stuck, and return them."""
+    stuck = [reference for reference, task in running.items() if time.monotonic() > task.overdue]
+    for reference in stuck:
+        ray.cancel(reference, force=True)
+    return [running.pop(reference) for reference in stuck]
+
+
+def _again(task: _Task) -> Search:
+    """Return the search that goes on from the best that one has told of."""
+    if task.told is None:
+        return task.search
+    return replace(task.search, start=msgspec.msgpack.decode(task.told, type=Routes))

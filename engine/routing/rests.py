@@ -1,12 +1,13 @@
 """Breaks of drivers: from the hours on a vehicle's door to moments of a day, and to their places in a route. Pure."""
 
+import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from engine.routing.problem import ENDLESS, Break, Window
+from engine.routing.problem import ENDLESS, Break, Window, whole_window
 from engine.routing.timetable import Call, timetable
 from models.documents.vehicle import Vehicle
 
@@ -26,8 +27,7 @@ class Rest:
 
     def as_break(self, zero: datetime.datetime) -> Break:
         """Return it in seconds after a moment."""
-        opens, closes = (int((moment - zero).total_seconds()) for moment in (self.opens, self.closes))
-        return Break(((max(0, opens), max(0, closes)),), self.length_s)
+        return Break((whole_window(self.opens, self.closes, zero),), self.length_s)
 
 
 class Placed(NamedTuple):
@@ -35,7 +35,7 @@ class Placed(NamedTuple):
 
     rest: Rest
     before: int
-    """Number of the stop that follows; the number of stops where none does."""
+    """Number of the stop that follows; the number of stops where none does. 0 for what is taken before leaving, too."""
     begins: datetime.datetime
     """Not before that moment."""
 
@@ -62,7 +62,11 @@ def rests_of(vehicle: Vehicle, leaves: datetime.datetime, back: datetime.datetim
 
 
 def place_rests(
-    rests: Sequence[Rest], calls: Sequence[Call], home_s: int, start: datetime.datetime
+    rests: Sequence[Rest],
+    calls: Sequence[Call],
+    home_s: int,
+    start: datetime.datetime,
+    day_begins: datetime.datetime,
 ) -> tuple[list[Placed], int]:
     """Return where in a route breaks are taken so that it ends soonest, and how many find no place.
 
@@ -76,12 +80,27 @@ def place_rests(
         Travel from the last stop to the end.
     start
         When the vehicle leaves.
+    day_begins
+        Moment from which on a break may be taken, be it before leaving.
     """
+    begun = [dataclasses.replace(rest, opens=max(rest.opens, day_begins)) for rest in rests]
     # a stop at the start itself that can be made at once alone: who leaves at `start` does so
     whole = [Call(0, _NOW, 0), *calls]
-    times = timetable(whole, home_s, (0, ENDLESS), [rest.as_break(start) for rest in rests])
-    placed = [
+    times = timetable(whole, home_s, (0, ENDLESS), [rest.as_break(start) for rest in begun])
+    on_the_way = [
         Placed(rests[one.number], max(0, one.before - 1), start + datetime.timedelta(seconds=one.start_s))
         for one in times.pauses
     ]
-    return placed, times.missing_breaks
+    first = times.pauses[0].number if times.pauses else len(rests)
+    return [*_before(begun[:first], start, day_begins), *on_the_way], times.missing_breaks
+
+
+def _before(rests: Sequence[Rest], start: datetime.datetime, day_begins: datetime.datetime) -> Iterator[Placed]:
+    """Yield the breaks that are over when the vehicle leaves."""
+    clock = day_begins
+    for rest in rests:
+        begins = max(clock, rest.opens)
+        clock = begins + datetime.timedelta(seconds=rest.length_s)
+        if begins > rest.closes or clock > start:
+            return
+        yield Placed(rest, 0, begins)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.routing.problem import Window, whole_window
 from engine.routing.rests import Placed, Rest, place_rests
 from engine.routing.timetable import Call
 from engine.routing.ways import GREAT_CIRCLE, Ways
@@ -36,6 +37,8 @@ class Limits:
     shift_end: datetime.datetime | None = None
     rests: tuple[Rest, ...] = ()
     """Breaks to be taken, in the order of the clock."""
+    day_begins: datetime.datetime | None = None
+    """When the driver's day begins; a break may be taken from then on. None means not before leaving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class _Drive:
 
     ways: Ways
     profile: str
+    leaves: datetime.datetime
     moment: datetime.datetime
     at: tuple[float, float] | None
     weight_kg: float
@@ -81,9 +85,12 @@ class _Drive:
         self.distance_m += leg.distance_m
         arrival, clock = self.moment + datetime.timedelta(seconds=leg.duration_s), self.moment
         for rest, _, begins in self.rests.get(number, ()):
+            length = datetime.timedelta(seconds=rest.length_s)
+            if begins + length <= self.leaves:  # before leaving
+                self.breaks.append(PlannedBreak(before=number, start=begins, end=begins + length))
+                continue
             clock = max(clock, begins)  # until then one drives
             self.spare_break_s.append((rest.closes - clock).total_seconds())
-            length = datetime.timedelta(seconds=rest.length_s)
             self.breaks.append(PlannedBreak(before=number, start=clock, end=clock + length))
             clock += length
             arrival += length
@@ -150,6 +157,7 @@ def schedule(
     drive = _Drive(
         ways=ways,
         profile=profile,
+        leaves=start,
         moment=start,
         at=None if origin is None else (origin.latitude, origin.longitude),
         weight_kg=sum(delivery.weight_kg or 0.0 for delivery in aboard),
@@ -211,15 +219,14 @@ def _place_rests(
     for visit in visits:
         delivery = deliveries[visit.delivery_id]
         place = _point(delivery, visit.kind)
-        windows: tuple[tuple[int, int], ...] = ()
+        windows: tuple[Window, ...] = ()
         if visit.kind == "dropoff" and (window := delivery.time_window) is not None:
-            opens, closes = (math.floor((end - start).total_seconds()) for end in (window.start, window.end))
-            windows = ((max(0, opens), max(0, closes)),)
+            windows = (whole_window(window.start, window.end, start),)
         service_s = delivery.service_time_s if visit.kind == "dropoff" else 0
         calls.append(Call(_whole_s(drive, at, place), windows, service_s))
         at = place
     home_s = 0 if destination is None else _whole_s(drive, at, (destination.latitude, destination.longitude))
-    placed, missing = place_rests(limits.rests, calls, home_s, start)
+    placed, missing = place_rests(limits.rests, calls, home_s, start, limits.day_begins or start)
     if missing:
         drive.violates("break", None, missing, "the driver's break finds no place within its hours")
     drive.rests = {number: [one for one in placed if one.before == number] for number in range(len(calls) + 1)}

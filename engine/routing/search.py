@@ -1,20 +1,38 @@
 """What a search is asked for and what it brings back: the seam between solvers, runners and the portfolio."""
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from engine.routing.problem import Problem, Vehicle, Visit
 from engine.routing.travel import UNREACHABLE
 
-__all__ = ["Budget", "Column", "Engine", "Found", "Report", "Routes", "Runner", "Search", "another_vehicle", "dearest"]
+__all__ = [
+    "ENGINES",
+    "Budget",
+    "Column",
+    "Engine",
+    "Found",
+    "Report",
+    "Routes",
+    "Runner",
+    "Search",
+    "another_vehicle",
+    "dearest",
+    "overdue_at",
+]
 
 _DETOUR = 8  # legs that no detour is longer than
+_GRACE = 1.5  # of a search's seconds, after which its process is taken for stuck
+_GRACE_S = 10.0
 _LONG_WAIT_S = 86_400  # waiting is paid for too, where time is
 
 Engine = Literal["pyvrp", "ruin-recreate", "or-tools"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 Routes = tuple[tuple[Visit, ...], ...]
 """One for each vehicle of a problem, in its order; empty: not used."""
@@ -80,6 +98,11 @@ class Runner(Protocol):
         `report` is told of better plans of a search while it goes on. A search whose worker was lost is run again.
         """
         ...
+
+
+def overdue_at(budget: Budget) -> float:
+    """Return when a search that begins now counts as stuck (monotonic clock): no solver is trusted to keep time."""
+    return math.inf if budget.seconds is None else time.monotonic() + _GRACE * budget.seconds + _GRACE_S
 
 
 def dearest(problem: Problem) -> float:

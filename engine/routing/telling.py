@@ -54,8 +54,8 @@ def _told(event: str, route: Route, driver: Driver, profile: str, *, is_over: bo
 
 
 def _breaks(route: Route) -> tuple[tuple[str, Literal["pickup", "dropoff"], int, int], ...]:
-    """Return the breaks before stops; one after the last concerns nobody who waits."""
-    on_the_way = [one for one in route.breaks if one.before < len(route.stops)]
+    """Return the breaks on the way to stops; one before leaving or after the last stop concerns nobody who waits."""
+    on_the_way = [one for one in route.breaks if one.before < len(route.stops) and one.end > route.start]
     return tuple(
         (
             route.stops[one.before].delivery_id,

@@ -1,5 +1,6 @@
 """A route: the stops that one vehicle makes in one go, in their order, with when it should be where."""
 
+import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -102,7 +103,7 @@ class Route(Document):
     """When it is over."""
     stops: tuple[PlannedStop, ...]
     breaks: tuple[PlannedBreak, ...] = ()
-    """Rests of the driver on the way."""
+    """Rests of the driver, before leaving or on the way."""
     distance_m: float
     duration_s: float
     """From start to end, seconds."""
@@ -117,6 +118,11 @@ class Route(Document):
     """The optimisation that made it."""
     created_at: Instant = Field(default_factory=now)
     updated_at: Instant = Field(default_factory=now)
+
+    @property
+    def day_begins(self) -> datetime.datetime:
+        """Return when its driver leaves, or takes the first break before leaving."""
+        return min([self.start, *(one.start for one in self.breaks)])
 
     @property
     def deliveries(self) -> tuple[str, ...]:

@@ -340,7 +340,7 @@ def solve(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each instance.")] = 1,
     cores: Annotated[int | None, typer.Option(min=1, help="Of every solver; all of the machine by default.")] = None,
     instance: Annotated[list[str] | None, typer.Option(help="Instances by name, instead of a sample.")] = None,
-    engines: Annotated[str, typer.Option(help="Members of our portfolio.")] = "pyvrp,or-tools",
+    engines: Annotated[str, typer.Option(help="Members of our portfolio.")] = "pyvrp,ruin-recreate,or-tools",
     vehicles_first: Annotated[
         bool | None, typer.Option(help="Whether fewer vehicles count first; as the set has it by default.")
     ] = None,
@@ -380,10 +380,11 @@ def _peer(name: str) -> "Peer":
 
 
 def _engine(name: str) -> "Engine":
-    known: tuple[Engine, ...] = ("pyvrp", "or-tools")
-    found = next((engine for engine in known if engine == name), None)
+    from engine.routing.search import ENGINES
+
+    found = next((engine for engine in ENGINES if engine == name), None)
     if found is None:
-        raise typer.BadParameter(f"there is no engine {name}; choose of {', '.join(known)}")
+        raise typer.BadParameter(f"there is no engine {name}; choose of {', '.join(ENGINES)}")
     return found
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from engine.routing.formats.instance import Instance, Known
 from engine.routing.formats.reading import read_instance
 from engine.routing.formats.solutions import read_known, write_routes
 from engine.routing.problem import Solution
-from engine.routing.search import Engine
+from engine.routing.search import ENGINES, Engine
 from models.errors import BadSettings, OutriderError
 from outrider.plot import plot_routes
 from outrider.solving import Answer, solve_instance
@@ -24,6 +24,7 @@ from outrider.solving import Answer, solve_instance
 __all__ = ["solve"]
 
 _MOST_REASONS = 10
+_ALL = ",".join(ENGINES)
 
 
 def solve(
@@ -38,7 +39,7 @@ def solve(
     by_length: Annotated[
         bool, typer.Option("--by-length", help="Let the way alone count where a set wants few vehicles first.")
     ] = False,
-    solver: Annotated[str, typer.Option(help="Solvers of others that may take part, with commas.")] = "pyvrp,or-tools",
+    solver: Annotated[str, typer.Option(help="Solvers that may take part, with commas.")] = _ALL,
     out: Annotated[Path | None, typer.Option(help="Write the routes to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the routes to this picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line.")] = False,
@@ -103,11 +104,10 @@ def _watched(
 
 
 def _members(names: str) -> tuple[Engine, ...]:
-    known: tuple[Engine, ...] = get_args(Engine)
     chosen = names.split(",")
-    if strange := [name for name in chosen if name not in known]:
-        raise BadSettings(f"there is no solver {strange[0]!r}; there are {', '.join(known)}")
-    return tuple(one for one in known if one in chosen)
+    if strange := [name for name in chosen if name not in ENGINES]:
+        raise BadSettings(f"there is no solver {strange[0]!r}; there are {', '.join(ENGINES)}")
+    return tuple(one for one in ENGINES if one in chosen)
 
 
 def _line(instance: Instance, known: Known | None, solution: Solution) -> str:

@@ -46,6 +46,19 @@ async def test_a_search_whose_worker_is_killed_goes_on(stores: Stores, prefix: s
     assert all(one.routes is not None for one in found.values())
 
 
+async def test_a_search_that_keeps_no_time_is_ended_with_its_best(
+    stores: Stores, prefix: str, ray_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("engine.routing.ray_runner.overdue_at", lambda _: time.monotonic() + 8)
+    runner = RayRunner(stores.redis_url, f"{prefix}:stuck")
+    searches = [Search(a_plain_problem(1, 60, 12), "pyvrp", Budget(seconds=600))]
+    [(number, found)] = runner.run(searches, lambda _, routes: told.append(routes))
+    assert number == 0
+    assert found.routes == told[-1]
+    await eventually(lambda: not searching(), within_s=10)
+
+
 async def test_a_large_problem_is_solved_in_parts_and_stops_when_told(
     stores: Stores, redis: object, prefix: str, ray_session: str
 ) -> None:

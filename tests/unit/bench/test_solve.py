@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from bench.solve import SolveOptions, measure_solve
+from engine.routing.search import ENGINES
 from models.errors import InvalidInput
 
 DATA = Path(__file__).parents[2] / "data" / "vrp"
@@ -13,7 +14,7 @@ DATA = Path(__file__).parents[2] / "data" / "vrp"
 
 def options(folder, **changes):
     known = {"seconds": 1.0, "peers": ["pyvrp", "ortools"], "cores": 1, "sample": None, "seeds": 1}
-    return SolveOptions(folder, **known | {"engines": ["pyvrp", "or-tools"], "vehicles_first": None} | changes)
+    return SolveOptions(folder, **known | {"engines": ENGINES, "vehicles_first": None} | changes)
 
 
 def test_all_solvers_find_the_same_best_of_a_little_instance():

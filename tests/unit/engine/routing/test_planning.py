@@ -6,14 +6,19 @@ import random
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from engine.routing.planning import Plan, PlanConstraints, PlanTerms, Tour, Wish, shift_of
-from engine.routing.problem import InOrder
+from engine.routing.drafts import planned_draft
+from engine.routing.planning import Plan, PlanConstraints, PlanTerms, Tour, Wish, constraints_of, shift_of
+from engine.routing.problem import InOrder, Solution
+from engine.routing.problem import Visit as Entry
 from engine.routing.rests import Rest
 from engine.routing.schedule import check_order, schedule
 from engine.routing.solvers.or_tools import improve
-from engine.routing.verifier import verify
-from models.documents.delivery import Delivery, Place, Position
+from engine.routing.verifier import check_route, verify
+from models.documents.delivery import Delivery, Place, Position, TimeWindow
+from models.documents.route import PlanLimits
 from models.documents.vehicle import Capacity, Vehicle
 
 START = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.UTC)
@@ -109,6 +114,94 @@ def test_a_shift_is_in_the_companys_own_time():
     leaves, back = shift_of(night, START, ZoneInfo("Asia/Shanghai"))
     assert leaves == datetime.datetime(2026, 11, 25, 14, tzinfo=datetime.UTC)
     assert back - leaves == datetime.timedelta(hours=8)
+
+
+seconds = st.floats(0, 6 * 3600)
+spans = st.tuples(seconds, st.floats(600, 4 * 3600))
+
+
+@st.composite
+def days(draw):
+    """Return a plan of one van with breaks and limits, and an order of all its visits."""
+    begins = START + datetime.timedelta(microseconds=draw(st.integers(0, 10**6)))
+
+    def moment(after_s):
+        return begins + datetime.timedelta(seconds=after_s)
+
+    def window(span):
+        return TimeWindow(start=moment(span[0]), end=moment(sum(span)))
+
+    wanted = [
+        one.model_copy(
+            update={
+                "time_window": draw(
+                    st.none() | spans.map(lambda s: TimeWindow(start=moment(s[0]), end=moment(sum(s))))
+                ),
+                "service_time_s": draw(st.integers(0, 3600)),
+                "volume_m3": draw(st.floats(0, 0.003)),
+                "pickup": None,
+            }
+        )
+        for one in deliveries(draw(st.integers(1, 5)))
+    ]
+    rests = sorted(
+        (
+            Rest(moment(opens), moment(opens + lasts / 4), draw(st.integers(60, 3600)))
+            for opens, lasts in draw(st.lists(spans, min_size=1, max_size=2))
+        ),
+        key=lambda rest: rest.opens,
+    )
+    vehicle = Vehicle(id="veh_0", tenant="ten_a", name="van", capacity=Capacity(volume_m3=0.006))
+    tour = Tour(vehicle, DEPOT, DEPOT, begins, moment(10 * 3600.5), tuple(rests))
+    limits = PlanConstraints(max_route_time_s=draw(st.none() | st.floats(1800, 8 * 3600)))
+    order = draw(st.permutations(range(len(wanted))))
+    return Plan(wanted, [tour], begins, {"time": 1.0}, limits), tour.limits(limits), tuple(Entry(n) for n in order)
+
+
+@settings(max_examples=100)
+@given(days())
+def test_what_the_verifier_lets_pass_the_schedule_does_too_and_again_when_it_is_drawn_from_what_is_stored(day):
+    plan, limits, entries = day
+    solution = Solution((entries,), 0.0, ())
+    checked = check_route(plan.problem, 0, entries)
+    assume(not checked.violations)
+    [(_, visits)], [start] = plan.visits(solution), plan.departures(solution)
+    known = {one.id: one for one in plan.deliveries}
+
+    def drawn(limits):
+        return schedule(visits, known, start, origin=DEPOT, destination=DEPOT, limits=limits)
+
+    found = drawn(limits)
+    assert not found.violations
+    assert found.duration_s <= checked.duration_s
+    begins = min([start, *(one.start for one in found.breaks)])
+    again = drawn(dataclasses.replace(limits, day_begins=begins, rests=open_at(limits.rests, begins)))
+    assert again == found
+
+
+def test_a_van_leaves_after_its_break_where_only_so_its_day_is_short_enough():
+    rest = Rest(START, START + 0.5 * HOUR, 1800)
+    tour = Tour(Vehicle(id="veh_0", tenant="ten_a", name="van"), DEPOT, DEPOT, START, START + 10 * HOUR, (rest,))
+    wanted = [one.model_copy(update={"service_time_s": 3600, "pickup": None}) for one in deliveries(3)]
+
+    def drafted(limits):
+        plan = Plan(wanted, [tour], START, {"time": 1.0}, constraints_of(limits))
+        solution = Solution(((Entry(0), Entry(1), Entry(2)),), 0.0)
+        [(_, visits)], [shortest] = plan.visits(solution), plan.departures(solution)
+        [check] = verify(plan.problem, solution).routes
+        return planned_draft(plan, tour, visits, shortest, limits, "job_a"), check
+
+    early, check = drafted(PlanLimits())
+    assert early.start == early.day_begins == START
+    late, check = drafted(PlanLimits(max_route_time=check.duration_s + 60))
+    assert not check.violations
+    assert late.start == START + 0.5 * HOUR
+    assert late.day_begins == START
+
+
+def open_at(rests, moment):
+    """Return the breaks that are still to be taken, as they are asked for anew."""
+    return tuple(dataclasses.replace(one, opens=max(one.opens, moment)) for one in rests if one.closes >= moment)
 
 
 def test_what_holds_in_one_plan_goes_before_what_deliveries_say():

@@ -47,6 +47,28 @@ def test_the_same_seed_and_work_give_the_same_plan(jobs):
     assert verify(problem, first).is_feasible
 
 
+@pytest.mark.parametrize("jobs", [40, 350])
+def test_the_same_seed_and_work_give_the_same_plan_whichever_search_ends_first(jobs):
+    class Disorderly:
+        """A runner whose searches end in one order or in the other."""
+
+        cores = 3
+
+        def __init__(self, order):
+            self.order = order
+
+        def run(self, searches, report):
+            outcomes = list(InlineRunner().run(searches, report))
+            yield from outcomes[:: self.order]
+
+    problem = a_plain_problem(2, jobs, jobs // 6)
+    first, second = (
+        Portfolio(problem, Disorderly(order), Effort(iterations=SMALL, seed=4)).solve() for order in (1, -1)
+    )
+    assert first is not None
+    assert first == second
+
+
 def test_every_better_plan_that_it_tells_of_is_sound():
     problem = a_plain_problem(3, 350, 60)
     told = []
