@@ -7,10 +7,14 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
+
 from engine.roads import PORTO
 from engine.roads.build import build_network
 from engine.roads.file import read_network
+from engine.roads.matching import RoadMatcher
 from engine.roads.network import RoadNetwork
+from engine.roads.traffic import TrafficLedger
 from models.errors import BadSettings
 
 __all__ = ["BUILT", "is_built"]
@@ -44,9 +48,13 @@ def main() -> None:
     network = RoadNetwork.load(BUILT)
     places = [(41.1496, -8.6109), (41.1621, -8.5830), (41.1496, -8.6111)]
     network.matrix(places)
-    network.leg(places[0], places[1])
-    snaps = network.snap([lat for lat, _ in places], [lon for _, lon in places])
+    lat, lon = np.transpose(places)
+    snaps = network.snap(lat, lon)
     network.snapped_ways(snaps, snaps, network.free_flow())
+    network.closed(network.free_flow(), [0])
+    if (way := network.leg(places[0], places[1])) is not None:  # and somebody who drives it
+        matched = RoadMatcher(network).match(way.latitudes, way.longitudes, way.seconds)
+        TrafficLedger(network).learn(matched, way.seconds, np.zeros(way.seconds.size, np.int64))
 
 
 if __name__ == "__main__":
