@@ -35,6 +35,9 @@ _NUMBERS = {
     "weight_kg": "weightKg",
     "priority": "priority",
     "traffic_ratio": "trafficRatio",
+    "rain_mm_h": "rainMmH",
+    "temperature_c": "temperatureC",
+    "wind_mps": "windMps",
 }
 """Column of a leg → field of the document."""
 

@@ -16,7 +16,7 @@ from engine.settings import TravelSettings
 
 __all__ = ["Conditions", "conditions_of"]
 
-_MOST_CELLS = 12  # of a question: those with most places; of others nothing is known
+_MOST_CELLS = 12  # of a question that somebody waits for
 
 
 class Conditions:
@@ -38,11 +38,14 @@ class Conditions:
         """Tell whether there is anybody to ask."""
         return self.weather is not None or self.flow is not None
 
-    async def met(self, places: Iterable[tuple[float, float]]) -> Met:
-        """Return the conditions around places (latitude, longitude), as far as anybody knows them."""
+    async def met(self, places: Iterable[tuple[float, float]], most: int = _MOST_CELLS) -> Met:
+        """Return the conditions around places (latitude, longitude), as far as anybody knows them.
+
+        Of `most` cells of a kind, those with most places; of others nothing is known.
+        """
         listed = list(places)
-        weather = None if self.weather is None else await self.weather.of(_cells(Weather, listed))
-        flow = None if self.flow is None else await self.flow.of(_cells(Flow, listed))
+        weather = None if self.weather is None else await self.weather.of(_cells(Weather, listed, most))
+        flow = None if self.flow is None else await self.flow.of(_cells(Flow, listed, most))
         board = ConditionBoard(_conditions(weather), _conditions(flow))
         return Met(
             board,
@@ -88,9 +91,9 @@ def _breaker(name: str, settings: TravelSettings) -> Breaker:
     return Breaker(f"conditions:{name}", settings.failures, settings.recovery_s, settings.conditions_timeout_s + 0.5)
 
 
-def _cells(kind: type[Condition], places: list[tuple[float, float]]) -> list[Cell]:
+def _cells(kind: type[Condition], places: list[tuple[float, float]], most: int) -> list[Cell]:
     counted = Counter(cell_of(kind, *place) for place in places)
-    return [cell for cell, _ in counted.most_common(_MOST_CELLS)]
+    return [cell for cell, _ in counted.most_common(most)]
 
 
 def _conditions(known: dict[Cell, Known[Any]] | None) -> dict[Cell, Any]:

@@ -47,7 +47,12 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
         "weightKg": float(stop["weight_kg"]),
         "priority": max(0.0, float(stop["priority"]) - 1.0),
         "vehicle": PROFILES[int(head["profile"])],
-        **_known(trafficRatio=float(head["leg_traffic"])),
+        **_known(
+            trafficRatio=float(head["leg_traffic"]),
+            rainMmH=float(head["leg_rain_mm_h"]),
+            temperatureC=float(head["leg_temperature_c"]),
+            windMps=float(head["leg_wind_mps"]),
+        ),
     }
 
 

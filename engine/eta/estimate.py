@@ -7,7 +7,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.eta.bases import NOWHERE_CLOSED, BaseTimes, Ends, GreatCircles
+from engine.conditions.board import ConditionBoard
+from engine.eta.bases import NOWHERE_CLOSED, PROFILES, ROADS, BaseTimes, Ends, GreatCircles
 from engine.eta.chain import arrivals_along
 from engine.eta.plan import AHEAD, AheadFlag
 from engine.eta.predictor import Legs
@@ -17,6 +18,7 @@ from engine.roads.barriers import Barrier, holding
 from engine.shards.drivers import DriverTable
 from engine.shards.stops import StopState
 from models.eta.spread import Spread
+from models.eta.weather import WEATHER_COLUMNS
 from models.geo import distances_m
 from models.messages.records import put_records, take_records
 
@@ -39,6 +41,7 @@ _SAID = (
 )
 """Fields of a head that keep what was said at the beginning of a leg."""
 _STRAIGHT = GreatCircles()
+_NO_CONDITIONS, _BIKE = ConditionBoard(), PROFILES.index("bike")
 _NO_CLOSURES: Mapping[int, tuple[Barrier, ...]] = MappingProxyType({})
 _OPAQUE = np.dtype((np.void, AHEAD.itemsize))  # records moved whole, as in models.messages.records
 
@@ -163,10 +166,16 @@ class Estimate:
             whole=needed,
         )
 
-    def ask(self, base: BaseTimes, closures: Mapping[int, tuple[Barrier, ...]] = _NO_CLOSURES) -> LegsAhead:
+    def ask(
+        self,
+        base: BaseTimes,
+        closures: Mapping[int, tuple[Barrier, ...]] = _NO_CLOSURES,
+        conditions: ConditionBoard = _NO_CONDITIONS,
+    ) -> LegsAhead:
         """Return the legs to be predicted, and put their base times down. Takes a while on roads.
 
-        `closures` is what tenants' vehicles drive around, by the shard's index of the tenant.
+        `closures` is what tenants' vehicles drive around, by the shard's index of the tenant; `conditions` what other
+        servers say of weather and, where the fleet's own drives say nothing, of traffic.
         """
         stops, wanted, owner, heads = self.stops, self.wanted, self.owner, self.heads
         firsts = np.cumsum(self.counts) - self.counts
@@ -182,7 +191,11 @@ class Estimate:
         stops["traffic"][wanted[looked]] = np.nan_to_num(found.traffic[looked], nan=0.0)
         departs_ms = _departures(stops, self.counts, self.begins_ms)[wanted]
         traffic = stops["traffic"][wanted].astype(np.float64)
-        is_near = (traffic > 0) & (departs_ms - self.now_ms[owner] < _TRAFFIC_LASTS_MS)
+        is_soon = departs_ms - self.now_ms[owner] < _TRAFFIC_LASTS_MS
+        flow = np.where(
+            (found.source == ROADS) & (profile != _BIKE), conditions.flow_at(ends.to_lat, ends.to_lon), np.nan
+        )
+        weather = conditions.weather_at(ends.to_lat, ends.to_lon, departs_ms / 1000)
         legs = {
             "moment_ms": departs_ms,
             **ends._asdict(),
@@ -191,7 +204,8 @@ class Estimate:
             "base_of": found.source,
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
-            "traffic_ratio": np.where(is_near, traffic, np.nan),
+            "traffic_ratio": np.where(is_soon, np.where(traffic > 0, traffic, flow), np.nan),
+            **dict(zip(WEATHER_COLUMNS, weather, strict=True)),
             **self._progress(base, firsts, {these: ways[first_wanted] for these, ways in around.items()}),
             **_route(stops, self.counts, firsts, wanted, owner),
         }
@@ -317,6 +331,7 @@ class Estimate:
             ("leg_stops_left", np.asarray(self.ahead.legs["stops_left"])[at]),
             ("leg_service_s", np.asarray(self.ahead.legs["service_ahead_s"])[at]),
             ("leg_traffic", np.asarray(self.ahead.legs["traffic_ratio"])[at]),
+            *((f"leg_{name}", np.asarray(self.ahead.legs[name])[at]) for name in WEATHER_COLUMNS),
         ):
             heads[name] = np.where(begins, value, heads[name])
         for name, values in _SAID:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.conditions.board import ConditionBoard
 from engine.eta.bases import PROFILES, BaseTimes, GreatCircles
 from engine.eta.estimate import Estimate, LegsAhead, Said, by_partition, now_ms_of
 from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
@@ -82,6 +83,8 @@ class LiveEtas:
         """Who says how long ways are without a model. Replaced as a whole."""
         self.closures: Mapping[int, tuple[Barrier, ...]] = {}
         """What tenants' vehicles drive around, by the shard's index of the tenant. Replaced as a whole."""
+        self.conditions = ConditionBoard()
+        """Weather and traffic around the stops, as servers of others say. Replaced as a whole."""
         self.pacing, self.risk = pacing or Pacing(), risk or RiskRule()
         """How often drivers are estimated, and when somebody is told."""
         self.service: ServiceOf = lambda _, lat, __: np.zeros(len(lat))
@@ -137,7 +140,7 @@ class LiveEtas:
         moments = by_partition({int(head["partition"]): self.table.passed.get(int(head["partition"]), 0)})
         every_leg = replace(self.pacing, legs_s=-1.0)
         return Estimate.of(np.array([slot]), self.table, self._drivers, every_leg, moments).ask(
-            self.base, self.closures
+            self.base, self.closures, self.conditions
         )
 
     def _route_of(self, number: int, delivery: str) -> RouteOrder | None:

@@ -12,6 +12,7 @@ from engine.travel.pace import ROAD_PACES
 from models.eta.clock import local_clock
 from models.eta.history import PaceHistory
 from models.eta.spread import Spread
+from models.eta.weather import WEATHER_COLUMNS, weather_factor
 
 __all__ = ["ANY_BASE", "COLD_START", "OWN_BASE", "ColdStart", "Legs", "Predictor", "digest_of"]
 
@@ -81,8 +82,10 @@ class ColdStart:
         return np.asarray(_usual_s(legs)[:, None] * np.array([_LOW, 1.0, _HIGH]))
 
     def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        """Return what just happened alone: base times are all there is beside it."""
-        return {"today": _usual_s(legs) * np.expm1(shift) / 60}
+        """Return what the weather and what just happened add: base times are all there is beside them."""
+        usual_s = _usual_s(legs)
+        wet = _weather(legs)
+        return {"weather": usual_s * (1.0 - 1.0 / wet) / 60, "today": usual_s * np.expm1(shift) / 60}
 
     def base_s(self, legs: Legs) -> NDArray[np.float64]:
         """Return the base times as they are given."""
@@ -96,12 +99,12 @@ class ColdStart:
 def _usual_s(legs: Legs) -> NDArray[np.float64]:
     """Return what legs usually take: of the great circle as it is, of free roads at the pace of the hour.
 
-    Where traffic is known, it takes the place of the hour's.
+    Where traffic is known, it takes the place of the hour's, and of the weather's: it flows so in this weather.
     """
-    base_s = np.asarray(legs["base_s"], np.float64)
+    wet, base_s = _weather(legs), np.asarray(legs["base_s"], np.float64)
     on_roads = np.flatnonzero((np.asarray(legs.get("base_of", GREAT_CIRCLE)) == ROADS) & (base_s > 0))
     if not on_roads.size:
-        return base_s
+        return np.asarray(wet * base_s)
     moments = np.asarray(legs["moment_ms"])[on_roads].astype(np.int64)
     zone = np.asarray(legs.get("zone", "UTC"))
     clock = local_clock(moments, zone if zone.ndim == 0 else zone[on_roads])
@@ -111,7 +114,19 @@ def _usual_s(legs: Legs) -> NDArray[np.float64]:
     factor = np.where(np.isfinite(traffic), traffic, _HOURS[profile, hour])
     usual_s = base_s.copy()
     usual_s[on_roads] = _FIXED_S[profile] + factor * base_s[on_roads]
-    return usual_s
+    return np.asarray(wet * usual_s)
+
+
+def _weather(legs: Legs) -> NDArray[np.float64]:
+    """Return what the weather multiplies legs by: nothing where it is not known, or traffic is."""
+    rows = len(np.asarray(legs["base_s"]))
+    unknown = np.full(rows, np.nan)
+    rain, cold, wind = (np.asarray(legs.get(name, unknown), np.float64) for name in WEATHER_COLUMNS)
+    if not (np.isfinite(rain).any() or np.isfinite(wind).any()):
+        return np.ones(rows)
+    by_bike = np.asarray(legs.get("profile", np.zeros(rows))) == PROFILES.index("bike")
+    has_traffic = np.isfinite(np.asarray(legs.get("traffic_ratio", unknown), np.float64))
+    return np.where(has_traffic, 1.0, weather_factor(rain, cold, wind, by_bike))
 
 
 _FIXED_S = np.array([ROAD_PACES[name].fixed_s for name in PROFILES])  # type: ignore[index]  # the same names

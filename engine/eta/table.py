@@ -45,6 +45,9 @@ HEAD = np.dtype(
         ("leg_stops_left", "<f8"),  # as the model was told then
         ("leg_service_s", "<f8"),  # planned service times from its stop on
         ("leg_traffic", "<f8"),  # time in traffic ÷ time on free roads, as the model was told; NaN = it was not
+        ("leg_rain_mm_h", "<f8"),  # the weather, as the model was told; NaN = it was not
+        ("leg_temperature_c", "<f8"),
+        ("leg_wind_mps", "<f8"),
         ("leg_raw_s", "<f8", (3,)),  # by the model alone
         ("leg_shift", "<f8"),  # log ratio by which what just happened moved it
         ("leg_said_s", "<f8", (3,)),  # corrected by it

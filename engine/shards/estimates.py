@@ -32,6 +32,7 @@ from engine.telemetry.metrics import (
     ETA_RISKS,
 )
 from models.eta.base_time import BASES
+from models.eta.weather import WEATHER_COLUMNS
 
 __all__ = ["ShardEstimates", "split_at_moments"]
 
@@ -124,6 +125,8 @@ class ShardEstimates:
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
         }
+        weather = self._memory.etas.conditions.weather_at(ends.to_lat, ends.to_lon, moments_s)
+        known |= dict(zip(WEATHER_COLUMNS, weather, strict=True))
         said, model, confidence = self.estimator.what_if(tenant, known | legs)
         said = np.where((base.seconds > 0)[:, None], said, 0.0)
         return {
@@ -171,7 +174,7 @@ class ShardEstimates:
             return Effects()
 
         def ask() -> Said:
-            return self.estimator.say(estimate.ask(etas.base, etas.closures))
+            return self.estimator.say(estimate.ask(etas.base, etas.closures, etas.conditions))
 
         async with self.estimator.busy:
             takes_long = len(estimate.wanted) > _IN_THREAD or etas.closures  # roads around them may have to be made

@@ -8,6 +8,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from engine.conditions.chain import conditions_of
+from engine.eta.conditions import ConditionWatch
 from engine.eta.estimator import Estimator
 from engine.eta.finishes import FinishStream
 from engine.eta.refresh import Pacing
@@ -47,7 +49,11 @@ class EtaDesk:
         """Return what has to run beside the pings, by name."""
         models = ModelWatch(Registry(self._settings.models), self.estimates.estimator)
         found: dict[str, Callable[[], Awaitable[None]]] = {"finishes": self._follow_finishes, "models": models.run}
-        if self._settings.eta.roads:
+        settings = self._settings
+        conditions = conditions_of(settings.travel, settings.traffic_file.parent / "conditions")
+        if conditions.are_asked:
+            found["conditions"] = ConditionWatch(conditions, self._memory.etas).run
+        if settings.eta.roads:
             found["roads"] = self._road_watch().run
         return found
 

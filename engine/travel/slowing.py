@@ -69,6 +69,7 @@ def slowing_of(
     if flow and abs(begin_s - min(one.condition.said_s for one in flow)) < _HOUR_S:
         flowing = met.board.flow_at(places[:, 0], places[:, 1])
         hours[0] = np.where(np.isfinite(flowing), flowing, hours[0])
+        weathered[0] = np.where(np.isfinite(flowing), 1.0, weathered[0])  # it flows so in this weather
     told = []
     if met.weather is not None:
         told.append(_told(Weather.KIND, "open_meteo", met.weather, float(weathered.mean())))

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.eta.bases import GreatCircles
+from engine.conditions.answers import Flow, Weather, cell_of
+from engine.conditions.board import ConditionBoard
+from engine.eta.bases import ROADS, GreatCircles
 from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.estimator import Estimator
 from engine.log.read import Block, FixBatch
@@ -134,6 +136,51 @@ def test_a_driven_leg_is_kept_with_the_traffic_that_the_model_was_told_of():
     memory.assign(assigned("dlv_1", 2500.0))
     [leg] = [one for effects in play(memory, estimates, range(60)) for one in effects.legs]
     assert leg["trafficRatio"] == 1.5
+
+
+def snow(until_s=86_400):
+    """Return a board on which it snows in all hours of the day."""
+    hours = until_s // 3600
+    weather = Weather(START_MS / 1000, START_MS // 3_600_000 * 3600, (2.5,) * hours, (-3.0,) * hours, (2.0,) * hours)
+    return ConditionBoard({cell_of(Weather, LATITUDE, LONGITUDE): weather})
+
+
+def test_snow_makes_an_arrival_later_and_is_the_reason_and_is_kept_with_the_leg():
+    said = []
+    for board in (ConditionBoard(), snow()):
+        memory, estimates = a_memory()
+        memory.etas.conditions = board
+        memory.assign(assigned("dlv_1", 2500.0))
+        play(memory, estimates, range(1))
+        said.append(int(memory.etas.table.plans[DRIVER][0]["promise"][1]) - START_MS)
+        factors = estimates.answer(DRIVER, "dlv_1")["factors"]
+        assert ("weather" in [name for name, _ in factors]) == bool(board.weather)
+    assert said[1] == pytest.approx(1.3 * said[0], rel=0.01)
+    [leg] = [one for effects in play(memory, estimates, range(1, 60)) for one in effects.legs]
+    assert (leg["rainMmH"], leg["temperatureC"], leg["windMps"]) == (2.5, -3.0, 2.0)
+
+
+def test_the_traffic_of_another_server_counts_where_the_fleet_has_taught_none():
+    memory, estimates = a_memory()
+    cell = cell_of(Flow, LATITUDE + 2500 * DEGREES_PER_M, LONGITUDE)
+    memory.etas.conditions = ConditionBoard(flow={cell: Flow(START_MS / 1000, 1.7)})
+    memory.etas.base = _OnRoads()
+    memory.assign(assigned("dlv_1", 2500.0))
+    asked = Asked(estimates.estimator)
+    play(memory, estimates, range(1))
+    assert asked.legs[0]["traffic_ratio"].tolist() == [1.7]
+    memory.etas.base = _InAJam()
+    memory.assign(assigned("dlv_2", 2900.0))
+    play(memory, estimates, range(1, 4))
+    assert asked.legs[-1]["traffic_ratio"][0] == 1.5
+
+
+class _OnRoads(GreatCircles):
+    """Ways that say they are on roads."""
+
+    def between(self, ends, **how):
+        found = super().between(ends, **how)
+        return found._replace(source=np.full(len(found.seconds), ROADS, np.uint8))
 
 
 def test_a_stop_of_which_nobody_says_how_long_it_takes_takes_what_the_model_says():
