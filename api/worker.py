@@ -1,7 +1,6 @@
 """One API process: `python -m api.worker --fd N` serves the app on a socket that the host has opened."""
 
 import argparse
-import gc
 import socket
 import sys
 
@@ -9,6 +8,7 @@ import uvicorn
 
 from api.app import create_app
 from api.ingest.takeover import TakeoverProtocol
+from engine.collecting import collect_seldom
 from engine.settings import Settings
 from engine.telemetry.logging import configure_logging, quiet_ray
 
@@ -18,7 +18,6 @@ _DRAIN_S = 5
 _SWITCH_S = 0.0005  # a shard's answer comes in by a thread of Ray's, which should not wait 5 ms for the interpreter
 _WS_PING_S = 20.0
 _BACKLOG = 2048
-_GC_THRESHOLDS = (20_000, 20, 50)  # requests leave few cycles; by default 7 % of the time goes into looking for them
 
 
 def main() -> None:
@@ -46,9 +45,7 @@ def main() -> None:
         timeout_graceful_shutdown=_DRAIN_S,
         backlog=_BACKLOG,
     )
-    gc.collect()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    gc.freeze()  # what start-up leaves, 230,000 objects, is there to stay: to go through them takes 185 ms each time
+    collect_seldom()
     # made from the descriptor here, because uvicorn's own `fd` takes every socket for a unix one
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 

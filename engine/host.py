@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from engine.caching import DocumentCache, Generations
 from engine.client import Engine
+from engine.collecting import collect_seldom
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from engine.embedded.process import ChildProcess, DiedEarly
@@ -127,6 +128,7 @@ class Host:
         await self._start_processes(ShardSupervisor(self.settings, redis), listener)
         await self._start_tasks(database, redis)
         await asyncio.to_thread(_replace, self._var / "pids.json", msgspec.json.encode(self.pids()))
+        collect_seldom()
         log.info("host.ready", url=self.url, var=str(self._var))
 
     async def _migrate(self, database: Database) -> None:

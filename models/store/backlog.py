@@ -58,8 +58,8 @@ class BacklogRepository:
         tasks: Any = self._database.tasks
         overdue = {"state": "waiting", "due": {"$lte": now() - datetime.timedelta(seconds=_OVERDUE_S)}}
         return TaskBacklog(
-            waiting=await tasks.count_documents({"state": "waiting"}, limit=MOST, hint="due-by-lane"),
-            overdue=await tasks.count_documents(overdue, limit=MOST, hint="due-by-lane"),
+            waiting=await tasks.count_documents({"state": "waiting"}, limit=MOST, hint="due"),
+            overdue=await tasks.count_documents(overdue, limit=MOST, hint="due"),
             dead_letters=await tasks.count_documents({"state": "dead"}, limit=MOST, hint="dead"),
         )
 
