@@ -1,6 +1,8 @@
 """Closures: what a company closes is driven around by its plans, lines and estimates, while it is closed."""
 
 import datetime
+import json
+import re
 import uuid
 
 import numpy as np
@@ -15,6 +17,7 @@ from engine.shards.closures import ClosureDesk
 from engine.shards.memory import ShardMemory
 from models.store.fleet import ClosureRepository
 from models.store.scope import Scope
+from tests.pages import DOCS
 from tests.rest import Caller, client_of, running_api
 from tests.roads import grid_town
 
@@ -148,6 +151,12 @@ async def test_what_can_not_be_is_refused_with_its_field(admin, wrong, field):
     answer = await admin.ask("POST", "closures", json=STREET | wrong)
     assert answer.status_code == 422, answer.text
     assert field in [fault["field"] for fault in answer.json()["errors"]]
+
+
+async def test_what_the_page_sends_is_taken(admin):
+    page = (DOCS / "how-to" / "close-a-street.md").read_text()
+    bodies = re.findall(r"-d '(\{.*?\})'\n", page, re.DOTALL)
+    assert [(await admin.make("closures", json.loads(body)))["kind"] for body in bodies] == ["line", "polygon"]
 
 
 async def test_a_shards_estimates_go_around_what_their_company_has_closed(admin, api, network):

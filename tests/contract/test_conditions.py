@@ -5,13 +5,17 @@ import json
 import threading
 import time
 
+import numpy as np
 import pytest
 from pydantic import SecretStr, ValidationError
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from engine.conditions.chain import conditions_of
+from engine.eta.conditions import ConditionWatch
+from engine.eta.plan import AHEAD
 from engine.settings import TravelSettings
+from engine.shards.memory import ShardMemory
 from engine.travel.chain import Travel, providers_of
 from tests.roads import grid_town
 
@@ -202,6 +206,25 @@ async def test_hours_without_a_word_multiply_nothing(server, asking, weather):
     assert (found, told.factor) == (free, 1.0)
     later, _ = await seconds(asking(**weather), at=now() + datetime.timedelta(days=30))
     assert later == free
+
+
+async def test_a_shards_estimates_hear_of_both_around_their_stops(server, weather, flow, tmp_path):
+    server.expect_request(FORECAST).respond_with_json(a_forecast(rain=1.5))
+    server.expect_request(SEGMENT).respond_with_json(a_segment())
+    plan = np.zeros(2, AHEAD)
+    plan["lat"], plan["lon"] = 41.15, (-8.61, -8.612)
+    etas = ShardMemory().etas
+    conditions = conditions_of(TravelSettings(**weather, **flow), tmp_path)
+    watch = ConditionWatch(conditions, etas)
+    await watch.look()
+    assert (etas.conditions.weather, len(server.log)) == ({}, 0)  # nobody is under way
+    etas.table.plans[1] = plan
+    await watch.look()
+    await conditions.close()
+    moments_s = np.full(2, time.time())
+    assert etas.conditions.weather_at(plan["lat"], plan["lon"], moments_s)[0].tolist() == [1.5, 1.5]
+    assert etas.conditions.flow_at(plan["lat"], plan["lon"]).tolist() == [1.8, 1.8]
+    assert len(server.log) == 2
 
 
 @pytest.mark.parametrize("url", ["ftp://x/{latitude}{longitude}", "https://x/?point={latitude}", "nonsense"])
