@@ -11,6 +11,8 @@ faster way and, of two equally fast, the shorter. So a matrix holds times and le
 one.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from engine.compiled import road_rule
 
-__all__ = ["CLOSED", "Hierarchy", "Metric", "contract", "customize", "pack", "recustomize"]
+__all__ = ["CLOSED", "Hierarchy", "Metric", "Shares", "contract", "customize", "pack", "recustomize"]
 
 CLOSED = np.int64(1) << np.int64(61)
 """Weight of what can't be driven; twice of it still fits."""
@@ -65,6 +67,13 @@ class Metric(NamedTuple):
     """T: of the original edges."""
 
 
+class Shares(NamedTuple):
+    """Nodes in ascending order: of each thread, and those that come after all of them (`engine.roads.shares`)."""
+
+    side_by_side: Sequence[Ints]
+    after: Ints
+
+
 def pack(milliseconds: NDArray[np.int64], decimetres: NDArray[np.int64]) -> Weights:
     """Return weights of times and lengths."""
     return (milliseconds << np.int64(32)) + decimetres
@@ -108,12 +117,25 @@ def contract(order: NDArray[np.int64], tail: Ints, head: Ints) -> Hierarchy:
     )
 
 
-def customize(hierarchy: Hierarchy, edges: Weights) -> Metric:
-    """Return the metric that weights of the original edges make."""
+def customize(hierarchy: Hierarchy, edges: Weights, threads: tuple[Shares, Executor] | None = None) -> Metric:
+    """Return the metric that weights of the original edges make.
+
+    Parameters
+    ----------
+    edges
+        T.
+    threads
+        A pool, and what its threads do side by side; one thread does all where it is left out.
+    """
     h = hierarchy
     up, down = _initial(edges, h.edge_slot, h.up_head.size, h.down_tail.size)
     metric = Metric(up, down, edges)
-    _customize(h, metric)
+    if threads is None:
+        _customize(h, metric, np.arange(h.parent.size, dtype=np.int32))
+        return metric
+    shares, pool = threads
+    list(pool.map(lambda nodes: _customize(h, metric, nodes), shares.side_by_side))
+    _customize(h, metric, shares.after)
     return metric
 
 
@@ -299,9 +321,9 @@ def _settle_side(
 
 
 @road_rule
-def _customize(h: Hierarchy, metric: Metric) -> None:
+def _customize(h: Hierarchy, metric: Metric, nodes: Ints) -> None:
     scratch = np.empty(h.parent.size, np.int64)
-    for node in range(scratch.size):
+    for node in nodes:
         _settle(h, metric, node, scratch)
 
 

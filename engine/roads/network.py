@@ -6,7 +6,7 @@ Load it once a process; the arrays are mapped from the file, so processes of a n
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from engine.roads.barriers import Barrier, barred_segments
 from engine.roads.ends import Ends
 from engine.roads.file import read_network
-from engine.roads.hierarchy import CLOSED, Hierarchy
+from engine.roads.hierarchy import CLOSED, Hierarchy, Shares
 from engine.roads.legs import RoadLeg, trace_leg
 from engine.roads.queries import Seeds, matrix_weights, pair_weights
+from engine.roads.shares import shares_of
 from engine.roads.snapping import Grid, Snaps, snap_points
 from engine.roads.weights import RoadWeights, reweigh, weigh
 from models.errors import InvalidInput
@@ -102,7 +103,7 @@ class RoadNetwork:
             if profile not in self._free:
                 number = self._number(profile)
                 arc_ms = self.arrays["arc_ms"][number]
-                self._free[profile] = weigh(self.hierarchy, self.arrays, profile, number, arc_ms)
+                self._free[profile] = weigh(self.hierarchy, self.arrays, profile, number, arc_ms, self._threads)
             return self._free[profile]
 
     def weights(self, profile: str, factor: ArrayLike | None = None, closed: ArrayLike | None = None) -> RoadWeights:
@@ -125,7 +126,7 @@ class RoadNetwork:
             arc_ms = np.where(free_ms > 0, np.clip(slowed, 1, 2**30), 0).astype(np.int32)
         if closed is not None:
             arc_ms[np.asarray(closed)] = 0
-        return weigh(self.hierarchy, self.arrays, profile, number, arc_ms)
+        return weigh(self.hierarchy, self.arrays, profile, number, arc_ms, self._threads)
 
     def around(self, weights: RoadWeights, barriers: Iterable[Barrier]) -> RoadWeights:
         """Return a state of the roads in which nothing goes through barriers, nor begins or ends in one."""
@@ -277,6 +278,10 @@ class RoadNetwork:
             is_open[self.arrays["arc_segment"][usable]] = True
             self._open[profile] = is_open
         return self._open[profile]
+
+    @cached_property
+    def _threads(self) -> tuple[Shares, Executor]:
+        return shares_of(self.hierarchy, os.cpu_count() or 1), self._pool
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

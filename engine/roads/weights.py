@@ -1,5 +1,6 @@
 """States of the roads: what each arc takes for a vehicle at a time, and the hierarchy's metric of it."""
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import road_rule
-from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Weights, customize, recustomize
+from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Shares, Weights, customize, recustomize
 from engine.roads.turns import FORBIDDEN
 
 __all__ = ["RoadWeights", "reweigh", "weigh"]
@@ -26,7 +27,12 @@ class RoadWeights:
 
 
 def weigh(
-    hierarchy: Hierarchy, arrays: dict[str, NDArray[Any]], profile: str, number: int, arc_ms: NDArray[np.int32]
+    hierarchy: Hierarchy,
+    arrays: dict[str, NDArray[Any]],
+    profile: str,
+    number: int,
+    arc_ms: NDArray[np.int32],
+    threads: tuple[Shares, Executor] | None = None,
 ) -> RoadWeights:
     """Return the state of the roads in which arcs take `arc_ms` (0 is closed).
 
@@ -38,10 +44,12 @@ def weigh(
         Name and place of the kind of vehicle.
     arc_ms
         A; replaces the free-flow times of the profile.
+    threads
+        What each of a pool's threads does of it; one alone does all where it is left out.
     """
     arc_ms = np.ascontiguousarray(arc_ms, np.int32)
     edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
-    return RoadWeights(profile, arc_ms, customize(hierarchy, edges))
+    return RoadWeights(profile, arc_ms, customize(hierarchy, edges, threads))
 
 
 def reweigh(

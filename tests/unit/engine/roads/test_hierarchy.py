@@ -1,5 +1,7 @@
 """The hierarchy gives what plain Dijkstra gives, whatever the graph, the order and the weights."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from engine.roads.hierarchy import CLOSED, contract, customize, pack, recustomize
 from engine.roads.queries import Seeds, matrix_weights, way_between
+from engine.roads.shares import shares_of
 
 pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules
 
@@ -60,6 +63,21 @@ def test_other_weights_on_the_same_hierarchy_equal_dijkstra(graph, data):
 
     expected = by_dijkstra(nodes, tail, head, weights)
     assert np.array_equal(np.where(found < CLOSED, found, np.inf), expected)
+
+
+@given(graphs(), st.integers(1, 4))
+def test_threads_side_by_side_make_what_one_alone_does(graph, threads):
+    _, tail, head, weights, order = graph
+    hierarchy = contract(order, tail, head)
+    shares = shares_of(hierarchy, threads)
+    assert sorted(np.concatenate([*shares.side_by_side, shares.after]).tolist()) == list(range(order.size))
+
+    with ThreadPoolExecutor(threads) as pool:
+        shared = customize(hierarchy, weights, (shares, pool))
+
+    alone = customize(hierarchy, weights)
+    assert np.array_equal(shared.up, alone.up)
+    assert np.array_equal(shared.down, alone.down)
 
 
 @given(graphs(), st.data())
