@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "up": ("outrider.cli.up:up", "Run a whole Outrider on this machine."),
-    "demo": ("outrider.cli.demo:demo", "Replay a real fleet on the live map."),
+    "demo": ("outrider.cli.demo:demo", "Show a fleet that plans its morning and drives it."),
     "replay": ("outrider.cli.replay:replay", "Stream a recorded trace into a running Outrider."),
     "doctor": ("outrider.cli.doctor:doctor", "Check this machine, and say what to do."),
     "solve": ("outrider.cli.solve:solve", "Solve a routing problem of a benchmark set, or of VROOM."),
@@ -31,6 +31,7 @@ COMMANDS = {
     "train": ("outrider.cli.train:train", "Train a model of travel times on a file of trips."),
     "backtest": ("outrider.cli.backtest:backtest_file", "Tell how good a model of travel times would have been."),
     "promote": ("outrider.cli.promote:promote", "Let a model of travel times serve, if it is surely better."),
+    "models": ("outrider.cli.models:models", "Show the models, and let one predict beside on trial."),
     "retrain": ("outrider.cli.retrain:retrain_file", "Train anew on a schedule, and promote what is surely better."),
     "eta-report": ("outrider.cli.eta_report:eta_report", "Write a page on how a model does, and what has moved."),
     "keys": ("outrider.cli.keys:keys", "Change the keys that sign tokens and seal personal data."),

@@ -107,9 +107,13 @@ class OutriderClient:
         """Create a delivery, and assign it at once if a driver is given; `more` are the API's further fields."""
         return await self._ask("POST", "/deliveries", Delivery, _delivery(dropoff, pickup, driver, reference, more))
 
-    async def create_deliveries(self, deliveries: Sequence[tuple[str, Place, Place]]) -> list[Delivery]:
-        """Create deliveries from (reference, pickup, dropoff); any number."""
-        bodies = [_delivery(dropoff, pickup, None, reference, {}) for reference, pickup, dropoff in deliveries]
+    async def create_deliveries(
+        self, deliveries: Sequence[tuple[str, Place, Place] | Mapping[str, Any]]
+    ) -> list[Delivery]:
+        """Create deliveries from (reference, pickup, dropoff) or from the API's fields; any number."""
+        bodies = [
+            one if isinstance(one, Mapping) else _delivery(one[2], one[1], None, one[0], {}) for one in deliveries
+        ]
         created: list[Delivery] = []
         for start in range(0, len(bodies), _MAX_BULK):
             created += await self._ask("POST", "/deliveries/bulk", list[Delivery], bodies[start : start + _MAX_BULK])
@@ -222,6 +226,52 @@ class OutriderClient:
         where = {"lat": latitude, "lon": longitude, "limit": limit}
         found = await self._ask("GET", "/drivers/nearest", dict[str, list[LiveDriver]], parameters=where)
         return found["items"]
+
+    async def create_depot(self, **fields: Any) -> dict[str, Any]:
+        """Create a depot; the fields are the API's."""
+        return await self._ask("POST", "/depots", dict[str, Any], fields)
+
+    async def create_vehicle(self, **fields: Any) -> dict[str, Any]:
+        """Create a vehicle; the fields are the API's."""
+        return await self._ask("POST", "/vehicles", dict[str, Any], fields)
+
+    async def optimize(self, deliveries: Sequence[str], **request: Any) -> dict[str, Any]:
+        """Ask for routes that take these deliveries, and return the job; `request` is the rest of the API's fields."""
+        return await self._ask("POST", "/routes/optimize", dict[str, Any], {"deliveries": deliveries, **request})
+
+    async def job(self, job: str) -> dict[str, Any]:
+        """Return a job as it is now."""
+        return await self._ask("GET", f"/jobs/{_part(job)}", dict[str, Any])
+
+    async def route(self, route: str) -> dict[str, Any]:
+        """Return one route."""
+        return await self._ask("GET", f"/routes/{_part(route)}", dict[str, Any])
+
+    async def dispatch(self, route: str, *, version: int | None = None) -> dict[str, Any]:
+        """Give a planned route to its driver."""
+        body = {} if version is None else {"version": version}
+        return await self._ask("POST", f"/routes/{_part(route)}/dispatch", dict[str, Any], body)
+
+    async def propose(self, **cause: Any) -> dict[str, Any]:
+        """Ask what to do about what has happened to routes; the fields are the API's."""
+        return await self._ask("POST", "/routes/proposals", dict[str, Any], cause)
+
+    async def round(self) -> dict[str, Any]:
+        """Return what the driver whose key or user this is has to do today, in its order."""
+        return await self._ask("GET", "/driver-app/route", dict[str, Any])
+
+    async def next_stop(self) -> dict[str, Any]:
+        """Return where the driver whose key or user this is has to go next."""
+        return await self._ask("GET", "/driver-app/next", dict[str, Any])
+
+    async def upload(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Tell what a driver's phone has kept, statuses and positions; return what became of each item."""
+        answer = await self._ask("POST", "/driver-app/batch", dict[str, list[dict[str, Any]]], {"items": items})
+        return answer["items"]
+
+    async def change_tenant(self, **changes: Any) -> dict[str, Any]:
+        """Change the company's name or settings; the fields are the API's."""
+        return await self._ask("PATCH", "/tenant", dict[str, Any], changes)
 
     async def create_geofence(self, **fields: Any) -> dict[str, Any]:
         """Create a geofence; the fields are the API's."""

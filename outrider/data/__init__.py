@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["DEMO_TRACE"]
+__all__ = ["TAXI_TRACE"]
 
-DEMO_TRACE = Path(__file__).parent / "demo_porto.parquet"
-"""225 taxis of Porto on a Monday morning."""
+TAXI_TRACE = Path(__file__).parent / "porto_taxis.parquet"
+"""225 taxis of Porto on a Monday morning, for `outrider replay`."""

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geo import distances_m
+
 __all__ = ["KINDS", "Doorsteps"]
 
 KINDS = ("house", "flat", "shop", "office")
@@ -20,6 +22,7 @@ _VISIT_SIGMA = 0.30
 _PER_KG = 0.012
 _ABSENT, _ABSENT_S = 0.03, 45.0
 _POPULARITY = 1.05  # exponent of Zipf's law over addresses
+_METRES_PER_DEGREE = 111_194.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,14 @@ class Doorsteps:
             return float(_ABSENT_S * rng.lognormal(0.0, 0.3)), False
         usual = _MEDIAN_S[self.kind[address]] * self.habit[address] * pace * (1.0 + _PER_KG * weight_kg)
         return float(usual * rng.lognormal(0.0, _VISIT_SIGMA)), True
+
+    def parked(self, rng: np.random.Generator, address: int) -> tuple[float, float]:
+        """Return where a van stands during one visit, latitude and longitude in degrees."""
+        away_m, bearing = self.parking_m[address] * rng.uniform(0.5, 1.2), rng.uniform(0.0, 2 * np.pi)
+        north, east = away_m * np.cos(bearing) / _METRES_PER_DEGREE, away_m * np.sin(bearing) / _METRES_PER_DEGREE
+        latitude, longitude = float(self.latitude[address]), float(self.longitude[address])
+        return latitude + float(north), longitude + float(east / np.cos(np.radians(latitude)))
+
+    def nearest(self, latitude: float, longitude: float) -> int:
+        """Return the number of the address nearest to a point, degrees."""
+        return int(np.argmin(distances_m(self.latitude, self.longitude, latitude, longitude)))

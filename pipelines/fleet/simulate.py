@@ -25,7 +25,6 @@ _BREAKDOWN, _REPAIR_S = 0.005, 2_700.0
 _WINDOW_S = 2 * 3600.0
 _PLANNED_FACTOR, _PLANNED_SERVICE_S = 1.7, 150.0  # what the planner reckons with
 _ON_FOOT_M = 60.0  # nobody drives round the block to the next door
-_METRES_PER_DEGREE = 111_194.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class _DayOf:
         ]
         for stop, order in enumerate(tour):
             address = int(orders.address[order])
-            place = _parked(rng, doors, address)
+            place = doors.parked(rng, address)
             way = self._city.ways.way(at, place)
             if _door_to_door_m(at, doors, address) <= _ON_FOOT_M:
                 leg, place = walk(way, now_s + _LOADING_S, _door_to_door_m(at, doors, address)), at
@@ -206,17 +205,6 @@ class _DayOf:
 
 def _door_to_door_m(at: tuple[float, float], doors: Doorsteps, address: int) -> float:
     return float(distance_m(*at, float(doors.latitude[address]), float(doors.longitude[address])))
-
-
-def _parked(rng: np.random.Generator, doors: Doorsteps, address: int) -> tuple[float, float]:
-    away_m, bearing = doors.parking_m[address] * rng.uniform(0.5, 1.2), rng.uniform(0.0, 2 * np.pi)
-    latitude = doors.latitude[address]
-    return (
-        float(latitude + away_m * np.cos(bearing) / _METRES_PER_DEGREE),
-        float(
-            doors.longitude[address] + away_m * np.sin(bearing) / (_METRES_PER_DEGREE * np.cos(np.radians(latitude)))
-        ),
-    )
 
 
 def _stretch(leg: Drive, is_broken_down: bool, done_s: float) -> tuple[NDArray[np.float64], ...]:

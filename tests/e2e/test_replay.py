@@ -10,7 +10,7 @@ import pyarrow.csv
 import pytest
 
 from outrider.client import OutriderClient
-from outrider.data import DEMO_TRACE
+from outrider.data import TAXI_TRACE
 
 PASSWORD = "correct horse battery"
 
@@ -66,7 +66,7 @@ async def test_every_fault_of_a_trace_is_accounted_for(outrider_running, tmp_pat
 
 async def test_the_demo_trace_replays(outrider_running):
     email = await a_tenant(outrider_running)
-    code, out, err = await replay(outrider_running, email, DEMO_TRACE, "--speed", "400")
+    code, out, err = await replay(outrider_running, email, TAXI_TRACE, "--speed", "400")
     assert code == 0, err
     result = json.loads(out.splitlines()[-1])
     assert (result["vehicles"], result["sent"], result["refused"]) == (225, 10_936, {})
@@ -84,7 +84,7 @@ async def test_what_is_no_trace_is_one_clear_line(outrider_running, tmp_path, co
 
 
 async def test_a_wrong_password_is_one_clear_line(outrider_running):
-    code, _, err = await replay(outrider_running, "nobody@outrider.example", DEMO_TRACE)
+    code, _, err = await replay(outrider_running, "nobody@outrider.example", TAXI_TRACE)
     assert code == 1
     assert "401" in err
     assert len(err.splitlines()) == 1

@@ -60,6 +60,7 @@ export class Fleet {
     const now = Fleet.now();
     const changed: Vehicle[] = [];
     for (const record of records) {
+      if (record.time === 0) continue; // a driver with stops ahead who has not been heard of yet is nowhere
       const known = this.vehicles.get(record.number);
       if (known === undefined) changed.push(this.#add(record, now));
       else if (record.time > known.time || record.received >= known.received) {

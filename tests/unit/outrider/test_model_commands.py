@@ -11,6 +11,7 @@ import pytest
 
 from outrider.cli.backtest import backtest_file
 from outrider.cli.eta_report import eta_report
+from outrider.cli.models import list_models, shadow
 from outrider.cli.promote import promote
 from outrider.cli.retrain import retrain_file
 from outrider.cli.train import train
@@ -20,7 +21,7 @@ from pipelines.training import train_bundle
 from pipelines.trip_schemas import load_schema
 from pipelines.trips import read_trips
 from tests.commands import run
-from tests.legs import some_legs
+from tests.legs import a_bundle, some_legs
 from tests.trips import QUICK, SAMPLE
 
 NYC = load_schema("nyc_taxi")
@@ -106,3 +107,25 @@ def test_training_for_each_company_refuses_what_it_would_ignore(tmp_path, beside
     done = run(retrain_file, tmp_path, "--each", *beside)
     assert done.exit_code == 2
     assert "--each" in done.output
+
+
+def test_a_model_is_put_on_trial_and_taken_from_it(tmp_path):
+    registry = tmp_path / "models"
+    first, second = (
+        Registry(registry).add(a_bundle(seed=seed), {"note": f"the one of seed {seed}"}) for seed in (1, 2)
+    )
+    Registry(registry).promote(first, "the first")
+    assert json.loads(run(shadow, "--registry", registry, "--json").stdout.splitlines()[-1])["model"] == second
+    listed = json.loads(run(list_models, "--registry", registry, "--json").stdout.splitlines()[-1])["models"]
+    assert [(row["model"], row["serves"], row["beside"]) for row in listed] == [
+        (second, [], True),
+        (first, ["everybody"], False),
+    ]
+    run(shadow, "--registry", registry, "--end")
+    assert Registry(registry).standing().candidate is None
+
+
+def test_a_model_that_is_not_there_can_not_be_put_on_trial(tmp_path):
+    done = run(shadow, "nothing", "--registry", tmp_path / "models")
+    assert done.exit_code == 1
+    assert "Traceback" not in done.output

@@ -8,8 +8,7 @@ import pytest
 
 from models.errors import InvalidInput
 from models.messages.fixes import DEGREE
-from outrider.data import DEMO_TRACE
-from outrider.driver_app import trips_of
+from outrider.data import TAXI_TRACE
 from outrider.playback import Playback
 from outrider.traces import read_trace
 
@@ -86,10 +85,6 @@ def test_a_playback_cut_short_counts_what_it_will_send(file):
     assert Playback(read_trace(file), speed=1, seconds=1.0).count == 2
 
 
-def test_the_demo_has_the_trips_that_its_page_promises():
-    trace = read_trace(DEMO_TRACE)
-    trips = trips_of(trace)
+def test_the_sample_is_what_its_attribution_says():
+    trace = read_trace(TAXI_TRACE)
     assert (len(trace.fixes), len(trace.vehicles)) == (10_936, 225)
-    assert len(trips) == len(np.unique(trace.trip))
-    assert all(trip.first <= trip.last for trip in trips)
-    assert [trip.first for trip in trips] == sorted(trip.first for trip in trips)
