@@ -20,6 +20,7 @@ DEPOTS = (("Armazém Norte", 41.178, -8.630), ("Matosinhos", 41.184, -8.683), ("
 """Name, latitude and longitude."""
 
 _STOPS_A_VAN = 14
+_MOST_STOPS = 16  # so that a van has room for what comes in later
 _OPEN_ORDERS = 24  # left for whoever looks at the planner's page
 _SERVICE_S = 150
 _WINDOW = datetime.timedelta(minutes=150)
@@ -117,7 +118,7 @@ async def plan(client: OutriderClient, orders: Sequence[Delivery], begins: datet
         start=begins.isoformat(),
         seconds=seconds,
         optimizationCriteria=["time"],
-        constraints={"maxStops": _STOPS_A_VAN},
+        constraints={"maxStops": _MOST_STOPS},
     )
     while job["state"] in ("queued", "running"):
         await asyncio.sleep(_LOOK_S)
