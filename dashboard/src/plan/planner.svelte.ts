@@ -169,6 +169,11 @@ export class Planner {
     return this.#orderById.get(id)?.reference ?? shortDelivery(id);
   }
 
+  /** A sentence of the API, with deliveries by what they are called. */
+  inWords(sentence: string): string {
+    return sentence.replace(/\bdlv_[0-9a-z]+/g, (id) => this.orderName(id));
+  }
+
   /** Where a stop is, in words, if its address is known. */
   placeName(stop: { deliveryId: string; kind: "pickup" | "dropoff" }): string {
     const order = this.#orderById.get(stop.deliveryId);
