@@ -1,12 +1,14 @@
 """The demo's company: its depots, vans, drivers and orders, and how it plans its morning."""
 
 import asyncio
+import contextlib
 import datetime
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import httpx2
 import numpy as np
 
 from models.errors import OutriderError
@@ -51,8 +53,6 @@ class Plan:
 
     routes: int
     unserved: int
-    left: Sequence[str]
-    """Orders that nobody was asked to plan."""
 
 
 async def hire(client: OutriderClient, count: int) -> list[Crew]:
@@ -112,9 +112,8 @@ async def plan(client: OutriderClient, orders: Sequence[Delivery], begins: datet
     OutriderError
         If the search failed.
     """
-    wanted, left = orders[:-_OPEN_ORDERS], orders[-_OPEN_ORDERS:]
     job = await client.optimize(
-        [one.id for one in wanted],
+        [one.id for one in orders[:-_OPEN_ORDERS]],
         start=begins.isoformat(),
         seconds=seconds,
         optimizationCriteria=["time"],
@@ -122,11 +121,12 @@ async def plan(client: OutriderClient, orders: Sequence[Delivery], begins: datet
     )
     while job["state"] in ("queued", "running"):
         await asyncio.sleep(_LOOK_S)
-        job = await client.job(job["id"])
-    if job["state"] != "done":
+        with contextlib.suppress(httpx2.TransportError):  # a busy machine: look again
+            job = await client.job(job["id"])
+    if not job["routes"]:
         raise OutriderError(f"the morning could not be planned: {job['error'] or job['state']}")
     await together([partial(client.dispatch, route) for route in job["routes"]])
-    return Plan(len(job["routes"]), len(job["unserved"]), [one.id for one in left])
+    return Plan(len(job["routes"]), len(job["unserved"]))
 
 
 async def deliver_urgently(client: OutriderClient, rng: np.random.Generator, city: City) -> None:

@@ -6,9 +6,11 @@ import datetime
 from collections.abc import Sequence
 from typing import Self
 
+import httpx2
 import numpy as np
 
-from outrider.client import ApiProblem, IngestStream, OutriderClient
+from models.errors import OutriderError
+from outrider.client import IngestStream, OutriderClient
 from outrider.demo.clock import FleetClock
 from outrider.demo.company import Crew, Plan, deliver_urgently, hire, order, plan, together
 from outrider.demo.shift import Shift
@@ -152,9 +154,9 @@ class Morning:
     async def _be_surprised(self, clock: FleetClock) -> None:
         """Let an urgent order come in once the fleet lives by the clock; before, it would look late to the planner."""
         await clock.caught_up()
-        await self._client.change_tenant(settings={"replanning": {"mode": "propose"}})
-        await asyncio.sleep(_URGENT_AFTER_S)
-        with contextlib.suppress(ApiProblem):  # nothing hangs on it
+        with contextlib.suppress(OutriderError, httpx2.TransportError):  # nothing hangs on it
+            await self._client.change_tenant(settings={"replanning": {"mode": "propose"}})
+            await asyncio.sleep(_URGENT_AFTER_S)
             await deliver_urgently(self._client, self._rng, self._city)
             self.deliveries += 1
 
@@ -164,7 +166,8 @@ class Morning:
             await asyncio.sleep(_LOOK_S)
             if all(shift.is_idle for shift in self._shifts):
                 begins = datetime.datetime.fromtimestamp(clock.now_ms() / 1000 + _PLANNING_S, datetime.UTC)
-                await self._plan(begins)
-                await together([shift.load for shift in self._shifts])
-                for shift in self._shifts:
-                    shift.is_idle = False
+                with contextlib.suppress(OutriderError, httpx2.TransportError):  # else in the next look
+                    await self._plan(begins)
+                    await together([shift.load for shift in self._shifts])
+                    for shift in self._shifts:
+                        shift.is_idle = False
