@@ -29,6 +29,7 @@ _TIME_WEIGHT = 0.5  # of a second, beside the metres that a vehicle drives in it
 _TIME_SPREAD = 0.2  # most that times may be spread, of the spread of places
 _TURN = math.pi / 3  # most that a cut is turned off the set's axis
 _NEAREST = 12
+_LARGEST = 500  # stops of a part that is large for the sake of its routes: of more, a search takes too few steps
 _SPARE_SHARE = 0.15  # vehicles of each kind that a part may use beyond those it has, of its routes
 _SPARE = 2
 
@@ -72,12 +73,13 @@ def neighbouring_parts(
     rng
         Decides where the borders lie this time.
     least_routes
-        Fewest routes of a part, which is larger than `size` where routes are long.
+        Fewest routes of a part, which is larger than `size` where routes are long, but not much larger than 500 stops.
     """
     used = [number for number, route in enumerate(routes) if any(visit.job != RELOAD for visit in route)]
     if not used:
         return []
-    size = max(size, round(least_routes * sum(len(routes[number]) for number in used) / len(used)))
+    usual = sum(len(routes[number]) for number in used) / len(used)
+    size = max(size, round(min(least_routes * usual, max(_LARGEST, 2 * usual))))
     vehicles = [[used[place] for place in group] for group in _grown(chart, [routes[n] for n in used], size, rng)]
     jobs = [
         sorted({visit.job for number in members for visit in routes[number] if visit.job != RELOAD})

@@ -140,6 +140,15 @@ def test_or_tools_takes_what_the_other_solver_has_no_words_for():
     assert portfolio.used == {"or-tools"}
 
 
+@pytest.mark.parametrize(("stops", "expected"), [(20, 240), (100, 500), (400, 800)])
+def test_a_part_has_many_routes_unless_they_are_long_and_two_at_least(stops, expected):
+    problem = a_plain_problem(5, 2400, 2400 // stops, stops)
+    routes = tuple(tuple(Visit(job) for job in range(first, first + stops)) for first in range(0, 2400, stops))
+    parts = neighbouring_parts(problem, Chart(problem), routes, 10, np.random.default_rng(1), least_routes=12)
+    assert max(len(part.jobs) for part in parts) == expected
+    assert sum(len(part.jobs) for part in parts) == 2400
+
+
 def test_parts_hold_every_route_once_and_what_is_unserved():
     problem = a_plain_problem(7, 400, 80)
     routes = improve(problem, Budget(iterations=5)).routes
