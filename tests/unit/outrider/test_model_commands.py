@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from models.eta.history import driver_alias
 from outrider.cli.backtest import backtest_file
 from outrider.cli.eta_report import eta_report
+from outrider.cli.legs import forget
 from outrider.cli.models import list_models, shadow
 from outrider.cli.promote import promote
 from outrider.cli.retrain import retrain_file
 from outrider.cli.train import train
+from pipelines.datasets import LegDataset
 from pipelines.promotion import register
 from pipelines.registry import Registry
 from pipelines.training import train_bundle
@@ -129,3 +132,16 @@ def test_a_model_that_is_not_there_can_not_be_put_on_trial(tmp_path):
     done = run(shadow, "nothing", "--registry", tmp_path / "models")
     assert done.exit_code == 1
     assert "Traceback" not in done.output
+
+
+def test_a_drivers_legs_leave_a_data_set_and_the_others_stay(tmp_path):
+    legs = {name: column for name, column in some_legs(40).items() if name != "vehicle"}
+    names = np.array([f"leg_{row}" for row in range(40)], dtype=object)
+    aliases = [driver_alias("ten_a", driver) for driver in ("drv_1", "drv_2")]
+    whose = np.array([aliases[row % 2] for row in range(40)], dtype=object)
+    LegDataset(tmp_path).add({**legs, "leg": names, "company": np.full(40, "ten_a", dtype=object), "driver": whose})
+    done = run(forget, "drv_1", "--tenant", "ten_a", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "20 legs of drv_1" in done.output
+    assert LegDataset(tmp_path).companies() == {"ten_a": 20}
+    assert set(LegDataset(tmp_path).read("ten_a").legs["driver"]) == {aliases[1]}
