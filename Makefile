@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := embedded,roads,accelerator,ml,peers,maps,web,dev
+EXTRAS := embedded,roads,accelerator,ml,mlflow,peers,maps,web,dev
 ARGS ?=
 BUILT := api/dashboard/built/index.html
 STAMP := $(VENV)/.installed

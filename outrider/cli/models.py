@@ -1,4 +1,4 @@
-"""`outrider models`: who serves, and who predicts beside on trial."""
+"""`outrider models`: who serves, who predicts beside on trial, and models for MLflow."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,14 @@ from rich.table import Table
 
 from models.eta.registry import Standing
 from outrider.cli.model_output import AsJson, Folder, plain_errors, show_result
+from pipelines.mlflow_export import EXPERIMENT, export_models
 from pipelines.registry import Registry
 
 __all__ = ["models"]
 
-models = typer.Typer(help="Show the models of travel times, and let one predict beside on trial.", no_args_is_help=True)
+models = typer.Typer(
+    help="Show the models of travel times, let one predict beside on trial, export them to MLflow.", no_args_is_help=True
+)
 
 
 @models.command("list")
@@ -65,6 +68,26 @@ def shadow(
         books.shadow(name)
     title = f"model {name} predicts beside" if name else "no model predicts beside"
     show_result(title, {"model": name or before, "beside": name is not None}, as_json=json_, bench="models")
+
+
+@models.command()
+def export(
+    mlflow: Annotated[str, typer.Option("--mlflow", help="Store: http://… of a server, or sqlite:///….")],
+    model: Annotated[list[str] | None, typer.Argument(help="Which models; all by default.")] = None,
+    registry: Folder = Path("var/models"),
+    experiment: Annotated[str, typer.Option("--experiment", help="Under which the runs are.")] = EXPERIMENT,
+    artifacts: Annotated[
+        str | None, typer.Option("--artifacts", help="Where a new experiment keeps files; the store's own by default.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Write models into MLflow, a run each: plan, figures, data, and the bundle's files. Again adds what is new.
+
+    JSON keys: runs (id of the run by model).
+    """
+    with plain_errors():
+        runs = export_models(Registry(registry), mlflow, model or (), experiment=experiment, artifacts=artifacts)
+    show_result(f"{len(runs)} models in {mlflow}", {"runs": runs}, as_json=json_, bench="models")
 
 
 def _served(standing: Standing, name: str) -> list[str]:
