@@ -64,6 +64,7 @@ def train_city(legs: Sequence[Leg], zone: str) -> Bundle:
     table = legs_table(legs, zone)
     columns: dict[str, NDArray[Any]] = {name: table[name].to_numpy(zero_copy_only=False) for name in _KNOWN}
     alias = {van_name(van): driver_alias(TENANT, driver_of(van)) for van in {leg.van for leg in legs}}
+    columns["opens_ms"] = np.array([opens or np.nan for opens in table["window_begins_ms"].to_pylist()], np.float64)
     columns["driver"] = np.array([alias[name] for name in table["driver"].to_pylist()], dtype=object)
     columns["company"] = np.full(len(legs), TENANT, dtype=object)
     columns["leg"] = np.array([f"leg_{number}" for number in range(len(legs))], dtype=object)

@@ -96,8 +96,8 @@ def arrivals(places, departs_ms, driver=van):
     to_lat, to_lon = stops["to_lat"][order], stops["to_lon"][order]
     from_lat, from_lon = np.concatenate([begin[:1], to_lat[:-1]]), np.concatenate([begin[1:], to_lon[:-1]])
     base_m = distances_m(from_lat, from_lon, to_lat, to_lon)
-    service_s = bundle.service.predict("acme", to_lat, to_lon)[0][:, 1]
-    moments = departs_ms + np.concatenate([[0], np.cumsum(base_m / 8.0 + service_s)[:-1]]) * 1000
+    services_s = bundle.service.predict("acme", to_lat, to_lon)[0]
+    moments = departs_ms + np.concatenate([[0], np.cumsum(base_m / 8.0 + services_s[:, 1])[:-1]]) * 1000
     ways = {
         "moment_ms": moments.astype(np.int64),
         "from_lat": from_lat,
@@ -115,7 +115,7 @@ def arrivals(places, departs_ms, driver=van):
     legs_s = bundle.predict({**ways, **known}, offsets=None)
     begins = np.array([departs_ms], np.int64)
     return arrivals_along(
-        begins, np.array([len(order)]), legs_s, service_s, np.zeros(len(order), np.int64), bundle.spread.row()[None]
+        begins, np.array([len(order)]), legs_s, services_s, np.zeros(len(order), np.int64), bundle.spread.row()[None]
     )
 
 

@@ -171,7 +171,10 @@ class LegDataset:
 
 
 def _with_service(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return legs with `service_s` where it is not given: until the driver sets out again from that stop."""
+    """Return legs with `service_s` where it is not given: until the driver sets out again from that stop.
+
+    Waiting for the stop's time window is no service: where the driver came before it opens, service begins then.
+    """
     found = dict(columns)
     if "driver" not in columns or not len(columns["moment_ms"]):
         return found
@@ -179,8 +182,9 @@ def _with_service(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]
     names = np.array([str(name) for name in columns["driver"]])
     order = np.lexsort((columns["moment_ms"], names))
     ends_ms = columns["moment_ms"] + columns["duration_s"] * 1000
+    begins_ms = np.fmax(ends_ms, columns.get("opens_ms", ends_ms))
     ahead, behind = order[1:], order[:-1]
-    stood_s = (columns["moment_ms"][ahead] - ends_ms[behind]) / 1000
+    stood_s = (columns["moment_ms"][ahead] - begins_ms[behind]) / 1000
     moved_m = distances_m(
         columns["to_lat"][behind], columns["to_lon"][behind], columns["from_lat"][ahead], columns["from_lon"][ahead]
     )

@@ -8,6 +8,7 @@ positions were erased since leave the data set with the next export.
 
 import datetime
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,14 @@ def _columns(legs: Sequence[Mapping[str, Any]], tenant: str, zone: str) -> dict[
         **{name: np.array([leg.get(field, np.nan) for leg in legs], np.float64) for name, field in _NUMBERS.items()},
         "elapsed_s": np.zeros(len(legs)),
         "stop_index": np.zeros(len(legs)),
+        "opens_ms": np.array([_opens_ms(leg) for leg in legs], np.float64),
         "duration_s": (arrived - departed) / 1000,
     }
+
+
+def _opens_ms(leg: Mapping[str, Any]) -> float:
+    """Return before when a stop was not served, epoch milliseconds; NaN where it could be at any time."""
+    return round(leg["opens"].timestamp() * 1000) if leg.get("opens") is not None else math.nan
 
 
 def _texts(values: Sequence[str]) -> NDArray[Any]:

@@ -178,7 +178,8 @@ def train_bundle(
     )
     judged_trips = good.take(folds.rows[judged])
     replayed = replay_quantiles(bundle, judged_trips, quantiles[judged], plan.residual)
-    bundle = replace(bundle, spread=fit_spread(judged_trips, replayed.running_s))
+    services_s = _services_s(good, folds.rows[judged])
+    bundle = replace(bundle, spread=fit_spread(judged_trips, replayed.running_s, replayed.shifts, services_s))
     told("fitted", len(plan.folds) + 2, len(plan.folds) + 2)
     notes = _notes(trips, taken, constant_features(matrix, spec))
     return Trained(bundle, good, folds.rows[judged], quantiles[judged], notes)
@@ -308,6 +309,16 @@ def _service_times(trips: Trips) -> ServiceTimes | None:
         return None
     legs = trips.legs
     return fit_service_times(legs.get("company", ""), legs["to_lat"], legs["to_lon"], legs["service_s"])
+
+
+def _services_s(trips: Trips, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return quantiles of the seconds at the stops of some trips, by what had been seen before the first; N × 3."""
+    moments_ms = trips.legs["moment_ms"]
+    times = _service_times(trips.take(finishes_ms(trips) < moments_ms[rows[0]]))
+    if times is None:
+        return None
+    asked = trips.take(rows).legs
+    return times.predict(asked.get("company", ""), asked["to_lat"], asked["to_lon"])[0]
 
 
 def _metadata(data: _Data, schema: TripSchema, plan: TrainingPlan, share: float, base: str) -> dict[str, Any]:

@@ -56,10 +56,10 @@ class BundlePredictor:
         return base_times_s(self._read(legs), self.bundle.spec)
 
     def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the median seconds at a tenant's stops, by address, building, area or company."""
+        """Return quantiles of the seconds at a tenant's stops, by address, building, area or company."""
         if self.bundle.service is None:
-            return np.zeros(len(lat))
-        return np.asarray(self.bundle.service.predict(tenant, lat, lon)[0][:, 1])
+            return np.zeros((len(lat), 3))
+        return self.bundle.service.predict(tenant, lat, lon)[0]
 
     def _read(self, legs: Legs) -> Legs:
         return _with_base(legs, self.base)
@@ -91,7 +91,7 @@ class TablePredictor:
 
     def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return nothing: the table knows ways alone."""
-        return np.zeros(len(lat))
+        return np.zeros((len(lat), 3))
 
 
 def load_predictor(name: str, folder: Path) -> BundlePredictor:

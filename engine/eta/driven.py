@@ -35,8 +35,8 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
         "_id": hashlib.blake2b(repr(parts).encode(), digest_size=13).hexdigest(),
         "tenant": tenant,
         "driver": driver,
-        "departed": datetime.datetime.fromtimestamp(int(head["leg_ms"]) / 1000, tz=UTC),
-        "arrived": datetime.datetime.fromtimestamp(arrived_ms / 1000, tz=UTC),
+        "departed": _instant(int(head["leg_ms"])),
+        "arrived": _instant(arrived_ms),
         "from": [float(head["leg_lat"]), float(head["leg_lon"])],
         "to": [float(stop["lat"]), float(stop["lon"])],
         "baseS": float(head["leg_base_s"]),
@@ -53,9 +53,14 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
             temperatureC=float(head["leg_temperature_c"]),
             windMps=float(head["leg_wind_mps"]),
         ),
+        **({"opens": _instant(int(stop["opens"]))} if stop["opens"] > 0 else {}),
     }
 
 
 def _known(**values: float) -> dict[str, float]:
     """Return what is known of values that may be NaN."""
     return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _instant(ms: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(ms / 1000, tz=UTC)

@@ -1,8 +1,9 @@
 """One estimation of drivers who are due: what has to be predicted, and what becomes of the answer. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class Said:
     confidence: NDArray[np.uint8]
     """Places in `engine.eta.plan.CONFIDENCES`: the most that the answer deserves."""
     spread: NDArray[np.float64]
-    """How the spreads of the champion's legs join along a plan (`models.eta.spread.Spread.row`), N × 3."""
+    """How the spreads of the champion's legs join along a plan (`models.eta.spread.Spread.row`), N × 6."""
     stood_in: NDArray[np.bool_]
     """For which legs base times alone answer, because the champion was trained on others."""
 
@@ -99,6 +100,11 @@ class Said:
             spread=np.tile(Spread().row(), (size, 1)),
             stood_in=np.zeros(size, np.bool_),
         )
+
+    def put(self, rows: NDArray[np.int64], said: "Said") -> None:
+        """Replace what was said of some legs."""
+        for each in fields(self):
+            getattr(self, each.name)[rows] = getattr(said, each.name)
 
 
 @dataclass(slots=True)
@@ -189,28 +195,41 @@ class Estimate:
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][wanted] = column
         stops["traffic"][wanted[looked]] = np.nan_to_num(found.traffic[looked], nan=0.0)
-        departs_ms = _departures(stops, self.counts, self.begins_ms)[wanted]
-        traffic = stops["traffic"][wanted].astype(np.float64)
-        is_soon = departs_ms - self.now_ms[owner] < _TRAFFIC_LASTS_MS
-        flow = np.where(
-            (found.source == ROADS) & (profile != _BIKE), conditions.flow_at(ends.to_lat, ends.to_lon), np.nan
-        )
-        weather = conditions.weather_at(ends.to_lat, ends.to_lon, departs_ms / 1000)
         legs = {
-            "moment_ms": departs_ms,
+            **self._met(stops, wanted, owner, conditions),
             **ends._asdict(),
             "base_s": found.seconds,
             "base_m": found.metres,
             "base_of": found.source,
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
-            "traffic_ratio": np.where(is_soon, np.where(traffic > 0, traffic, flow), np.nan),
-            **dict(zip(WEATHER_COLUMNS, weather, strict=True)),
             **self._progress(base, firsts, {these: ways[first_wanted] for these, ways in around.items()}),
             **_route(stops, self.counts, firsts, wanted, owner),
         }
         self.ahead = LegsAhead(legs, self.tenants, heads["number"][owner])
         return self.ahead
+
+    def ask_again(
+        self, said: Said, conditions: ConditionBoard = _NO_CONDITIONS
+    ) -> tuple[NDArray[np.int64], LegsAhead] | None:
+        """Return legs to be predicted once more, and which of the wanted they are; None if the first word will do.
+
+        Of a plan that is new nobody had said when its far stops are reached, so their hours were guessed by roads that
+        are free. What was said of them for these tells their hours better, and a promise is made but once.
+        """
+        firsts = np.cumsum(self.counts) - self.counts
+        is_guessed = self.stops["reached"][:, 1] == 0
+        is_guessed[firsts] = False
+        guessed = np.logical_or.reduceat(is_guessed, firsts)
+        rows = np.flatnonzero(guessed[self.owner])
+        if not rows.size:
+            return None
+        stops = self.stops.copy()
+        self._put_legs(stops, said)
+        stops["reached"] = self._reached(stops, said)
+        met = self._met(stops, self.wanted[rows], self.owner[rows], conditions)
+        legs = {name: np.asarray(column)[rows] for name, column in self.ahead.legs.items()} | met
+        return rows, LegsAhead(legs, self.ahead.tenants[rows], self.ahead.drivers[rows])
 
     def is_next(self) -> NDArray[np.bool_]:
         """Tell which stops are made next: the first of each driver that it does not stand at."""
@@ -227,20 +246,13 @@ class Estimate:
     def committed(self, said: Said, table: EtaTable, pacing: Pacing) -> NDArray[np.void]:
         """Return the stops with their legs and arrivals, and note on the heads what the next look needs."""
         stops, arrived = self.stops, self.stops["state"] == StopState.ARRIVED
-        stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
+        self._put_legs(stops, said)
         stops["confidence"][self.wanted] = said.confidence
         stops["stood_in"][self.wanted] = said.stood_in
         stops["flags"][self.wanted] |= AheadFlag.PREDICTED
-        # of a break that should have begun, what the plan leaves of it
-        left_s = np.clip((stops["rest_ends"] - np.repeat(self.now_ms, self.counts)) / 1000, 0.0, stops["rest_s"])
-        legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"] + left_s[:, None])
-        begins_ms = np.repeat(self.begins_ms, self.counts)
-        # who stands at a stop has served a part of it
-        served_s = np.where(arrived, np.maximum(0, begins_ms - np.maximum(stops["since"], stops["opens"])) / 1000, 0.0)
-        service_s = np.maximum(0.0, stops["service_s"] - served_s)
-        reached = arrivals_along(self.begins_ms, self.counts, legs_s, service_s, stops["opens"], self._spreads(said))
         least = (np.repeat(self.now_ms, self.counts) + round(pacing.least_left_s * 1000))[:, None]
-        stops["reached"] = np.where(arrived[:, None], stops["since"][:, None], np.maximum(reached, least))
+        reached = np.maximum(self._reached(stops, said), least)
+        stops["reached"] = np.where(arrived[:, None], stops["since"][:, None], reached)
         self._note(said, table)
         return stops
 
@@ -249,6 +261,42 @@ class Estimate:
         ends = np.cumsum(self.counts).tolist()
         for number, start, end in zip(self.heads["number"].tolist(), [0, *ends], ends, strict=False):
             table.plans[number] = stops[start:end]
+
+    def _put_legs(self, stops: NDArray[np.void], said: Said) -> None:
+        """Put down what was said of legs; ways to the next door take no time."""
+        stops["leg_s"][self.wanted] = np.where((stops["base_s"][self.wanted] > 0)[:, None], said.said, 0.0)
+
+    def _reached(self, stops: NDArray[np.void], said: Said) -> NDArray[np.int64]:
+        """Return when stops are reached by their legs, breaks, service times and windows, S × 3 epoch milliseconds."""
+        arrived = stops["state"] == StopState.ARRIVED
+        # of a break that should have begun, what the plan leaves of it
+        left_s = np.clip((stops["rest_ends"] - np.repeat(self.now_ms, self.counts)) / 1000, 0.0, stops["rest_s"])
+        legs_s = np.where(arrived[:, None], 0.0, stops["leg_s"] + left_s[:, None])
+        begins_ms = np.repeat(self.begins_ms, self.counts)
+        # who stands at a stop has served a part of it
+        served_s = np.where(arrived, np.maximum(0, begins_ms - np.maximum(stops["since"], stops["opens"])) / 1000, 0.0)
+        services_s = np.maximum(0.0, _services_s(stops) - served_s[:, None])
+        return arrivals_along(self.begins_ms, self.counts, legs_s, services_s, stops["opens"], self._spreads(said))
+
+    def _met(
+        self,
+        stops: NDArray[np.void],
+        wanted: NDArray[np.int64],
+        owner: NDArray[np.int64],
+        conditions: ConditionBoard,
+    ) -> dict[str, NDArray[Any]]:
+        """Return about when legs begin, the weather then, and the traffic of now where that is soon."""
+        lat, lon = stops["lat"][wanted], stops["lon"][wanted]
+        departs_ms = _departures(stops, self.counts, self.begins_ms)[wanted]
+        traffic = stops["traffic"][wanted].astype(np.float64)
+        is_soon = departs_ms - self.now_ms[owner] < _TRAFFIC_LASTS_MS
+        is_on_roads = (stops["base"][wanted] == ROADS) & (self.heads["profile"][owner] != _BIKE)
+        flow = np.where(is_on_roads, conditions.flow_at(lat, lon), np.nan)
+        return {
+            "moment_ms": departs_ms,
+            "traffic_ratio": np.where(is_soon, np.where(traffic > 0, traffic, flow), np.nan),
+            **dict(zip(WEATHER_COLUMNS, conditions.weather_at(lat, lon, departs_ms / 1000), strict=True)),
+        }
 
     def _spreads(self, said: Said) -> NDArray[np.float64]:
         """Return how each driver's legs join: the first one's model says so, and it is always asked."""
@@ -316,15 +364,18 @@ class Estimate:
     def _begin_legs(self, heads: NDArray[np.void], first: NDArray[np.void], said: Said, at: NDArray[np.int64]) -> None:
         """Remember what was said at the beginning of a leg, so that its end can be compared."""
         is_other = (heads["leg_delivery"] != first["delivery"]) | (heads["leg_kind"] != first["kind"])
-        at_start = distances_m(heads["leg_lat"], heads["leg_lon"], self.lat, self.lon) < _SETTING_OUT_M
-        begins = (is_other | (heads["leg_ms"] == 0) | at_start) & (first["state"] != StopState.ARRIVED)
+        # the place stays where the leg was first seen to begin: one that follows who creeps along is never left
+        stood = heads["leg_ms"] >= self.heads["at"]
+        stood &= distances_m(heads["leg_lat"], heads["leg_lon"], self.lat, self.lon) < _SETTING_OUT_M
+        is_new = is_other | (heads["leg_ms"] == 0)
+        begins = (is_new | stood) & (first["state"] != StopState.ARRIVED)
         heads["leg_delivery"] = np.where(is_other, first["delivery"], heads["leg_delivery"])
         heads["leg_kind"] = np.where(is_other, first["kind"], heads["leg_kind"])
         heads["leg_ms"] = np.where(is_other & ~begins, 0, heads["leg_ms"])
         for name, value in (
             ("leg_ms", self.begins_ms),
-            ("leg_lat", self.lat),
-            ("leg_lon", self.lon),
+            ("leg_lat", np.where(is_new, self.lat, heads["leg_lat"])),
+            ("leg_lon", np.where(is_new, self.lon, heads["leg_lon"])),
             ("leg_base_s", first["base_s"]),
             ("leg_base_m", first["base_m"]),
             ("leg_base", first["base"]),
@@ -374,6 +425,12 @@ def _froms(places: NDArray[np.float64], here: NDArray[np.float64], firsts: NDArr
     begins[1:] = places[:-1]
     begins[firsts] = here
     return begins
+
+
+def _services_s(stops: NDArray[np.void]) -> NDArray[np.float64]:
+    """Return quantiles of the seconds at stops, S × 3."""
+    middle_s, wide_s = stops["service_s"], stops["service_wide_s"]
+    return np.stack([middle_s - wide_s[:, 0], middle_s, middle_s + wide_s[:, 1]], axis=1)
 
 
 def _departures(stops: NDArray[np.void], counts: NDArray[np.int64], begins_ms: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -128,7 +128,7 @@ class Estimator:
         return word.said, model.version, self.confidence(model, tenant)
 
     def service_s(self, tenant: int, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the usual seconds at stops of a tenant, by the shard's index, length N; 0 where nothing is known."""
+        """Return quantiles of the seconds at stops of a tenant (the shard's index), N × 3; 0 where nothing is known."""
         name = self._tenant_of(tenant)
         return self.models.of(name).service_s(name, lat, lon)
 

@@ -25,7 +25,8 @@ from engine.shards.stops import StopState
 __all__ = ["TICK_MS", "Estimated", "Finished", "LiveEtas", "ServiceOf"]
 
 ServiceOf = Callable[[int, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""Usual seconds at stops: the shard's index of the tenant, and N places in degrees; 0 where nothing is known."""
+"""Usual seconds at stops: the shard's index of the tenant, and N places in degrees → N × 3 quantiles; 0 where nothing
+is known."""
 
 TICK_MS = 1000
 """Log time between two moments at which drivers may be estimated."""
@@ -87,7 +88,7 @@ class LiveEtas:
         """Weather and traffic around the stops, as servers of others say. Replaced as a whole."""
         self.pacing, self.risk = pacing or Pacing(), risk or RiskRule()
         """How often drivers are estimated, and when somebody is told."""
-        self.service: ServiceOf = lambda _, lat, __: np.zeros(len(lat))
+        self.service: ServiceOf = lambda _, lat, __: np.zeros((len(lat), 3))
         """Who says how long stops take of which nobody has."""
 
     def due(self, moments: Mapping[int, int]) -> NDArray[np.int64]:
@@ -178,11 +179,7 @@ class LiveEtas:
             if not len(plan):
                 table.rest(number)
                 continue
-            untold = plan["service_s"] == 0
-            if untold.any():
-                plan["service_s"][untold] = self.service(
-                    int(driver["tenant"]), plan["lat"][untold], plan["lon"][untold]
-                )
+            self._fill_service(plan, int(driver["tenant"]))
             table.plans[number] = plan
             head = table.heads[slot]
             first = next(stop.name for stop in stops if stop.delivery == plan["delivery"][0])
@@ -194,3 +191,15 @@ class LiveEtas:
             # nobody sets out before the route does; once a stop is made, it has begun
             has_begun = (before["state"] == StopState.ARRIVED).any() or len(plan) < len(before)
             head["departs"] = 0 if has_begun or route is None else route.departs_ms
+
+    def _fill_service(self, plan: NDArray[np.void], tenant: int) -> None:
+        """Put down what stops usually take of which nobody has said it; asked once a stop, for it takes a while."""
+        untold = np.flatnonzero(plan["service_s"] == 0)
+        if not untold.size:
+            return
+        found_s = self.service(tenant, plan["lat"][untold], plan["lon"][untold])
+        known = found_s[:, 1] > 0
+        rows = untold[known]
+        plan["service_s"][rows] = found_s[known, 1]
+        plan["service_wide_s"][rows] = np.diff(found_s[known], axis=1)
+        plan["flags"][rows] |= AheadFlag.USUAL

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.deliveries.nearest import NOTHING, nearest_first
 from engine.shards.stops import StopKind, StopState
+from models.eta.spread import usual_service_s
 
 __all__ = [
     "AHEAD",
@@ -63,6 +64,7 @@ AHEAD = np.dtype(
         ("traffic", "<f4"),  # time in traffic ÷ time on free roads, when its leg was last looked at; 0 = unknown
         ("rest_s", "<f4"),  # length of the driver's break before this stop; no hidden padding: equal plans, equal bytes
         ("rest_ends", "<i8"),  # when it is over by the plan, epoch ms
+        ("service_wide_s", "<f4", (2,)),  # from service_s to its one in ten below and nine in ten above
     ],
     align=True,
 )
@@ -87,6 +89,8 @@ class AheadFlag:
     """Its outcome has been scored."""
     PREDICTED = 16
     """Its leg has been predicted, from the stop before it."""
+    USUAL = 32
+    """Its service time is what such stops usually take: nobody has said it."""
 
 
 class OpenStop(NamedTuple):
@@ -146,6 +150,7 @@ def build_plan(
         plan[name] = told[name]
     plan["lat"], plan["lon"], plan["since"] = told["latitude"], told["longitude"], told["since_ms"]
     plan["opens"], plan["closes"], plan["born"] = told["opens_ms"], told["closes_ms"], told["version"]
+    plan["service_wide_s"] = np.abs(np.diff(usual_service_s(plan["service_s"]), axis=1))
     plan["priority"] = [PRIORITIES.index(name) if name in PRIORITIES else 1 for name in told["priority"]]
     _put_rests(plan, chosen, routes)
     _keep(plan, before)
@@ -170,6 +175,10 @@ def _keep(plan: NDArray[np.void], before: NDArray[np.void]) -> None:
     has_place[stayed] = (before["lat"][was[stayed]] == plan["lat"][stayed]) & (
         before["lon"][was[stayed]] == plan["lon"][stayed]
     )
+    is_usual = has_place & (plan["service_s"] == 0) & (plan["flags"] & AheadFlag.USUAL > 0)
+    for name in ("service_s", "service_wide_s"):
+        plan[name][is_usual] = before[name][was[is_usual]]
+    plan["flags"][~is_usual] &= ~np.uint8(AheadFlag.USUAL)
     has_leg = np.zeros(len(plan), np.bool_)
     has_leg[1:] = has_place[1:] & has_place[:-1] & (was[1:] == was[:-1] + 1)
     kept = np.flatnonzero(has_leg)

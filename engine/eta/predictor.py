@@ -60,7 +60,7 @@ class Predictor(Protocol):
         """Return the base time of each leg as the model reads it, seconds."""
 
     def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the usual seconds at a tenant's stops, length N; 0 where nothing is known."""
+        """Return quantiles of the seconds at a tenant's stops, N × 3; 0 where nothing is known."""
 
 
 def digest_of(version: str) -> int:
@@ -93,7 +93,7 @@ class ColdStart:
 
     def service_s(self, tenant: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return nothing: no stop has been seen."""
-        return np.zeros(len(lat))
+        return np.zeros((len(lat), 3))
 
 
 def _usual_s(legs: Legs) -> NDArray[np.float64]:

@@ -174,7 +174,11 @@ class ShardEstimates:
             return Effects()
 
         def ask() -> Said:
-            return self.estimator.say(estimate.ask(etas.base, etas.closures, etas.conditions))
+            said = self.estimator.say(estimate.ask(etas.base, etas.closures, etas.conditions))
+            if (again := estimate.ask_again(said, etas.conditions)) is not None:
+                rows, ahead = again
+                said.put(rows, self.estimator.say(ahead))
+            return said
 
         async with self.estimator.busy:
             takes_long = len(estimate.wanted) > _IN_THREAD or etas.closures  # roads around them may have to be made

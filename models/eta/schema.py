@@ -66,6 +66,7 @@ _COLUMNS = (
     LegColumn("rain_mm_h", "mm/h", Moment.ORDER, "rain or melted snow at the moment"),
     LegColumn("temperature_c", "°C", Moment.ORDER, "of the air at the moment"),
     LegColumn("wind_mps", "m/s", Moment.ORDER, "wind at the moment"),
+    LegColumn("opens_ms", "ms", Moment.ORDER, "before when the stop is not served; tells waiting from service times"),
     LegColumn("as_of_ms", "ms", Moment.ORDER, "no leg that finished later is in the history columns"),
     LegColumn("driver_recent", "log 1", Moment.ASSIGN, "driver's log pace over the last legs, shrunk", is_history=True),
     LegColumn("driver_long", "log 1", Moment.ASSIGN, "driver's log pace over all legs, shrunk", is_history=True),

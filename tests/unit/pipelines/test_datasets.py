@@ -70,6 +70,29 @@ def test_legs_of_unlike_columns_go_together(tmp_path):
     assert (trips.legs["rain_mm_h"] == 2.0).any()
 
 
+def test_waiting_for_a_window_is_no_service(tmp_path):
+    """The driver stands there for 20 minutes after each leg of ten; the window opens after 15 of them, or was open."""
+    rows = 40
+    moments = JUNE + np.arange(rows) * 30 * 60_000
+    ends = moments + 600_000
+    legs = {
+        "leg": np.array([f"leg_{number}" for number in range(rows)], dtype=object),
+        "company": np.full(rows, "ten_1", dtype=object),
+        "driver": np.full(rows, "ana", dtype=object),
+        "moment_ms": moments,
+        **dict.fromkeys(("from_lat", "to_lat"), np.full(rows, 41.15)),
+        **dict.fromkeys(("from_lon", "to_lon"), np.full(rows, -8.61)),
+        "duration_s": np.full(rows, 600.0),
+        "opens_ms": np.select([np.arange(rows) % 3 == 0, np.arange(rows) % 3 == 1], [ends + 900_000, ends - 1], np.nan),
+    }
+    LegDataset(tmp_path).add(legs)
+    trips = LegDataset(tmp_path).read("ten_1")
+    known = np.isfinite(trips.legs["service_s"])
+    assert known.sum() > 30
+    waited = trips.legs["opens_ms"] > trips.legs["moment_ms"] + 600_000
+    np.testing.assert_array_equal(trips.legs["service_s"][known], np.where(waited[known], 300.0, 1200.0))
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

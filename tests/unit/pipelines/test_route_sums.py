@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.eta.spread import Spread, joined
+from models.eta.spread import Parts, Spread, joined, parts_of
 from pipelines.route_sums import fit_spread, ways_of
 from pipelines.trips import trips_of_columns
 
@@ -39,8 +39,8 @@ def test_the_correlation_is_found_and_sums_are_covered(correlation):
     trips, quantiles_s = days_of_rounds(correlation, seed=2)
     inside = []
     for way in ways_of(trips):
-        width = np.abs(np.diff(quantiles_s[way], axis=1))
-        low, high = joined(spread.correlation, width.sum(axis=0)[None], (width**2).sum(axis=0)[None])[0]
+        parts = parts_of(quantiles_s[way], spread.correlation, spread.lift)
+        low, high = joined(Parts(*(column.sum(axis=0)[None] for column in parts)))[0]
         error = trips.legs["duration_s"][way].sum() - quantiles_s[way, 1].sum()
         inside.append(-low * spread.low <= error <= high * spread.high)
     assert 0.73 < np.mean(inside) < 0.87

@@ -12,7 +12,8 @@ from engine.conditions.answers import Flow, Weather, cell_of
 from engine.conditions.board import ConditionBoard
 from engine.eta.bases import ROADS, GreatCircles
 from engine.eta.corrections import Finish, ModelSaid
-from engine.eta.estimator import Estimator
+from engine.eta.estimator import Estimator, Models
+from engine.eta.predictor import ColdStart
 from engine.log.read import Block, FixBatch
 from engine.registry import DriverRef
 from engine.shards.estimates import ShardEstimates
@@ -183,9 +184,56 @@ class _OnRoads(GreatCircles):
         return found._replace(source=np.full(len(found.seconds), ROADS, np.uint8))
 
 
+def test_a_leg_begins_where_its_driver_stood_however_slowly_it_sets_out():
+    """From standing for two minutes the driver creeps at 2 m/s: 20 m between two fixes, less than a start is wide."""
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 1500.0))
+    way = [0.0] * 12 + [20.0 * turn for turn in range(1, 80)] + [1600.0] * 20
+    found = []
+    for turn, north in enumerate(way):
+        found += asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000}))
+        received = np.array([START_MS + turn * 10_000 + 300])
+        fixes = fixes_of(a_fix(10.0 * turn, min(north, 1500.0)))
+        step, _ = memory.apply(
+            FixBatch(fixes, (received << 20).astype(np.uint64), received, (Block(PartitionId(0), 0, 1),))
+        )
+        found.append(estimates.note(step.events))
+    [leg] = [one for effects in found for one in effects.legs]
+    assert 110 <= leg["departed"].timestamp() - START_MS / 1000 <= 150
+    assert leg["from"] == [LATITUDE, LONGITUDE]
+    assert leg["baseM"] > 1400
+
+
+def test_the_first_word_of_a_far_stop_knows_the_hour_at_which_it_is_reached():
+    """A model by which everything takes four times as long as roads that are free."""
+
+    class Slow(ColdStart):
+        version = "slow"
+
+        def __init__(self):
+            self.hours = []
+
+        def predict(self, legs):
+            self.hours.append((np.asarray(legs["moment_ms"]) - START_MS) / 3_600_000)
+            return np.asarray(legs["base_s"])[:, None] * np.array([3.0, 4.0, 5.0])
+
+    memory, estimates = a_memory()
+    slow = Slow()
+    estimates.estimator.models = Models(champion=slow)
+    visits = [f"dlv_{number}" for number in range(6)]
+    for number, delivery in enumerate(visits):
+        memory.assign(assigned(delivery, 10_000.0 * (number + 1)))
+    order = tuple((delivery, "dropoff") for delivery in visits)
+    memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, START_MS, "van", order))
+    play(memory, estimates, range(2))
+    reached = memory.etas.table.plans[DRIVER]["promise"][:, 1]
+    left_h = (reached[:-1] - START_MS) / 3_600_000 + 120 / 3600
+    np.testing.assert_allclose(slow.hours[1][1:], left_h, rtol=0.1)
+
+
 def test_a_stop_of_which_nobody_says_how_long_it_takes_takes_what_the_model_says():
     memory, estimates = a_memory()
-    memory.etas.service = lambda tenant, lat, lon: np.full(len(lat), 300.0)
+    memory.etas.service = lambda tenant, lat, lon: np.tile([200.0, 300.0, 500.0], (len(lat), 1))
     untold = StopPlan("dropoff", LATITUDE + 1000 * DEGREES_PER_M, LONGITUDE, 60.0, 0, 0, 0.0)
     memory.assign(DeliveryAssigned("evt_1", TENANT, DRIVER, "dlv_1", 2, "assigned", (untold,)))
     memory.assign(assigned("dlv_2", 2900.0))
@@ -195,6 +243,23 @@ def test_a_stop_of_which_nobody_says_how_long_it_takes_takes_what_the_model_says
         True: 300.0,
         False: 120.0,
     }
+
+
+def test_what_is_usual_at_a_stop_is_asked_for_once():
+    memory, estimates = a_memory()
+    asked = []
+
+    def service(tenant, lat, lon):
+        asked.append(len(lat))
+        return np.tile([200.0, 300.0, 500.0], (len(lat), 1))
+
+    memory.etas.service = service
+    for number, north in enumerate((1000.0, 2900.0)):
+        untold = StopPlan("dropoff", LATITUDE + north * DEGREES_PER_M, LONGITUDE, 60.0, 0, 0, 0.0)
+        memory.assign(DeliveryAssigned("evt_1", TENANT, DRIVER, f"dlv_{number}", 2, "assigned", (untold,)))
+        play(memory, estimates, range(2))
+    play(memory, estimates, range(2, 60))
+    assert asked == [1, 1]
 
 
 def test_the_customer_hears_of_the_driver_before_the_arrival_and_of_lateness_before_the_window_ends():

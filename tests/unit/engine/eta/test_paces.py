@@ -114,5 +114,5 @@ def test_a_model_without_history_is_asked_as_before():
 def test_stops_of_a_known_place_take_what_they_took():
     lat, lon = np.full(50, 41.15), np.full(50, -8.61)
     model = a_model(service=fit_service_times(TENANT, lat, lon, np.full(50, 240.0)))
-    assert abs(model.service_s(TENANT, lat[:1], lon[:1])[0] - 240.0) < 30
-    assert a_model().service_s(TENANT, lat[:1], lon[:1]).tolist() == [0.0]
+    assert abs(model.service_s(TENANT, lat[:1], lon[:1])[0, 1] - 240.0) < 30
+    assert a_model().service_s(TENANT, lat[:1], lon[:1]).tolist() == [[0.0] * 3]
