@@ -31,7 +31,10 @@ COMMANDS = {
     "train": ("outrider.cli.train:train", "Train a model of travel times on a file of trips."),
     "backtest": ("outrider.cli.backtest:backtest_file", "Tell how good a model of travel times would have been."),
     "promote": ("outrider.cli.promote:promote", "Let a model of travel times serve, if it is surely better."),
-    "models": ("outrider.cli.models:models", "Show the models, let one predict beside on trial, export them to MLflow."),
+    "models": (
+        "outrider.cli.models:models",
+        "Show the models, let one predict beside on trial, export them to MLflow.",
+    ),
     "retrain": ("outrider.cli.retrain:retrain_file", "Train anew on a schedule, and promote what is surely better."),
     "eta-report": ("outrider.cli.eta_report:eta_report", "Write a page on how a model does, and what has moved."),
     "keys": ("outrider.cli.keys:keys", "Change the keys that sign tokens and seal personal data."),

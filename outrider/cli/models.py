@@ -16,7 +16,8 @@ from pipelines.registry import Registry
 __all__ = ["models"]
 
 models = typer.Typer(
-    help="Show the models of travel times, let one predict beside on trial, export them to MLflow.", no_args_is_help=True
+    help="Show the models of travel times, let one predict beside on trial, export them to MLflow.",
+    no_args_is_help=True,
 )
 
 
