@@ -62,7 +62,7 @@ def export_models(
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    MLFLOW_DISABLE_TELEMETRY.set(True)  # an export to one's own store tells nobody else
+    MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]  # an export to one's own store tells nobody else
     for name in names:
         registry.folder_of(name)
     chosen = [model for model in registry.versions() if not names or model.version in names]

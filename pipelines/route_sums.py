@@ -160,7 +160,7 @@ class _Foretold:
 def _begins_ms(trips: Trips) -> NDArray[np.float64]:
     """Return when the hand-over at the end of each trip could begin: at arrival, or when the stop's window opens."""
     ends_ms = finishes_ms(trips).astype(np.float64)
-    return np.fmax(ends_ms, trips.legs.get("opens_ms", ends_ms))
+    return np.asarray(np.fmax(ends_ms, trips.legs.get("opens_ms", ends_ms)))
 
 
 def _errors(said_s: NDArray[np.float64], took_s: NDArray[np.float64]) -> NDArray[np.float64]:
