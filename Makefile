@@ -6,6 +6,7 @@ EXTRAS := embedded,roads,accelerator,ml,mlflow,peers,maps,web,dev
 ARGS ?=
 BUILT := api/dashboard/built/index.html
 STAMP := $(VENV)/.installed
+WARM := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint type bench fuzz docs dashboard clean
@@ -13,7 +14,7 @@ STAMP := $(VENV)/.installed
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: $(STAMP) $(BUILT)  ## Install everything into .venv, build the dashboard, compile the rules, make the roads
+setup: $(STAMP) $(WARM) $(BUILT)  ## Install everything into .venv, build the dashboard, compile the rules, make the roads
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Outrider needs Python 3.11: no '$(PYTHON)' on PATH (set PYTHON=/path/to/python3.11)"; exit 1; }
@@ -26,6 +27,11 @@ $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'; fi
 	@$(BIN)/python -m compileall -q -j 0 models engine api pipelines outrider bench
+	@touch $@
+
+# Whoever starts with rules that changed waits for half a minute of compiling, in the midst of the fleet: so it is done here.
+RULES := $(shell grep -rlE "import (road_|search_)?rule|, (road_|search_)?rule" --include=*.py engine models)
+$(WARM): $(RULES) engine/compiled.py models/geo.py | $(STAMP)
 	@$(BIN)/python -m engine.shards.warm_up
 	@$(BIN)/python -m engine.roads.warm_up
 	@$(BIN)/python -m engine.routing.warm_up

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from outrider.client import IngestStream
+from outrider.client import IngestStream, OutriderClient
 from outrider.traces import Trace
 
-__all__ = ["Chunk", "Playback", "send_chunk"]
+__all__ = ["Chunk", "Playback", "send_chunk", "vehicle_ids"]
 
 _TICK_S = 0.025
 _MAX_FRAME = 1000  # fixes; the door takes 5,000
@@ -87,3 +87,12 @@ async def send_chunk(stream: IngestStream, chunk: Chunk, drivers: Mapping[int, s
     fixes = chunk.fixes.copy()
     fixes["driver"] = renumbered
     await stream.send_packed([drivers[place] for place in places.tolist()], fixes)
+
+
+async def vehicle_ids(client: OutriderClient, names: list[str], prefix: str = "") -> dict[int, str]:
+    """Return the driver id of each vehicle by its place in the list; those that are new are created."""
+    known = {driver.external_id: driver.id async for driver in client.drivers()}
+    missing = {prefix + name: prefix + name for name in names if prefix + name not in known}
+    for driver in await client.create_drivers(missing):
+        known[driver.external_id] = driver.id
+    return {place: known[prefix + name] for place, name in enumerate(names)}

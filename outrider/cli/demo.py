@@ -25,8 +25,11 @@ from engine.settings import Settings
 from engine.telemetry.logging import configure_logging
 from models.ids import new_id
 from outrider.client import ApiProblem, OutriderClient
+from outrider.data import TAXI_TRACE
 from outrider.demo.morning import Morning
+from outrider.demo.taxis import Taxis
 from outrider.probe import LatencyProbe
+from outrider.traces import read_trace
 from pipelines.fleet.simulate import City
 
 __all__ = ["demo"]
@@ -42,13 +45,15 @@ def demo(
         float, typer.Option(min=1, max=60, help="Times faster than the clock in the first minute; then as fast as it.")
     ] = 20.0,
     vans: Annotated[int, typer.Option(min=1, max=100, help="Vans of the fleet.")] = 40,
+    taxis: Annotated[bool, typer.Option("--taxis/--no-taxis", help="Let real taxis drive in the same city.")] = True,
     var: Annotated[Path | None, typer.Option(help="Folder for data, logs and the log-in.")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the map in a browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line and no table.")] = False,
 ) -> None:
     """Show a fleet that plans its morning in Porto and drives it, on a whole Outrider of its own.
 
-    The first minute is the last twenty of the fleet's morning; from then on it lives by the clock.
+    The first minute is the last twenty of the fleet's morning; from then on it lives by the clock. Beside it 225 taxis
+    drive as they really did on a Monday morning.
 
     JSON keys: pings, drivers, deliveries, stops_done, etas, p50_ms, p99_ms (from ping to subscriber), refused,
     filtered, url.
@@ -61,7 +66,7 @@ def demo(
     with (settings.var / "demo.log").open("a") as lines:
         configure_logging(settings.log_level, stream=lines)
         prepare_environment(settings)
-        run = _Demo(settings, vans=vans, speed=speed, seconds=seconds, browser=browser, quiet=as_json)
+        run = _Demo(settings, vans=vans, taxis=taxis, speed=speed, seconds=seconds, browser=browser, quiet=as_json)
         result = asyncio.run(_until_signalled(run))
     if as_json:
         print(json.dumps(result), flush=True)
@@ -71,13 +76,23 @@ class _Demo:
     """One demo from start to stop."""
 
     def __init__(
-        self, settings: Settings, *, vans: int, speed: float, seconds: float | None, browser: bool, quiet: bool
+        self,
+        settings: Settings,
+        *,
+        vans: int,
+        taxis: bool,
+        speed: float,
+        seconds: float | None,
+        browser: bool,
+        quiet: bool,
     ) -> None:
         self._settings, self._vans, self._speed, self._seconds = settings, vans, speed, seconds
+        self._has_taxis = taxis
         self._browser, self._quiet = browser, quiet
         self._console = Console(stderr=quiet)
         self._probe = LatencyProbe()
         self._morning: Morning | None = None
+        self._taxis: Taxis | None = None
         self._sent: deque[tuple[float, int]] = deque()
         self._filtered, self._lag_ms = 0, 0.0
         self._doing = "starting"
@@ -106,18 +121,28 @@ class _Demo:
         from engine.telemetry.metrics import estimates  # as with the host
 
         morning = self._morning
+        pings, drivers, refused = self._sums()
         return {
-            "pings": morning.pings if morning else 0,
-            "drivers": morning.drivers if morning else 0,
+            "pings": pings,
+            "drivers": drivers,
             "deliveries": morning.deliveries if morning else 0,
             "stops_done": morning.stops_done if morning else 0,
             "etas": estimates(),
             "p50_ms": round(self._probe.percentile_ms(50), 1),
             "p99_ms": round(self._probe.percentile_ms(99), 1),
-            "refused": morning.refused if morning else 0,
+            "refused": refused,
             "filtered": self._filtered,
             "url": self._url,
         }
+
+    def _sums(self) -> tuple[int, int, int]:
+        """Return pings, drivers and refused pings of vans and taxis together."""
+        fleets = [fleet for fleet in (self._morning, self._taxis) if fleet is not None]
+        return (
+            sum(fleet.pings for fleet in fleets),
+            sum(fleet.drivers for fleet in fleets),
+            sum(fleet.refused for fleet in fleets),
+        )
 
     async def _register(self, client: OutriderClient) -> None:
         self._email, self._password = f"demo-{new_id('dem')[-8:]}@outrider.example", secrets.token_urlsafe(12)
@@ -140,6 +165,9 @@ class _Demo:
                 group.create_task(self._watch_health(client), name="demo-health"),
                 group.create_task(self._draw(), name="demo-table"),
             ]
+            if self._has_taxis:
+                self._taxis = Taxis(client, await asyncio.to_thread(read_trace, TAXI_TRACE))
+                side.append(group.create_task(self._taxis.drive(), name="demo-taxis"))
             self._doing = "orders come in and are planned: watch the search on the page, under Plan"
             await morning.prepare(self._seconds)
             self._doing = ""
@@ -174,14 +202,15 @@ class _Demo:
         table.add_column(overflow="fold")
         if self._morning is not None:
             morning, plan, probe = self._morning, self._morning.plan, self._probe
+            pings, drivers, refused = self._sums()
             table.add_row("now", self._doing or self._pace(morning))
             if plan is not None:
                 table.add_row("plan", f"{plan.routes:,} routes, {plan.unserved:,} orders that fit nowhere")
-            table.add_row("drivers", f"{morning.drivers:,}")
+            table.add_row("drivers", f"{drivers:,}, {morning.drivers:,} of them on planned routes")
             table.add_row("deliveries", f"{morning.deliveries:,}, {morning.stops_done:,} stops done")
             table.add_row("arrival estimates", f"{estimates():,}")
-            table.add_row("pings", f"{morning.pings:,}  ({self._pings_per_s(morning.pings):,.0f} a second)")
-            table.add_row("fixes refused, filtered", f"{morning.refused:,}, {self._filtered:,}")
+            table.add_row("pings", f"{pings:,}  ({self._pings_per_s(pings):,.0f} a second)")
+            table.add_row("fixes refused, filtered", f"{refused:,}, {self._filtered:,}")
             table.add_row("lag of the engine", f"{self._lag_ms:,.0f} ms")
             table.add_row(
                 "ping to subscriber", f"p50 {probe.percentile_ms(50):,.0f} ms, p99 {probe.percentile_ms(99):,.0f} ms"

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from models.errors import OutriderError
 from outrider.client import IngestStream, OutriderClient
-from outrider.playback import Playback, send_chunk
+from outrider.playback import Playback, send_chunk, vehicle_ids
 from outrider.traces import read_trace
 
-__all__ = ["replay", "vehicle_ids"]
+__all__ = ["replay"]
 
 _PARALLEL = 16  # requests at once when counting what became of the fixes
 _DURABLE_WITHIN_S = 60.0
@@ -57,15 +57,6 @@ def replay(
         print(json.dumps(result))
     else:
         _show(result)
-
-
-async def vehicle_ids(client: OutriderClient, names: list[str], prefix: str = "") -> dict[int, str]:
-    """Return the driver id of each vehicle by its place in the list; those that are new are created."""
-    known = {driver.external_id: driver.id async for driver in client.drivers()}
-    missing = {prefix + name: prefix + name for name in names if prefix + name not in known}
-    for driver in await client.create_drivers(missing):
-        known[driver.external_id] = driver.id
-    return {place: known[prefix + name] for place, name in enumerate(names)}
 
 
 async def _replay(

@@ -50,7 +50,7 @@ def test_the_demo_plans_and_drives_a_fleet_and_ends_with_its_figures(var):
     assert process.returncode == 0, err
     result = json.loads(out.splitlines()[-1])
     assert set(result) == KEYS
-    assert result["drivers"] == 24
+    assert result["drivers"] == 24 + 225
     assert result["pings"] > 1500
     assert result["deliveries"] > 24 * 14
     assert result["stops_done"] > 0
