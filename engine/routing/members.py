@@ -15,8 +15,8 @@ def members_for(problem: Problem, allowed: Collection[Engine], *, is_large: bool
     """Return the solvers that take turns with a problem, who leads first: those that cover it, OR-Tools if none does.
 
     Measured on two cores within a minute: with vehicles that are all alike, ruin and recreate comes farther on hundreds
-    of stops than PyVRP, which then finds what it left; on a hundred stops two of PyVRP are safer, but for pairs,
-    on which both are about as good. Where vehicles differ, PyVRP is ahead by percents.
+    of stops than PyVRP, which then finds what it left. Up to that, each gets stuck where the other does not, so one
+    core searches with each. On hundreds of stops with vehicles that differ, PyVRP is ahead by percents.
 
     Parameters
     ----------
@@ -29,7 +29,6 @@ def members_for(problem: Problem, allowed: Collection[Engine], *, is_large: bool
     anneals = "ruin-recreate" in allowed and not lacks(problem)
     if not (covers and anneals):
         return ("pyvrp",) if covers else ("ruin-recreate",) if anneals else ("or-tools",)
-    has_pairs = any(job.pickup is not None and job.delivery is not None for job in problem.jobs)
-    if max(kinds(problem)) > 0 or not (is_large or has_pairs):
-        return ("pyvrp",)
-    return ("ruin-recreate", "pyvrp") if is_large else ("pyvrp", "ruin-recreate")
+    if not is_large:
+        return ("pyvrp", "ruin-recreate")
+    return ("pyvrp",) if max(kinds(problem)) > 0 else ("ruin-recreate", "pyvrp")

@@ -21,8 +21,8 @@ __all__ = ["improve", "penalties_of"]
 _TELL_S = 0.2  # a search finds hundreds of better plans in its first second
 _MAX_PENALTY = 100_000.0  # PyVRP's own, in units of the objective
 _NEIGHBOURS = 50
-_PERTURBATION = 12  # most stops that one step moves about: a large plan gains sooner by small steps
-_SMALL, _SMALL_PERTURBATION = 150, 25  # stops up to which PyVRP's own is right
+_STEP = 12  # most stops that one step moves about: a large plan gains sooner by small steps
+_SMALL, _WIDE_STEP = 150, 25  # stops up to which PyVRP's own is right; another vehicle takes a whole route, too
 _HISTORY = 300  # steps after which a plan is compared with
 
 
@@ -73,7 +73,8 @@ def penalties_of(model: PyvrpModel) -> pyvrp.PenaltyParams:
 def _local_search(data: pyvrp.ProblemData, rng: pyvrp.RandomNumberGenerator) -> LocalSearch:
     neighbours = compute_neighbours(data, NeighbourhoodParams(num_neighbours=_NEIGHBOURS))
     is_small = data.num_clients + 2 * data.num_shipments <= _SMALL
-    steps = PerturbationParams(1, _SMALL_PERTURBATION if is_small else _PERTURBATION)
+    is_mixed = len({(tuple(kind.capacity), kind.fixed_cost) for kind in data.vehicle_types()}) > 1
+    steps = PerturbationParams(1, _WIDE_STEP if is_small or is_mixed else _STEP)
     search = LocalSearch(data, rng, neighbours, PerturbationManager(steps))
     for operator in pyvrp.search.OPERATORS:
         if operator.supports(data):

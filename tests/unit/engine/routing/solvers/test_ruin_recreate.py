@@ -101,7 +101,7 @@ def test_a_job_is_left_out_where_that_is_cheaper_and_nowhere_else():
 
 def test_it_takes_part_where_it_covers_a_problem():
     problem = a_plain_problem(1, 5, 2)
-    assert members_for(problem, ENGINES, is_large=False) == ("pyvrp",)
+    assert members_for(problem, ENGINES, is_large=False) == ("pyvrp", "ruin-recreate")
     assert members_for(pairs(1, 4), ENGINES, is_large=False) == ("pyvrp", "ruin-recreate")
     assert members_for(problem, ENGINES, is_large=True) == ("ruin-recreate", "pyvrp")
     assert members_for(problem, ("ruin-recreate", "or-tools"), is_large=True) == ("ruin-recreate",)
