@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 from redis.exceptions import RedisError
 
+from engine.ending import end_task
 from engine.partitions.epochs import read_epochs
 from engine.settings import Settings
 from engine.shards.effects import StopMoment
@@ -171,6 +172,4 @@ def _connected(settings: Settings, mongo: SecretStr) -> Database:
 async def kill(shard: Shard) -> None:
     """End a shard's tasks where they are, as the end of its process would: nothing more is written."""
     tasks = [task for task in asyncio.all_tasks() if (task.get_name() or "").startswith(f"shard-{shard.index}.")]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*map(end_task, tasks))  # one `cancel` may be lost in a Redis client that connects
