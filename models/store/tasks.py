@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import UpdateOne, WriteConcern
 
 from models.documents.document import now
 from models.documents.task import Task
@@ -77,6 +77,8 @@ class TaskRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tasks: Any = database["tasks"]
+        # a claim that a failover takes back is one more try, which whoever does a task has to bear anyway
+        self._claims = self._tasks.with_options(write_concern=WriteConcern(w=1, j=False))
         self._outbox = OutboxRepository(database)
 
     async def put(self, tasks: Sequence[Task], session: Session | None = None) -> None:
@@ -115,7 +117,7 @@ class TaskRepository:
     ) -> list[dict[str, Any]]:
         """Take tasks and return those that no other worker was faster with."""
         mine = {"_id": {"$in": [fields["_id"] for fields in tasks]}}
-        claimed = await self._tasks.update_many(
+        claimed = await self._claims.update_many(
             {**mine, "state": "waiting", "due": {"$lte": moment}},
             {"$set": {"claim": claim, "due": moment + datetime.timedelta(seconds=lease_s)}, "$inc": {"attempts": 1}},
         )
