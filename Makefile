@@ -43,7 +43,7 @@ $(BUILT): $(DASHBOARD_SOURCES) | $(STAMP)
 
 dashboard: $(BUILT)  ## Build the dashboard when its sources have changed
 
-demo: setup  ## Replay a real fleet on the live map (ARGS="--seconds 60 --json" passes arguments on)
+demo: setup  ## Plan a fleet's morning and drive it on the live map (ARGS="--seconds 60 --json" passes arguments on)
 	@$(BIN)/outrider demo $(ARGS)
 
 # What needs no stack of its own runs on two cores at once, each with its own stores; then what has a stack, by itself.

@@ -151,6 +151,40 @@ async def test_a_dead_letter_can_be_replayed_by_its_tenant_alone(database, tenan
         assert await eventually(lambda: _is(database, task, "done"))
 
 
+async def test_a_backlog_of_one_lane_or_kind_holds_up_no_other(database, tenant):
+    stuck, others = asyncio.Event(), []
+
+    async def wait(task):
+        await stuck.wait()
+
+    async def note(task):
+        others.append(task.id)
+
+    async def either(task):
+        await (wait if task.lane == "slow" else note)(task)
+
+    slow = [a_task(tenant, lane="slow") for _ in range(40)]
+    full = [a_task(tenant, kind="full") for _ in range(40)]
+    quick = [a_task(tenant, lane="quick"), a_task(tenant, kind="other")]
+    tasks = TaskRepository(database)
+    for some in (slow, full, quick):  # those that wait longest first
+        await tasks.put(some)
+    kinds = {
+        "test": TaskKind(either, at_once=6, at_once_each=3),
+        "full": TaskKind(wait, at_once=2),
+        "other": TaskKind(note, at_once=1),
+    }
+    worker = TaskWorker(database, kinds)
+    await worker.start()
+    try:
+        await eventually(lambda: set(others) == {task.id for task in quick})
+        begun = await database.tasks.count_documents({"attempts": 1, "state": "waiting"})
+        assert begun == 3 + 2, "no more than there is room for"
+    finally:
+        stuck.set()
+        await worker.stop()
+
+
 async def test_a_task_of_a_worker_that_died_is_done_by_another(database, tenant):
     task, done = a_task(tenant), asyncio.Event()
     tasks = TaskRepository(database)
