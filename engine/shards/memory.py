@@ -1,5 +1,6 @@
 """All that one shard holds in memory, and what its log does to it. No I/O: the actor reads and writes, this applies."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from engine.eta.live import LiveEtas
 from engine.eta.plan import OpenStop, RouteOrder, ranks_of
 from engine.eta.table import EtaImage
+from engine.fleet.closures import barriers
 from engine.geofences.index import FenceIndex
 from engine.geofences.shapes import Fence
 from engine.log.read import FixBatch
@@ -21,6 +23,7 @@ from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
 from engine.shards.stops import PlannedStop, StopKind, StopState
 from engine.sinks.history import HistoryBuffer, to_stored
+from models.documents.closure import Closure
 from models.documents.delivery import CLOSED
 from models.documents.geofence import Geofence
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, RoutePlanned, StopPlan
@@ -233,11 +236,16 @@ class ShardMemory:
                 row, {(key, StopKind[visit[1].upper()]): ranks[visit] for visit, key in known.items()}
             )
 
-    def compile_fences(self, geofences: Iterable[Geofence]) -> None:
+    def take_fences(self, by_tenant: Mapping[str, Iterable[Geofence]]) -> None:
         """Take the geofences of the shard's tenants in place of those before."""
-        listed = list(geofences)
+        listed = list(itertools.chain.from_iterable(by_tenant.values()))
         self.fences = {fence.number: (fence.tenant, fence.id) for fence in listed}
         self.state.fences = FenceIndex.compile([self._fence(fence) for fence in listed])
+
+    def take_closures(self, by_tenant: Mapping[str, Iterable[Closure]]) -> None:
+        """Let estimates go around the closures of the shard's tenants, and no longer around those before."""
+        found = {self.tenant_index(tenant): barriers(closures) for tenant, closures in by_tenant.items()}
+        self.etas.closures = {tenant: mine for tenant, mine in found.items() if mine}
 
     def rename(self, ref: DriverRef) -> None:
         """Take over a driver's changed document, if the driver is in memory."""

@@ -26,17 +26,16 @@ from engine.partitions.epochs import Progress, commit_progress
 from engine.registry import DriverRegistry
 from engine.settings import Settings
 from engine.shards.advance import repairs, sweep_offline, warm_up
-from engine.shards.closures import ClosureDesk
 from engine.shards.drivers import ABSENT
 from engine.shards.effects import StopMoment, describe
 from engine.shards.estimates import split_at_moments
 from engine.shards.eta_desk import EtaDesk
-from engine.shards.fences import FenceDesk
 from engine.shards.memory import ShardMemory
 from engine.shards.outlet import EffectOutlet
 from engine.shards.publish import Publisher
 from engine.shards.recovery import take_over
 from engine.shards.roster import Roster
+from engine.shards.tenant_desk import TenantDesk
 from engine.sinks.history import HistoryBuffer
 from engine.sinks.repair import RepairDesk
 from engine.sinks.sealing import HistorySink, Owned, SnapshotSink
@@ -105,8 +104,8 @@ class Shard:
         self.publisher = Publisher(redis, settings.prefix, index, self.boot, self.memory)
         self._etas = EtaDesk(index, settings, database, redis, self.memory)
         self.estimates = self._etas.estimates
-        self._fences = FenceDesk(self.memory, ports.all_fences, ports.fences_of)
-        self._closures = ClosureDesk(self.memory, ports.all_closures, ports.closures_of)
+        self._fences = TenantDesk(ports.all_fences, ports.fences_of, self.memory.take_fences)
+        self._closures = TenantDesk(ports.all_closures, ports.closures_of, self.memory.take_closures)
         motion = MotionRepository(database)
         self._roster = Roster(self.memory, DriverRegistry(database, settings.log.partitions), motion)
         self._snapshots = SnapshotRepository(database)

@@ -13,8 +13,8 @@ from engine.eta.bases import PROFILES, Ends, RoadBases
 from engine.roads.network import RoadNetwork
 from engine.routing.optimize import OptimizeRequest, RouteRequests
 from engine.settings import TravelSettings
-from engine.shards.closures import ClosureDesk
 from engine.shards.memory import ShardMemory
+from engine.shards.tenant_desk import TenantDesk
 from models.store.fleet import ClosureRepository
 from models.store.scope import Scope
 from tests.pages import DOCS
@@ -163,7 +163,7 @@ async def test_a_shards_estimates_go_around_what_their_company_has_closed(admin,
     database = api[1].database
     tenant = (await admin.ask("GET", "tenant")).json()["id"]
     memory, closures = ShardMemory(), ClosureRepository(database)
-    desk = ClosureDesk(memory, closures.everywhere, closures.coming)
+    desk = TenantDesk(closures.everywhere, closures.coming, memory.take_closures)
     await desk.refresh()
     base = RoadBases(RoadNetwork.load(network))
     ends = Ends(*(np.array([value]) for value in (*TOWN.at(11), *TOWN.at(12))), np.array([PROFILES.index("van")]))
