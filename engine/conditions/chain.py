@@ -1,12 +1,13 @@
 """Weather and traffic of places, from whoever can tell."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.conditions.answers import Cell, Condition, Flow, Known, Weather, cell_of
+from engine.conditions.answers import Cell, ConditionProvider, ConditionT, Flow, Known, Weather, cell_of
 from engine.conditions.board import ConditionBoard, Met
 from engine.conditions.sources import ConditionSource
 from engine.providers.breaker import Breaker
@@ -44,8 +45,7 @@ class Conditions:
         Of `most` cells of a kind, those with most places; of others nothing is known.
         """
         listed = list(places)
-        weather = None if self.weather is None else await self.weather.of(_cells(Weather, listed, most))
-        flow = None if self.flow is None else await self.flow.of(_cells(Flow, listed, most))
+        weather, flow = await asyncio.gather(_known(self.weather, listed, most), _known(self.flow, listed, most))
         board = ConditionBoard(_conditions(weather), _conditions(flow))
         return Met(
             board,
@@ -65,35 +65,31 @@ def conditions_of(settings: TravelSettings, folder: Path, clock: Callable[[], fl
 
     `clock` tells epoch seconds.
     """
+
+    def source(provider: ConditionProvider[ConditionT], fresh_s: float, kept_s: float) -> ConditionSource[ConditionT]:
+        breaker = Breaker(
+            f"conditions:{provider.name}", settings.failures, settings.recovery_s, settings.conditions_timeout_s + 0.5
+        )
+        return ConditionSource(provider, breaker, folder, fresh_s=fresh_s, kept_s=kept_s, clock=clock)
+
     weather = flow = None
     if settings.weather_url is not None:
-        weather = ConditionSource(
-            OpenMeteoWeather(settings.weather_url, settings.conditions_timeout_s),
-            _breaker("weather", settings),
-            folder,
-            fresh_s=settings.weather_fresh_s,
-            kept_s=settings.weather_kept_s,
-            clock=clock,
-        )
+        asked = OpenMeteoWeather(settings.weather_url, settings.conditions_timeout_s)
+        weather = source(asked, settings.weather_fresh_s, settings.weather_kept_s)
     if settings.flow_url is not None:
-        flow = ConditionSource(
-            FlowServer(settings.flow_url, settings.conditions_timeout_s),
-            _breaker("flow", settings),
-            folder,
-            fresh_s=settings.flow_fresh_s,
-            kept_s=settings.flow_kept_s,
-            clock=clock,
-        )
+        server = FlowServer(settings.flow_url, settings.conditions_timeout_s)
+        flow = source(server, settings.flow_fresh_s, settings.flow_kept_s)
     return Conditions(weather, flow)
 
 
-def _breaker(name: str, settings: TravelSettings) -> Breaker:
-    return Breaker(f"conditions:{name}", settings.failures, settings.recovery_s, settings.conditions_timeout_s + 0.5)
-
-
-def _cells(kind: type[Condition], places: list[tuple[float, float]], most: int) -> list[Cell]:
-    counted = Counter(cell_of(kind, *place) for place in places)
-    return [cell for cell, _ in counted.most_common(most)]
+async def _known(
+    source: ConditionSource[ConditionT] | None, places: list[tuple[float, float]], most: int
+) -> dict[Cell, Known[ConditionT]] | None:
+    """Return what is known of the `most` cells with most places; None where nobody is to be asked."""
+    if source is None:
+        return None
+    counted = Counter(cell_of(source.kind, *place) for place in places)
+    return await source.of([cell for cell, _ in counted.most_common(most)])
 
 
 def _conditions(known: dict[Cell, Known[Any]] | None) -> dict[Cell, Any]:
