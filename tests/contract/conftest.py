@@ -1,10 +1,13 @@
-"""What tests of the stores share."""
+"""What tests of the stores, and of what asks servers of others, share."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from models.store.connections import Database
 from models.store.indexes import ensure_indexes
 from models.store.scope import Scope
+from tests.misbehaving import GIVEN_UP, OthersServer
 
 
 @pytest.fixture
@@ -18,3 +21,19 @@ async def store(database: Database) -> Database:
 def scope(tenant: str) -> Scope:
     """Return the scope of a tenant that no other test uses."""
     return Scope(tenant, "usr_test")
+
+
+@pytest.fixture(scope="module")
+def http_server() -> Iterator[OthersServer]:
+    """Return a server on loopback that takes requests side by side."""
+    with OthersServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(http_server: OthersServer) -> Iterator[OthersServer]:
+    """Return a server of others: what it is to answer, and its log, are this test's alone."""
+    GIVEN_UP.clear()
+    yield http_server
+    http_server.settle()
+    http_server.clear()

@@ -1,15 +1,11 @@
 """Weather and traffic of other servers: they lengthen plans, are named, and whatever they do, a plan is made."""
 
 import datetime
-import json
-import threading
 import time
 
 import numpy as np
 import pytest
 from pydantic import SecretStr, ValidationError
-from pytest_httpserver import HTTPServer
-from werkzeug import Response
 
 from engine.conditions.chain import conditions_of
 from engine.eta.conditions import ConditionWatch
@@ -17,6 +13,7 @@ from engine.eta.plan import AHEAD
 from engine.settings import TravelSettings
 from engine.shards.memory import ShardMemory
 from engine.travel.chain import Travel, providers_of
+from tests.misbehaving import MISBEHAVED, answering, late
 from tests.roads import grid_town
 
 pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roads
@@ -25,8 +22,6 @@ TOWN = grid_town()
 PLACES = [TOWN.at(11, east=20), TOWN.at(14, east=-20)]
 FORECAST, SEGMENT = "/v1/forecast", "/flow/10/json"
 DAY = datetime.timedelta(hours=8)
-GIVEN_UP = threading.Event()
-"""Set once nobody waits for a slow answer any more."""
 
 
 def a_forecast(rain=0.0, temperature=12.0, wind=2.0, **changes):
@@ -44,20 +39,6 @@ def a_forecast(rain=0.0, temperature=12.0, wind=2.0, **changes):
 
 def a_segment(**changes):
     return {"flowSegmentData": {"currentTravelTime": 180, "freeFlowTravelTime": 100, "confidence": 0.9} | changes}
-
-
-@pytest.fixture(scope="module")
-def http_server():
-    with HTTPServer("127.0.0.1", threaded=True) as server:
-        yield server
-
-
-@pytest.fixture
-def server(http_server):
-    GIVEN_UP.clear()
-    yield http_server
-    GIVEN_UP.set()
-    http_server.clear()
 
 
 @pytest.fixture(scope="module")
@@ -148,32 +129,27 @@ async def test_the_great_circle_knows_weather_too_and_usual_traffic_already(serv
     assert [told.kind for told in wet.conditions] == ["weather"]
 
 
-MISBEHAVED = {
-    "an error": lambda: Response("boom", 500),
-    "too often": lambda: Response("slow down", 429, headers={"Retry-After": "60"}),
-    "a page": lambda: Response("<html>", 200),
-    "a list": lambda: Response("[]", 200),
-    "nothing": lambda: Response("", 200),
-    "no hours": lambda: Response(json.dumps(a_forecast(time=[])), 200),
-    "hours in disorder": lambda: Response(json.dumps(a_forecast(time=[7200, 0])), 200),
-    "text for rain": lambda: Response(json.dumps(a_forecast(precipitation=["much"] * 96)), 200),
-    "too little rain": lambda: Response(json.dumps(a_forecast(rain=-1)), 200),
-    "endless rain": lambda: Response(json.dumps(a_forecast(rain=1e9)), 200),
-    "less rain than hours": lambda: Response(json.dumps(a_forecast(precipitation=[1.0])), 200),
-    "negative times": lambda: Response(json.dumps(a_segment(currentTravelTime=-1)), 200),
-    "text for times": lambda: Response(json.dumps(a_segment(freeFlowTravelTime="long")), 200),
-    "times of nothing": lambda: Response(json.dumps(a_segment(freeFlowTravelTime=0)), 200),
-    "a closed road": lambda: Response(json.dumps(a_segment(roadClosure=True)), 200),
-    "too slow": lambda: (GIVEN_UP.wait(), Response("late", 200))[1],
-    "far too much": lambda: Response(b" " * (2 * 2**20), 200),
+HOW = MISBEHAVED | {
+    "no hours": answering(a_forecast(time=[])),
+    "hours in disorder": answering(a_forecast(time=[7200, 0])),
+    "text for rain": answering(a_forecast(precipitation=["much"] * 96)),
+    "too little rain": answering(a_forecast(rain=-1)),
+    "endless rain": answering(a_forecast(rain=1e9)),
+    "less rain than hours": answering(a_forecast(precipitation=[1.0])),
+    "negative times": answering(a_segment(currentTravelTime=-1)),
+    "text for times": answering(a_segment(freeFlowTravelTime="long")),
+    "times of nothing": answering(a_segment(freeFlowTravelTime=0)),
+    "a closed road": answering(a_segment(roadClosure=True)),
+    "hours too late": late(answering(a_forecast(rain=2.5))),
+    "a segment too late": late(answering(a_segment())),
 }
 
 
-@pytest.mark.parametrize("how", MISBEHAVED)
+@pytest.mark.parametrize("how", HOW)
 async def test_whatever_a_server_does_a_plan_is_made_without_it(server, asking, weather, flow, how):
     free, _ = await seconds(asking())
-    server.expect_request(FORECAST).respond_with_handler(lambda _: MISBEHAVED[how]())
-    server.expect_request(SEGMENT).respond_with_handler(lambda _: MISBEHAVED[how]())
+    server.expect_request(FORECAST).respond_with_handler(lambda _: HOW[how]())
+    server.expect_request(SEGMENT).respond_with_handler(lambda _: HOW[how]())
     found, told = await seconds(asking(**weather, **flow))
     assert found == free
     assert [(one.provider, one.source, one.as_of) for one in told] == [("none", None, None)] * 2

@@ -6,7 +6,6 @@ import json
 
 import pytest
 import pytest_asyncio
-from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from engine.feed.feed import Feed
@@ -24,12 +23,6 @@ from tests.stack import eventually
 
 KNOWN = "Rua de Santa Catarina 101, Porto"
 FOUND = [{"lat": "41.1500", "lon": "-8.6000", "place_rank": 30, "display_name": "101, Rua de Santa Catarina"}]
-
-
-@pytest.fixture(scope="module")
-def http_server():
-    with HTTPServer("127.0.0.1", threaded=True) as server:
-        yield server
 
 
 @pytest.fixture

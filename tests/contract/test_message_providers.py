@@ -6,7 +6,6 @@ import threading
 
 import pytest
 import pytest_asyncio
-from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from engine.providers.email import EmailSender
@@ -23,12 +22,6 @@ MESSAGE = Outgoing(
     id="ntf_1", to="+351910000000", company="Café Ümläut, Lda", subject="Order", text="Your order\n.is on its way 你好"
 )
 MAIL = Outgoing(**{name: getattr(MESSAGE, name) for name in ("id", "company", "subject", "text")}, to="ana@test.pt")
-
-
-@pytest.fixture(scope="module")
-def http_server():
-    with HTTPServer("127.0.0.1", threaded=True) as server:
-        yield server
 
 
 @pytest.fixture

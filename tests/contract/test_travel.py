@@ -2,12 +2,10 @@
 
 import datetime
 import json
-import threading
 
 import numpy as np
 import polyline
 import pytest
-from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from engine.providers.osrm import OsrmTravel
@@ -17,6 +15,7 @@ from engine.settings import TravelSettings
 from engine.travel.answers import UNREACHABLE
 from engine.travel.chain import Travel, providers_of
 from models.eta.base_time import Leg
+from tests.misbehaving import MISBEHAVED, answering, late
 from tests.roads import grid_town
 
 pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roads
@@ -33,20 +32,6 @@ GOOD_TABLE = {
     "distances": [[0, 2000.6], [None, 0]],
     "sources": NEAR,
 }
-
-
-@pytest.fixture(scope="module")
-def http_server():
-    with HTTPServer("127.0.0.1", threaded=True) as server:
-        yield server
-
-
-@pytest.fixture
-def server(http_server):
-    GIVEN_UP.clear()
-    yield http_server
-    GIVEN_UP.set()
-    http_server.clear()
 
 
 @pytest.fixture(scope="module")
@@ -118,24 +103,19 @@ async def test_valhalla_is_asked_for_a_matrix_and_a_way(server, asking):
     assert (found.provider, way.provider, list(way.line)) == ("valhalla", "valhalla", LINE)
 
 
-MISBEHAVED = {
-    "an error": lambda: Response("boom", 500),
-    "a page": lambda: Response("<html>", 200),
-    "a list": lambda: Response("[]", 200),
-    "another shape": lambda: Response(json.dumps(GOOD_TABLE | {"durations": [[0]]}), 200),
-    "text for times": lambda: Response(json.dumps(GOOD_TABLE | {"durations": [["a", "b"], [1, 2]]}), 200),
-    "negative times": lambda: Response(json.dumps(GOOD_TABLE | {"durations": [[0, -5], [1, 0]]}), 200),
-    "endless times": lambda: Response(json.dumps(GOOD_TABLE).replace("300.4", "1e300"), 200),
-    "no word of where": lambda: Response(json.dumps(GOOD_TABLE | {"sources": None}), 200),
-    "too slow": lambda: (GIVEN_UP.wait(), Response(json.dumps(GOOD_TABLE), 200))[1],
+HOW = MISBEHAVED | {
+    "another shape": answering(GOOD_TABLE | {"durations": [[0]]}),
+    "text for times": answering(GOOD_TABLE | {"durations": [["a", "b"], [1, 2]]}),
+    "negative times": answering(GOOD_TABLE | {"durations": [[0, -5], [1, 0]]}),
+    "endless times": answering(json.dumps(GOOD_TABLE).replace("300.4", "1e300")),
+    "no word of where": answering(GOOD_TABLE | {"sources": None}),
+    "too slow": late(answering(GOOD_TABLE)),
 }
-GIVEN_UP = threading.Event()
-"""Set once nobody waits for the slow answer any more."""
 
 
-@pytest.mark.parametrize("how", MISBEHAVED)
+@pytest.mark.parametrize("how", HOW)
 async def test_whatever_a_server_does_somebody_else_answers(server, asking, how):
-    server.expect_request(TABLE).respond_with_handler(lambda _: MISBEHAVED[how]())
+    server.expect_request(TABLE).respond_with_handler(lambda _: HOW[how]())
     found = await asking().matrix("van", PLACES, AT)
     assert found.provider == "great_circle"
     assert (found.duration_s[0, 1] > 200, found.date) == (True, None)
