@@ -5,7 +5,7 @@ Load it once a process; the arrays are mapped from the file, so processes of a n
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from cachetools import LRUCache, cached
 from numpy.typing import ArrayLike, NDArray
 
 from engine.roads.barriers import Barrier, barred_segments
@@ -33,6 +34,8 @@ UNREACHABLE = np.int64(2**31 - 1)
 
 SNAP_LIMIT_M = 500.0
 """Farther from every road a point counts as unreachable, metres."""
+
+_MOST_BARRED_BYTES = 16 * 2**20  # of segments under barriers
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class RoadNetwork:
 
     def around(self, weights: RoadWeights, barriers: Iterable[Barrier]) -> RoadWeights:
         """Return a state of the roads in which nothing goes through barriers, nor begins or ends in one."""
-        barred = [barred_segments(one, self.arrays, self.grid) for one in barriers]
+        barred = [self._barred(one) for one in barriers]
         arcs = self.arrays["segment_arcs"][np.unique(np.concatenate(barred))] if barred else np.zeros(0, np.int32)
         closed = self.closed(weights, arcs[arcs >= 0])
         is_passable = np.zeros(self.arrays["segment_m"].size, np.bool_)
@@ -278,6 +281,12 @@ class RoadNetwork:
             is_open[self.arrays["arc_segment"][usable]] = True
             self._open[profile] = is_open
         return self._open[profile]
+
+    @cached_property
+    def _barred(self) -> Callable[[Barrier], NDArray[np.int64]]:
+        """Return what looks up the segments that a barrier closes, the same in any state of the roads."""
+        kept: LRUCache[Any, NDArray[np.int64]] = LRUCache(_MOST_BARRED_BYTES, getsizeof=lambda found: found.nbytes)
+        return cached(kept, lock=threading.Lock())(lambda one: barred_segments(one, self.arrays, self.grid))
 
     @cached_property
     def _threads(self) -> tuple[Shares, Executor]:
