@@ -25,6 +25,7 @@ from engine.roads.hierarchy import CLOSED
 from engine.roads.network import RoadNetwork
 from engine.roads.weights import RoadWeights
 from engine.settings import TravelSettings
+from engine.travel.answers import Journey
 from engine.travel.chain import Travel, providers_of
 
 __all__ = ["Provider", "measure_matrix"]
@@ -70,13 +71,13 @@ def draw_places(network: RoadNetwork, count: int, seed: int) -> NDArray[np.float
 async def _ask(file: Path, places: NDArray[np.float64], provider: Provider, url: str | None) -> dict[str, Any]:
     order = (provider,) if provider != "great_circle" else ()
     settings = TravelSettings(order=order, network=file, osrm_url=url, valhalla_url=url, timeout_s=120)
-    travel = Travel(providers_of(settings), settings)
+    travel, journey = Travel(providers_of(settings), settings), Journey("car", _AT)
     try:
-        answer = await travel.matrix("car", places[:2], _AT)
+        answer = await travel.matrix(places[:2], journey)
         spent = []
         for _ in range(_REPEATS):
             began = time.perf_counter()
-            answer = await travel.matrix("car", places, _AT)
+            answer = await travel.matrix(places, journey)
             spent.append(time.perf_counter() - began)
         return {"seconds": float(np.median(spent)), "provider": answer.provider}
     finally:

@@ -21,6 +21,7 @@ from engine.fleet.closures import closed_to
 from engine.routing.commands import RouteCommands, RouteEdit, RouteRevision
 from engine.routing.drafts import RouteDraft
 from engine.routing.geometry import RouteLine, line_of, places_along
+from engine.travel.answers import Journey
 from models.documents.delivery import Position
 from models.documents.document import Departure, Flag, Line, Shape, now
 from models.documents.route import MAX_STOPS, PlanLimits, Route, RouteStatus, Visit
@@ -298,7 +299,7 @@ async def _line(services: Services, principal: Principal, route: Route) -> Route
     profile: VehicleProfile = "van" if known is None else known.profile
     barriers = await closed_to(services.database, principal.scope)
     lasts = max(route.end - route.start, datetime.timedelta())
-    legs = await services.travel.path(profile, places_along(route), route.start, lasts, barriers)
+    legs = await services.travel.path(places_along(route), Journey(profile, route.start, lasts, barriers))
     lines = {(leg.origin, leg.destination): leg.line for leg in legs}
     return line_of(route, lambda one, other: lines[one, other])
 

@@ -14,6 +14,7 @@ from engine.eta.live import LiveEtas
 from engine.roads.network import RoadNetwork
 from engine.roads.waiting import awaited_network
 from engine.traffic.weigher import TrafficWeigher
+from engine.travel.answers import Journey
 from engine.travel.embedded import Weighed
 from models.documents.vehicle import VehicleProfile
 
@@ -63,8 +64,8 @@ class RoadWatch:
 
 def _weighed(network: RoadNetwork, traffic: TrafficWeigher) -> dict[VehicleProfile, Weighed] | None:
     """Return the roads in the traffic of now, by profile; None while nobody knows it."""
-    now, instant = datetime.datetime.now(tz=UTC), datetime.timedelta()
-    found = {name: traffic(network, name, now, instant) for name in _DRIVEN if name in network.profiles}
+    now = datetime.datetime.now(tz=UTC)
+    found = {name: traffic(network, Journey(name, now)) for name in _DRIVEN if name in network.profiles}
     return found if found and all(one.traffic is not None for one in found.values()) else None
 
 

@@ -4,7 +4,6 @@ OSRM serves one kind of vehicle a server and knows no hours; it is asked under `
 closures, because it can leave out classes of roads alone; its answers say that they go around none.
 """
 
-import datetime
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,7 @@ from numpy.typing import NDArray
 
 from engine.providers.asking import JsonServer
 from engine.providers.cells import cells_of
-from engine.roads.barriers import Barrier
-from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
-from models.documents.vehicle import VehicleProfile
+from engine.travel.answers import Journey, OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.errors import ProviderDown
 
 __all__ = ["OsrmTravel"]
@@ -32,14 +29,7 @@ class OsrmTravel:
     def __init__(self, url: str, timeout_s: float) -> None:
         self._server = JsonServer("osrm", url, timeout_s, _MAX_ANSWER_BYTES)
 
-    async def matrix(
-        self,
-        profile: VehicleProfile,
-        places: NDArray[np.float64],
-        at: datetime.datetime,
-        lasts: datetime.timedelta,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelMatrix:
+    async def matrix(self, places: NDArray[np.float64], journey: Journey) -> TravelMatrix:
         """Return the table between places."""
         status, answer = await self._server.get(
             f"/table/v1/driving/{_joined(places)}", {"annotations": "duration,distance"}
@@ -54,14 +44,7 @@ class OsrmTravel:
             _date(answer),
         )
 
-    async def leg(
-        self,
-        profile: VehicleProfile,
-        origin: Place,
-        destination: Place,
-        at: datetime.datetime,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelLeg | None:
+    async def leg(self, origin: Place, destination: Place, journey: Journey) -> TravelLeg | None:
         """Return the way between two places."""
         places = np.array([origin, destination])
         parameters = {"overview": "full", "geometries": "polyline6", "steps": "false"}

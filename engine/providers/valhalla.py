@@ -4,7 +4,6 @@ Its limits on matrices (`service_limits.<costing>.max_matrix_location_pairs`) ha
 answers an error, and the next provider is asked.
 """
 
-import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 
 from engine.providers.asking import JsonServer
 from engine.providers.cells import cells_of
-from engine.roads.barriers import Barrier, outlines
-from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
-from models.documents.vehicle import VehicleProfile
+from engine.roads.barriers import outlines
+from engine.travel.answers import Journey, OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.errors import ProviderDown
 
 __all__ = ["ValhallaTravel"]
@@ -41,18 +39,11 @@ class ValhallaTravel:
     def __init__(self, url: str, timeout_s: float) -> None:
         self._server = JsonServer("valhalla", url, timeout_s, _MAX_ANSWER_BYTES)
 
-    async def matrix(
-        self,
-        profile: VehicleProfile,
-        places: NDArray[np.float64],
-        at: datetime.datetime,
-        lasts: datetime.timedelta,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelMatrix:
+    async def matrix(self, places: NDArray[np.float64], journey: Journey) -> TravelMatrix:
         """Return the matrix between places; of the instant, the hours in UTC that its speeds know."""
         located = [_located(place) for place in places.tolist()]
         body = {"sources": located, "targets": located, "verbose": False, "units": "kilometers"}
-        status, answer = await self._server.post("/sources_to_targets", body | _terms(profile, barriers))
+        status, answer = await self._server.post("/sources_to_targets", body | _terms(journey))
         _check(status, answer)
         found = answer.get("sources_to_targets")
         if not isinstance(found, dict):
@@ -63,21 +54,14 @@ class ValhallaTravel:
             cells_of(self.name, found.get("distances"), shape, scale=1000.0),
             self.name,
             None,
-            closures=len(barriers),
+            closures=len(journey.barriers),
         )
 
-    async def leg(
-        self,
-        profile: VehicleProfile,
-        origin: Place,
-        destination: Place,
-        at: datetime.datetime,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelLeg | None:
+    async def leg(self, origin: Place, destination: Place, journey: Journey) -> TravelLeg | None:
         """Return the way between two places."""
         located = [_located(origin), _located(destination)]
         body = {"locations": located, "directions_type": "none", "units": "kilometers"}
-        status, answer = await self._server.post("/route", body | _terms(profile, barriers))
+        status, answer = await self._server.post("/route", body | _terms(journey))
         if isinstance(answer, dict) and answer.get("error_code") == _NO_WAY:
             return None
         _check(status, answer)
@@ -94,10 +78,10 @@ class ValhallaTravel:
         await self._server.close()
 
 
-def _terms(profile: VehicleProfile, barriers: tuple[Barrier, ...]) -> dict[str, Any]:
+def _terms(journey: Journey) -> dict[str, Any]:
     """Return what is driven, and what is driven around: polygons, whose roads it leaves out."""
-    shapes = [[[lon, lat] for lat, lon in ring] for one in barriers for ring in outlines(one)]
-    return {**_COSTINGS[profile], **({"exclude_polygons": shapes} if shapes else {})}
+    shapes = [[[lon, lat] for lat, lon in ring] for one in journey.barriers for ring in outlines(one)]
+    return {**_COSTINGS[journey.profile], **({"exclude_polygons": shapes} if shapes else {})}
 
 
 def _located(place: Any) -> dict[str, float]:

@@ -13,6 +13,7 @@ from engine.roads.network import RoadNetwork
 from engine.roads.states import TrafficState, mark_of, read_state
 from engine.roads.traffic import band_of
 from engine.roads.weights import RoadWeights
+from engine.travel.answers import Journey
 from engine.travel.embedded import Weighed
 from models.documents.vehicle import VehicleProfile
 from models.errors import BadSettings
@@ -86,10 +87,9 @@ class TrafficWeigher:
         self._made: OrderedDict[tuple[float, str, int, float], RoadWeights] = OrderedDict()
         self._making = threading.Lock()
 
-    def __call__(
-        self, network: RoadNetwork, profile: VehicleProfile, at: datetime.datetime, lasts: datetime.timedelta
-    ) -> Weighed:
-        """Return the roads for one who drives at an instant, or in the mean of the while that it `lasts`."""
+    def __call__(self, network: RoadNetwork, journey: Journey) -> Weighed:
+        """Return the roads for one who drives at an instant, or in the mean of the while that the journey lasts."""
+        profile, at, lasts = journey.profile, journey.at, journey.lasts
         state = None if profile in UNTOUCHED else self._traffic.state(network)
         if state is None:
             return Weighed(network.free_flow(profile), None)

@@ -8,12 +8,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.roads.barriers import Barrier
+from engine.roads.barriers import Barrier, holding, holding_up
 from engine.roads.network import UNREACHABLE
 from models.documents.job import ConditionTold, TravelTold
 from models.documents.vehicle import VehicleProfile
 
-__all__ = ["UNREACHABLE", "OutOfRegion", "Place", "Source", "TravelLeg", "TravelMatrix", "TravelProvider"]
+__all__ = ["UNREACHABLE", "Journey", "OutOfRegion", "Place", "Source", "TravelLeg", "TravelMatrix", "TravelProvider"]
 
 Place = tuple[float, float]
 """Latitude and longitude, degrees WGS 84."""
@@ -24,6 +24,24 @@ Source = Literal["provider", "cache"]
 
 class OutOfRegion(Exception):
     """Raised inside when places lie outside a provider's map: the next provider is asked, and this one is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Who drives, when, and around what."""
+
+    profile: VehicleProfile
+    at: datetime.datetime
+    """When the first way begins."""
+    lasts: datetime.timedelta = datetime.timedelta()
+    """How long all of it takes: times are the mean of that while, or those of the instant."""
+    barriers: tuple[Barrier, ...] = ()
+    """What is closed, at any time and to anybody."""
+
+    def held_up(self) -> "Journey":
+        """Return it with those of the barriers alone that hold this vehicle up in that while."""
+        held = holding(self.barriers, self.at.timestamp(), (self.at + self.lasts).timestamp())
+        return replace(self, barriers=holding_up(held, self.profile))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +101,8 @@ class TravelProvider(Protocol):
 
     name: str
 
-    async def matrix(
-        self,
-        profile: VehicleProfile,
-        places: NDArray[np.float64],
-        at: datetime.datetime,
-        lasts: datetime.timedelta,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelMatrix:
-        """Return times and lengths between N × 2 places (latitude, longitude).
-
-        For one who drives at an instant, or in the mean of the while that it `lasts`, around `barriers` if it can.
+    async def matrix(self, places: NDArray[np.float64], journey: Journey) -> TravelMatrix:
+        """Return times and lengths between N × 2 places (latitude, longitude), around all barriers if it can.
 
         Raises
         ------
@@ -103,14 +112,7 @@ class TravelProvider(Protocol):
             If it can't tell at the moment.
         """
 
-    async def leg(
-        self,
-        profile: VehicleProfile,
-        origin: Place,
-        destination: Place,
-        at: datetime.datetime,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelLeg | None:
+    async def leg(self, origin: Place, destination: Place, journey: Journey) -> TravelLeg | None:
         """Return the way between two places, None if there is none; raises as `matrix`."""
 
     async def close(self) -> None:

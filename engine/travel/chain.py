@@ -23,12 +23,12 @@ from engine.conditions.chain import Conditions, conditions_of
 from engine.providers.breaker import Breaker
 from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
-from engine.roads.barriers import Barrier, holding, holding_up
+from engine.roads.barriers import Barrier
 from engine.roads.warm_up import BUILT
 from engine.routing.ways import Known, KnownWays
 from engine.settings import TravelSettings
 from engine.traffic.weigher import TrafficFile, TrafficWeigher
-from engine.travel.answers import UNREACHABLE, OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
+from engine.travel.answers import UNREACHABLE, Journey, OutOfRegion, Place, TravelLeg, TravelMatrix, TravelProvider
 from engine.travel.embedded import EmbeddedRoads, Weigher, free_flow
 from engine.travel.great_circle import GreatCircle
 from engine.travel.pace import FREE_PACE, ROAD_PACES, RoadPace, as_driven
@@ -43,7 +43,8 @@ log = structlog.get_logger(__name__)
 _KEPT_CELLS = 4_000_000  # of all matrices that are kept: 64 MB
 _LONGEST_KEPT_S = 24 * 3600.0
 _WORKING_DAY = datetime.timedelta(hours=8)  # of which a plan takes the mean pace
-_SLOT_S = 900  # instants that count as the same to the cache
+_SLOT_S = 900  # instants that count as the same to the cache …
+_WEEK_S = 7 * 86_400  # … and the same ones of other weeks
 
 
 def providers_of(settings: TravelSettings, weigher: Weigher = free_flow) -> list[TravelProvider]:
@@ -87,42 +88,27 @@ class Travel:
         self._zone = ZoneInfo(settings.time_zone)
         self._kept: OrderedDict[tuple[str, bytes], tuple[float, TravelMatrix]] = OrderedDict()
 
-    async def matrix(
-        self,
-        profile: VehicleProfile,
-        places: ArrayLike,
-        at: datetime.datetime,
-        lasts: datetime.timedelta = datetime.timedelta(),
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelMatrix:
+    async def matrix(self, places: ArrayLike, journey: Journey) -> TravelMatrix:
         """Return times and lengths between N × 2 places (latitude, longitude); somebody always answers.
 
-        Times are those of one who sets out at `at`, or in the mean of the while that it `lasts`, and drives around
-        those of the barriers that hold in that while.
+        Times are those of one who sets out at the journey's beginning, or in the mean of the while that it lasts, and
+        drives around those of its barriers that hold in that while.
         """
-        found = await self._asked(profile, places, at, lasts, _held(barriers, profile, at, lasts))
-        pace = self._pace(profile, found.provider)
-        usual = self._usual(pace, at, lasts, found.traffic)
+        points = np.ascontiguousarray(places, np.float64).reshape(-1, 2)
+        found = await self._asked(points, journey.held_up())
+        pace = self._pace(journey, found)
+        usual = self._usual(pace, journey, found)
         if not self._conditions.are_asked:
             return found if pace is FREE_PACE else as_driven(found, pace, float(np.mean(usual)))
-        points = np.asarray(places, np.float64).reshape(-1, 2)
-        slowing = await self._slowing(profile, points, at, usual, found.provider, found.traffic)
+        slowing = await self._slowing(points, journey, usual, found)
         return replace(as_driven(found, pace, slowing.between), conditions=slowing.told)
 
-    async def _asked(
-        self,
-        profile: VehicleProfile,
-        places: ArrayLike,
-        at: datetime.datetime,
-        lasts: datetime.timedelta,
-        barriers: tuple[Barrier, ...],
-    ) -> TravelMatrix:
-        points = np.ascontiguousarray(places, np.float64).reshape(-1, 2)
+    async def _asked(self, points: NDArray[np.float64], journey: Journey) -> TravelMatrix:
         for provider, breaker in self._providers:
-            key = (provider.name, _key(profile, points, at, lasts, barriers))
+            key = (provider.name, _key(points, journey))
             try:
                 async with breaker:
-                    found = await provider.matrix(profile, points, at, lasts, barriers)
+                    found = await provider.matrix(points, journey)
             except OutOfRegion:
                 continue
             except ProviderDown as fault:
@@ -132,7 +118,7 @@ class Travel:
                 continue
             self._keep(key, found)
             return found
-        return await self._last.matrix(profile, points, at, lasts)
+        return await self._last.matrix(points, journey)
 
     async def ways(
         self,
@@ -150,7 +136,7 @@ class Travel:
         off_road: set[Place] = set()
         told = []
         for profile in sorted(set(profiles)):
-            matrix = await self.matrix(profile, known, at, _WORKING_DAY, barriers)
+            matrix = await self.matrix(known, Journey(profile, at, _WORKING_DAY, barriers))
             is_way = matrix.duration_s < UNREACHABLE
             distance_m, duration_s = (
                 np.where(is_way, cells, np.nan) for cells in (matrix.distance_m, matrix.duration_s)
@@ -162,77 +148,56 @@ class Travel:
             told.append(matrix.told(profile))
         return KnownWays(found, frozenset(off_road), tuple(told))
 
-    async def leg(
-        self,
-        profile: VehicleProfile,
-        origin: Place,
-        destination: Place,
-        at: datetime.datetime,
-        lasts: datetime.timedelta = datetime.timedelta(),
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelLeg:
+    async def leg(self, origin: Place, destination: Place, journey: Journey) -> TravelLeg:
         """Return the way between two places; where no provider has one, the straight line.
 
-        It goes around barriers that hold while the whole of which it is a part `lasts`.
+        Its time is that of the journey's beginning; it goes around barriers that hold in the whole of it.
         """
-        held = _held(barriers, profile, at, lasts)
+        at_once = replace(journey.held_up(), lasts=datetime.timedelta())
         for provider, breaker in self._providers:
             try:
                 async with breaker:
-                    found = await provider.leg(profile, origin, destination, at, held)
+                    found = await provider.leg(origin, destination, at_once)
             except OutOfRegion:
                 continue
             except ProviderDown as fault:
                 log.warning("travel.provider_failed", provider=provider.name, error=str(fault))
                 continue
             if found is not None:
-                return await self._driven(found, profile, at)
+                return await self._driven(found, at_once)
             break
-        return await self._driven(await self._last.leg(profile, origin, destination, at), profile, at)
+        return await self._driven(await self._last.leg(origin, destination, at_once), at_once)
 
-    async def _driven(self, leg: TravelLeg, profile: VehicleProfile, at: datetime.datetime) -> TravelLeg:
-        pace = self._pace(profile, leg.provider)
+    async def _driven(self, leg: TravelLeg, journey: Journey) -> TravelLeg:
+        pace = self._pace(journey, leg)
         if leg.distance_m == 0 or (pace is FREE_PACE and not self._conditions.are_asked):
             return leg
-        usual = self._usual(pace, at, datetime.timedelta(), leg.traffic)
-        ends = np.array([leg.origin, leg.destination])
-        slowing = await self._slowing(profile, ends, at, usual, leg.provider, leg.traffic)
+        usual = self._usual(pace, journey, leg)
+        slowing = await self._slowing(np.array([leg.origin, leg.destination]), journey, usual, leg)
         return replace(leg, duration_s=pace.fixed_s + float(slowing.around.mean()) * leg.duration_s)
 
-    def _pace(self, profile: VehicleProfile, provider: str) -> RoadPace:
-        return FREE_PACE if self._paces is None or provider == self._last.name else self._paces[profile]
+    def _pace(self, journey: Journey, found: TravelMatrix | TravelLeg) -> RoadPace:
+        return FREE_PACE if self._paces is None or found.provider == self._last.name else self._paces[journey.profile]
 
-    def _usual(
-        self, pace: RoadPace, at: datetime.datetime, lasts: datetime.timedelta, traffic: datetime.datetime | None
-    ) -> list[float]:
+    def _usual(self, pace: RoadPace, journey: Journey, found: TravelMatrix | TravelLeg) -> list[float]:
         """Return what hours usually do to driving times; nothing to those that hold traffic."""
-        return (FREE_PACE if traffic else pace).hourly(at, lasts, self._zone)
+        return (FREE_PACE if found.traffic else pace).hourly(journey.at, journey.lasts, self._zone)
 
     async def _slowing(
         self,
-        profile: VehicleProfile,
         places: NDArray[np.float64],
-        at: datetime.datetime,
+        journey: Journey,
         usual: Sequence[float],
-        provider: str,
-        traffic: datetime.datetime | None,
+        found: TravelMatrix | TravelLeg,
     ) -> Slowing:
         met = await self._conditions.met([(lat, lon) for lat, lon in places.tolist()])
-        if provider == self._last.name:  # the pace of the great circle is that of usual traffic
+        if found.provider == self._last.name:  # the pace of the great circle is that of usual traffic
             met = replace(met, flow=None)
-        return slowing_of(met, places, profile, at, usual, traffic)
+        return slowing_of(met, places, journey, usual, found.traffic)
 
-    async def path(
-        self,
-        profile: VehicleProfile,
-        places: Sequence[Place],
-        at: datetime.datetime,
-        lasts: datetime.timedelta = datetime.timedelta(),
-        barriers: tuple[Barrier, ...] = (),
-    ) -> list[TravelLeg]:
-        """Return the legs of a route from place to place, which `lasts` so long."""
-        legs = (self.leg(profile, *ends, at, lasts, barriers) for ends in itertools.pairwise(places))
-        return await asyncio.gather(*legs)
+    async def path(self, places: Sequence[Place], journey: Journey) -> list[TravelLeg]:
+        """Return the legs of a route from place to place."""
+        return await asyncio.gather(*(self.leg(*ends, journey) for ends in itertools.pairwise(places)))
 
     async def close(self) -> None:
         """Let go of what the providers hold."""
@@ -259,12 +224,6 @@ def _breaker(name: str, settings: TravelSettings) -> Breaker:
     )
 
 
-def _held(
-    barriers: tuple[Barrier, ...], profile: VehicleProfile, at: datetime.datetime, lasts: datetime.timedelta
-) -> tuple[Barrier, ...]:
-    return holding_up(holding(barriers, at.timestamp(), (at + lasts).timestamp()), profile)
-
-
 def _shut_off(is_way: NDArray[np.bool_]) -> list[int]:
     """Return the places to which, or from which, no way leads at all, though others are reached."""
     others = is_way & ~np.eye(len(is_way), dtype=np.bool_)
@@ -272,13 +231,8 @@ def _shut_off(is_way: NDArray[np.bool_]) -> list[int]:
     return [] if alone.all() else np.flatnonzero(alone).tolist()
 
 
-def _key(
-    profile: str,
-    places: NDArray[np.float64],
-    at: datetime.datetime,
-    lasts: datetime.timedelta,
-    barriers: tuple[Barrier, ...],
-) -> bytes:
-    slot = int(at.timestamp()) // _SLOT_S % (7 * 86_400 // _SLOT_S)
-    asked = f"{profile} {slot} {lasts.total_seconds()} {barriers}"
+def _key(places: NDArray[np.float64], journey: Journey) -> bytes:
+    """Return what is asked, give or take a quarter of an hour and some weeks."""
+    slot = datetime.datetime.fromtimestamp(journey.at.timestamp() // _SLOT_S * _SLOT_S % _WEEK_S, datetime.UTC)
+    asked = repr(replace(journey, at=slot))
     return hashlib.blake2b(np.round(places, 5).tobytes() + asked.encode(), digest_size=16).digest()

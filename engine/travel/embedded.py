@@ -12,12 +12,10 @@ import structlog
 from numpy.typing import NDArray
 
 from engine.roads.barred import BarredRoads
-from engine.roads.barriers import Barrier
 from engine.roads.network import RoadNetwork
 from engine.roads.waiting import RETRY_S
 from engine.roads.weights import RoadWeights
-from engine.travel.answers import OutOfRegion, Place, TravelLeg, TravelMatrix
-from models.documents.vehicle import VehicleProfile
+from engine.travel.answers import Journey, OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.errors import BadSettings, ProviderDown
 
 __all__ = ["EmbeddedRoads", "Weighed", "Weigher", "free_flow"]
@@ -33,17 +31,15 @@ class Weighed(NamedTuple):
     """Of when its traffic is; None where the roads are free."""
 
 
-Weigher = Callable[[RoadNetwork, VehicleProfile, datetime.datetime, datetime.timedelta], Weighed]
-"""Says what state the roads are in for a vehicle, from an instant on for a while."""
+Weigher = Callable[[RoadNetwork, Journey], Weighed]
+"""Says what state the roads are in for a journey; barriers are put in afterwards."""
 
 _THREADS = 2  # a matrix takes threads of its own; these hold what waits for it
 
 
-def free_flow(
-    network: RoadNetwork, profile: VehicleProfile, at: datetime.datetime, lasts: datetime.timedelta
-) -> Weighed:
+def free_flow(network: RoadNetwork, journey: Journey) -> Weighed:
     """Return the roads as the map has them, at any time the same."""
-    return Weighed(network.free_flow(profile), None)
+    return Weighed(network.free_flow(journey.profile), None)
 
 
 class EmbeddedRoads:
@@ -65,47 +61,22 @@ class EmbeddedRoads:
         self._barred = BarredRoads()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="travel")
 
-    async def matrix(
-        self,
-        profile: VehicleProfile,
-        places: NDArray[np.float64],
-        at: datetime.datetime,
-        lasts: datetime.timedelta,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelMatrix:
+    async def matrix(self, places: NDArray[np.float64], journey: Journey) -> TravelMatrix:
         """Return times and lengths on the roads; places in the region that no road is near are `off_road`."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._matrix, profile, places, at, lasts, barriers
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._matrix, places, journey)
 
-    async def leg(
-        self,
-        profile: VehicleProfile,
-        origin: Place,
-        destination: Place,
-        at: datetime.datetime,
-        barriers: tuple[Barrier, ...] = (),
-    ) -> TravelLeg | None:
+    async def leg(self, origin: Place, destination: Place, journey: Journey) -> TravelLeg | None:
         """Return the way on the roads."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._leg, profile, origin, destination, at, barriers
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._leg, origin, destination, journey)
 
     async def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _matrix(
-        self,
-        profile: VehicleProfile,
-        places: NDArray[np.float64],
-        at: datetime.datetime,
-        lasts: datetime.timedelta,
-        barriers: tuple[Barrier, ...],
-    ) -> TravelMatrix:
+    def _matrix(self, places: NDArray[np.float64], journey: Journey) -> TravelMatrix:
         network = self._in_region(places)
-        state = self._weigher(network, profile, at, lasts)
-        found = network.matrix(places, weights=self._barred.around(network, state.weights, barriers))
+        state = self._weigher(network, journey)
+        found = network.matrix(places, weights=self._barred.around(network, state.weights, journey.barriers))
         off_road = tuple(np.flatnonzero(~found.origins.found).tolist())
         return TravelMatrix(
             found.duration_s,
@@ -114,20 +85,13 @@ class EmbeddedRoads:
             network.date,
             off_road=off_road,
             traffic=state.traffic,
-            closures=len(barriers),
+            closures=len(journey.barriers),
         )
 
-    def _leg(
-        self,
-        profile: VehicleProfile,
-        origin: Place,
-        destination: Place,
-        at: datetime.datetime,
-        barriers: tuple[Barrier, ...],
-    ) -> TravelLeg | None:
+    def _leg(self, origin: Place, destination: Place, journey: Journey) -> TravelLeg | None:
         network = self._in_region(np.array([origin, destination]))
-        state = self._weigher(network, profile, at, datetime.timedelta())
-        weights = self._barred.around(network, state.weights, barriers)
+        state = self._weigher(network, journey)
+        weights = self._barred.around(network, state.weights, journey.barriers)
         found = network.leg(origin, destination, weights=weights)
         if found is None:
             return None

@@ -40,10 +40,6 @@ class RoadPace:
         count = max(1, round(lasts.total_seconds() / 3600))
         return [self.hours[(first + hour) % len(self.hours)] for hour in range(count)]
 
-    def factor(self, at: datetime.datetime, lasts: datetime.timedelta, zone: ZoneInfo) -> float:
-        """Return the mean factor of a while that begins at an instant."""
-        return float(np.mean(self.hourly(at, lasts, zone)))
-
 
 ROAD_PACES: Mapping[VehicleProfile, RoadPace] = {
     "car": RoadPace(140.0, _HOURS),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from engine.conditions.answers import Flow, Known, Weather
 from engine.conditions.board import ConditionBoard, Met
+from engine.travel.answers import Journey
 from models.documents.job import ConditionTold
-from models.documents.vehicle import VehicleProfile
 from models.eta.weather import weather_factor
 
 __all__ = ["Slowing", "slowing_of"]
@@ -39,8 +39,7 @@ class Slowing(NamedTuple):
 def slowing_of(
     met: Met,
     places: NDArray[np.float64],
-    profile: VehicleProfile,
-    at: datetime.datetime,
+    journey: Journey,
     usual: Sequence[float],
     traffic: datetime.datetime | None,
 ) -> Slowing:
@@ -52,13 +51,14 @@ def slowing_of(
         What is known of the places.
     places
         N × 2 (latitude, longitude).
-    at, usual
-        When the first vehicle sets out, and what each hour from then on usually does to driving times; 1 throughout
-        where the times hold that already.
+    journey
+        Who drives, and when the first vehicle sets out.
+    usual
+        What each hour from then on usually does to driving times; 1 throughout where the times hold that already.
     traffic
         Of when the traffic is that the times hold; None where they hold none.
     """
-    by_bike, begin_s = profile == "bike", at.timestamp()
+    by_bike, begin_s = journey.profile == "bike", journey.at.timestamp()
     flow = None if by_bike or traffic is not None else met.flow
     weathered = _weathered(met.board, places, begin_s, len(usual), by_bike)
     if traffic is not None:

@@ -12,6 +12,7 @@ from engine.eta.conditions import ConditionWatch
 from engine.eta.plan import AHEAD
 from engine.settings import TravelSettings
 from engine.shards.memory import ShardMemory
+from engine.travel.answers import Journey
 from engine.travel.chain import Travel, providers_of
 from tests.misbehaving import MISBEHAVED, answering, late
 from tests.roads import grid_town
@@ -78,7 +79,7 @@ def now():
 
 
 async def seconds(travel, lasts=DAY, at=None, profile="van"):
-    found = await travel.matrix(profile, PLACES, at or now(), lasts)
+    found = await travel.matrix(PLACES, Journey(profile, at or now(), lasts))
     return found.duration_s[0, 1], found.told(profile).conditions
 
 
@@ -94,7 +95,7 @@ async def test_a_plan_in_snow_takes_longer_and_says_who_said_so(server, asking, 
     assert abs((told.as_of - now()).total_seconds()) < 60
     ways = await travel.ways({"van"}, PLACES, now())
     assert ways.told[0].conditions[0].kind == "weather"
-    leg, free = await travel.leg("van", *PLACES, now()), await asking().leg("van", *PLACES, now())
+    leg, free = await travel.leg(*PLACES, Journey("van", now())), await asking().leg(*PLACES, Journey("van", now()))
     assert leg.duration_s == pytest.approx(1.3 * free.duration_s, rel=0.01)
     asked = server.log[0][0].args
     assert (asked["timeformat"], asked["wind_speed_unit"]) == ("unixtime", "ms")
@@ -122,8 +123,8 @@ async def test_the_great_circle_knows_weather_too_and_usual_traffic_already(serv
     server.expect_request(FORECAST).respond_with_json(a_forecast(rain=7.6))
     server.expect_request(SEGMENT).respond_with_json(a_segment())
     far = [(10.0, 10.0), (10.1, 10.1)]
-    dry = await asking().matrix("van", far, now())
-    wet = await asking(**weather, **flow).matrix("van", far, now())
+    dry = await asking().matrix(far, Journey("van", now()))
+    wet = await asking(**weather, **flow).matrix(far, Journey("van", now()))
     assert wet.provider == "great_circle"
     assert wet.duration_s[0, 1] == pytest.approx(1.1 * dry.duration_s[0, 1], rel=0.01)
     assert [told.kind for told in wet.conditions] == ["weather"]

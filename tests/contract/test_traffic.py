@@ -14,6 +14,7 @@ from engine.settings import Settings
 from engine.sinks.history import SealedSlot, cut_chunks
 from engine.traffic.learner import TrafficLearner
 from engine.traffic.watch import TrafficWatch, ledger_file
+from engine.travel.answers import Journey
 from engine.travel.chain import travel_of
 from models.messages.fixes import DEGREE, STORED
 from models.store.history import HistoryRepository
@@ -133,7 +134,7 @@ async def test_what_vans_drove_becomes_the_time_that_ways_take(database, tmp_pat
     await HistoryRepository(database).write(chunks)
     settings = some_settings(tmp_path)
     travel = travel_of(settings.travel, settings.traffic_file)
-    before = await travel.matrix("van", ends, now)
+    before = await travel.matrix(ends, Journey("van", now))
     learner = TrafficLearner(network, ZoneInfo("UTC"))
     minute = datetime.timedelta(minutes=1)
     watch = TrafficWatch(database, settings)
@@ -144,7 +145,7 @@ async def test_what_vans_drove_becomes_the_time_that_ways_take(database, tmp_pat
     assert learned.steps > 20
     assert read_state(settings.traffic_file).network == network.mark
     again = travel_of.__wrapped__(settings.travel, settings.traffic_file)  # another process
-    after, leg = await again.matrix("van", ends, now), await again.leg("van", *ends, now)
+    after, leg = await again.matrix(ends, Journey("van", now)), await again.leg(*ends, Journey("van", now))
     assert after.duration_s[0, 1] > 1.5 * before.duration_s[0, 1]
     assert after.traffic == leg.traffic
     assert abs((after.traffic - now).total_seconds()) < 30

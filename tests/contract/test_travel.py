@@ -12,7 +12,7 @@ from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
 from engine.routing.ways import GREAT_CIRCLE
 from engine.settings import TravelSettings
-from engine.travel.answers import UNREACHABLE
+from engine.travel.answers import UNREACHABLE, Journey
 from engine.travel.chain import Travel, providers_of
 from models.eta.base_time import Leg
 from tests.misbehaving import MISBEHAVED, answering, late
@@ -21,6 +21,7 @@ from tests.roads import grid_town
 pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roads
 
 AT = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
+VAN = Journey("van", AT)
 PLACES = [(41.15, -8.61), (41.16, -8.60)]
 LINE = [(41.15, -8.61), (41.155, -8.6), (41.16, -8.60)]
 TABLE = "/table/v1/driving/-8.610000,41.150000;-8.600000,41.160000"
@@ -66,7 +67,7 @@ async def asking(server):
 
 async def test_osrm_is_asked_for_a_table(server, asking):
     server.expect_request(TABLE, query_string={"annotations": "duration,distance"}).respond_with_json(GOOD_TABLE)
-    found = await asking().matrix("van", PLACES, AT)
+    found = await asking().matrix(PLACES, VAN)
     assert (found.provider, found.source) == ("osrm", "provider")
     assert found.duration_s.tolist() == [[0, 300], [UNREACHABLE, 0]]
     assert found.distance_m.tolist() == [[0, 2001], [UNREACHABLE, 0]]
@@ -77,7 +78,7 @@ async def test_osrm_draws_a_way(server, asking):
     route = {"duration": 300.5, "distance": 2000.5, "geometry": polyline.encode(LINE, 6)}
     answer = {"code": "Ok", "routes": [route], "waypoints": NEAR, "data_version": "2026-01-02T00:00:00Z"}
     server.expect_request(ROUTE).respond_with_json(answer)
-    leg = await asking().leg("van", *PLACES, AT)
+    leg = await asking().leg(*PLACES, VAN)
     assert (leg.duration_s, leg.distance_m, leg.provider, leg.date) == (300.5, 2000.5, "osrm", "2026-01-02")
     assert list(leg.line) == LINE
 
@@ -95,7 +96,7 @@ async def test_valhalla_is_asked_for_a_matrix_and_a_way(server, asking):
     server.expect_request("/route", method="POST").respond_with_json({"trip": {"legs": [leg]}})
     travel = asking(order=("valhalla",), valhalla_url=server.url_for("/"))
 
-    found, way = await travel.matrix("truck", PLACES, AT), await travel.leg("truck", *PLACES, AT)
+    found, way = await travel.matrix(PLACES, Journey("truck", AT)), await travel.leg(*PLACES, Journey("truck", AT))
 
     assert (seen[0]["costing"], seen[0]["sources"][0]["lat"]) == ("truck", 41.15)
     assert found.duration_s.tolist() == [[0, 301], [UNREACHABLE, 0]]
@@ -116,7 +117,7 @@ HOW = MISBEHAVED | {
 @pytest.mark.parametrize("how", HOW)
 async def test_whatever_a_server_does_somebody_else_answers(server, asking, how):
     server.expect_request(TABLE).respond_with_handler(lambda _: HOW[how]())
-    found = await asking().matrix("van", PLACES, AT)
+    found = await asking().matrix(PLACES, VAN)
     assert found.provider == "great_circle"
     assert (found.duration_s[0, 1] > 200, found.date) == (True, None)
 
@@ -126,12 +127,12 @@ async def test_a_server_that_is_away_is_left_alone_and_what_it_said_before_count
     for _ in range(2):
         server.expect_ordered_request(TABLE).respond_with_data("boom", 500)
     travel = asking(failures=2)
-    answers = [await travel.matrix("van", PLACES, AT) for _ in range(4)]
+    answers = [await travel.matrix(PLACES, VAN) for _ in range(4)]
     assert [one.source for one in answers] == ["provider", "cache", "cache", "cache"]
     assert {one.provider for one in answers} == {"osrm"}
     refused = [response for _, response in server.log if response.status_code == 500]
     assert len(refused) == 2  # the fourth was not asked: the circuit was open
-    assert (await travel.matrix("bike", PLACES, AT)).provider == "great_circle"
+    assert (await travel.matrix(PLACES, Journey("bike", AT))).provider == "great_circle"
 
 
 async def test_places_outside_a_servers_map_go_to_the_next_and_the_server_counts_as_well(server, asking):
@@ -140,40 +141,40 @@ async def test_places_outside_a_servers_map_go_to_the_next_and_the_server_counts
         server.expect_ordered_request(TABLE).respond_with_json(far)
     server.expect_ordered_request(TABLE).respond_with_json(GOOD_TABLE)
     travel = asking(failures=2)
-    providers = [(await travel.matrix("van", PLACES, AT)).provider for _ in range(6)]
+    providers = [(await travel.matrix(PLACES, VAN)).provider for _ in range(6)]
     assert providers == ["great_circle"] * 5 + ["osrm"]
 
 
 async def test_the_roads_come_first_and_say_of_when_they_are(asking, town, server):
     travel = asking(order=("roads", "osrm"), network=town)
     places = [grid_town().at(1, east=20), grid_town().at(1, east=80), grid_town().at(1, east=1200, north=50)]
-    inside = await travel.matrix("van", places[:2], AT)
-    leg = await travel.leg("van", *places[:2], AT)
+    inside = await travel.matrix(places[:2], VAN)
+    leg = await travel.leg(*places[:2], VAN)
     assert (inside.provider, inside.off_road, leg.provider) == ("roads", (), "roads")
     assert inside.distance_m[0, 1] == round(leg.distance_m) == 60
     assert leg.line[0] == pytest.approx(places[0], abs=1e-6)
-    assert (await travel.matrix("van", places, AT)).provider == "great_circle"  # outside the map, and no server
+    assert (await travel.matrix(places, VAN)).provider == "great_circle"  # outside the map, and no server
 
 
 async def test_a_network_that_is_not_there_yet_holds_nobody_up(asking, tmp_path):
     travel = asking(order=("roads",), network=tmp_path / "coming.roads")
-    assert (await travel.matrix("van", PLACES, AT)).provider == "great_circle"
-    assert [leg.provider for leg in await travel.path("van", [*PLACES, PLACES[0]], AT)] == ["great_circle"] * 2
+    assert (await travel.matrix(PLACES, VAN)).provider == "great_circle"
+    assert [leg.provider for leg in await travel.path([*PLACES, PLACES[0]], VAN)] == ["great_circle"] * 2
 
 
 async def test_valhalla_away_falls_to_osrm(server, asking):
     server.expect_request("/sources_to_targets").respond_with_json({"error_code": 150, "error": "too many"}, status=400)
     server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
     travel = asking(order=("valhalla", "osrm"), valhalla_url=server.url_for("/"))
-    assert (await travel.matrix("van", PLACES, AT)).provider == "osrm"
+    assert (await travel.matrix(PLACES, VAN)).provider == "osrm"
 
 
 async def test_free_flow_times_become_those_that_are_driven_and_more_in_the_rush(server, asking):
     server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
     travel = asking(learned_pace=True, time_zone="UTC")
-    night = await travel.matrix("van", PLACES, AT.replace(hour=3))
-    rush = await travel.matrix("van", PLACES, AT.replace(hour=8))
-    day = await travel.matrix("van", PLACES, AT.replace(hour=8), datetime.timedelta(hours=8))
+    night = await travel.matrix(PLACES, Journey("van", AT.replace(hour=3)))
+    rush = await travel.matrix(PLACES, Journey("van", AT.replace(hour=8)))
+    day = await travel.matrix(PLACES, Journey("van", AT.replace(hour=8), datetime.timedelta(hours=8)))
     assert night.duration_s[0, 1] == pytest.approx(140 + 0.9 * 300, abs=1)
     assert night.duration_s[0, 1] < day.duration_s[0, 1] < rush.duration_s[0, 1]
     assert (rush.duration_s[0, 0], rush.duration_s[1, 0]) == (0, UNREACHABLE)

@@ -12,6 +12,7 @@ from engine.roads.states import TrafficState, read_state, write_arrays, write_st
 from engine.traffic.learner import TrafficLearner
 from engine.traffic.tracks import RecentTracks
 from engine.traffic.weigher import TrafficFile, TrafficWeigher, bands_of
+from engine.travel.answers import Journey
 from models.errors import BadSettings
 from models.messages.fixes import DEGREE, STORED, Outcome
 from tests.roads import grid_town
@@ -68,15 +69,15 @@ def test_a_fleet_in_a_jam_makes_plans_and_estimates_longer_until_it_fades(town, 
     free = network.leg(*ends, "van").duration_s
 
     def takes(at, profile="van"):
-        weighed = weigher(network, profile, at, AT_ONCE)
+        weighed = weigher(network, Journey(profile, at))
         return network.leg(*ends, weights=weighed.weights).duration_s / free, weighed.traffic
 
     jammed, traffic = takes(NOW)
     assert jammed > 2.0
     assert abs((traffic - NOW).total_seconds()) < 30
     assert takes(NOW + datetime.timedelta(hours=3))[0] < jammed - 0.5  # another hour, and the jam is over
-    assert weigher(network, "bike", NOW, AT_ONCE) == (network.free_flow("bike"), None)  # it passes by
-    weights = {"van": weigher(network, "van", NOW, AT_ONCE).weights}
+    assert weigher(network, Journey("bike", NOW)) == (network.free_flow("bike"), None)  # it passes by
+    weights = {"van": weigher(network, Journey("van", NOW)).weights}
     base = RoadBases(network, weights, learner.state().at_s)
     places = (np.array([axis]) for place in ends for axis in place)
     asked = Ends(*places, np.array([PROFILES.index("van")], np.uint8))
@@ -160,8 +161,8 @@ def test_plans_and_estimates_of_all_vehicles_ask_in_turn_and_each_roads_are_made
     write_state(tmp_path / "roads.state", learner.state())
     weigher = TrafficWeigher(TrafficFile(tmp_path / "roads.state"), ZONE)
     asked = [(name, lasts) for lasts in (AT_ONCE, datetime.timedelta(hours=8)) for name in ("van", "car", "truck")]
-    first = [weigher(network, name, NOW, lasts).weights for name, lasts in asked]
-    again = [weigher(network, name, NOW, lasts).weights for name, lasts in asked]
+    first = [weigher(network, Journey(name, NOW, lasts)).weights for name, lasts in asked]
+    again = [weigher(network, Journey(name, NOW, lasts)).weights for name, lasts in asked]
     assert all(one is other for one, other in zip(first, again, strict=True))
 
 
