@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS
 from engine.eta.corrections import Corrections
-from engine.eta.estimate import LegsAhead, Said
+from engine.eta.legs_ahead import LegsAhead
 from engine.eta.paces import ModelPaces
 from engine.eta.predictor import ANY_BASE, COLD_START, ColdStart, Legs, Predictor, digest_of
+from engine.eta.said import Said
 from models.eta.base_time import BASES
 from models.eta.history import driver_alias
 

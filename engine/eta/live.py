@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from engine.conditions.board import ConditionBoard
 from engine.eta.bases import PROFILES, BaseTimes, GreatCircles
-from engine.eta.estimate import Estimate, LegsAhead, Said, by_partition, now_ms_of
+from engine.eta.estimate import Estimate, by_partition, now_ms_of
+from engine.eta.legs_ahead import LegsAhead
 from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
 from engine.eta.refresh import Pacing, damped, due_slots, is_news
 from engine.eta.risk import RiskRule, raise_alarms
+from engine.eta.said import Said
 from engine.eta.table import NOWHERE, EtaTable
 from engine.roads.barriers import Barrier
 from engine.shards.drivers import ABSENT, DriverTable
@@ -118,7 +120,7 @@ class LiveEtas:
         stops = estimate.committed(said, self.table, self.pacing)
         ahead = estimate.is_ahead(stops)
         chosen = stops[ahead]
-        now_ms = np.repeat(estimate.now_ms, estimate.counts)[ahead]
+        now_ms = estimate.stops_now_ms[ahead]
         chosen["shown"] = damped(chosen["shown"], chosen["reached"])
         fresh = chosen["promised"] == 0
         chosen["promise"] = np.where(fresh[:, None], chosen["reached"], chosen["promise"])

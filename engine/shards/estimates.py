@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from engine.eta.bases import NOWHERE_CLOSED, PROFILES, Ends, GreatCircles
 from engine.eta.corrections import Finish
 from engine.eta.driven import leg_of
-from engine.eta.estimate import Said
 from engine.eta.estimator import Estimator
 from engine.eta.live import TICK_MS, Estimated
 from engine.eta.plan import AHEAD, CONFIDENCES
+from engine.eta.said import Said
 from engine.eta.telling import answer_of, factors_of, finish_of, imminent_event, late_risk_event, outcome_of, point_of
 from engine.log.read import POSITION_BITS, Entry
 from engine.roads.barriers import holding
@@ -181,7 +181,9 @@ class ShardEstimates:
             return said
 
         async with self.estimator.busy:
-            takes_long = len(estimate.wanted) > _IN_THREAD or etas.closures  # roads around them may have to be made
+            takes_long = (
+                len(estimate.wanted.places) > _IN_THREAD or etas.closures
+            )  # roads around them may have to be made
             said = await asyncio.to_thread(ask) if takes_long else ask()
         return self._told(etas.commit(estimate, said))
 

@@ -5,8 +5,8 @@ import pytest
 
 from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS, Ends, GreatCircles, RoadBases
 from engine.eta.bundles import BundlePredictor
-from engine.eta.estimate import LegsAhead
 from engine.eta.estimator import Estimator, Models
+from engine.eta.legs_ahead import LegsAhead
 from engine.eta.predictor import ANY_BASE, COLD_START, OWN_BASE, ColdStart, digest_of
 from models.eta.base_time import BASES
 from models.eta.features import leg_features

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.eta.corrections import Corrections, Finish, ModelSaid
-from engine.eta.estimate import LegsAhead
 from engine.eta.estimator import Estimator
+from engine.eta.legs_ahead import LegsAhead
 from engine.eta.predictor import COLD_START
 from engine.eta.swap import ModelWatch
 from models.eta.bundle import save_bundle
