@@ -66,6 +66,8 @@ class Known(Generic[ConditionT]):
     """What is known of a cell."""
 
     condition: ConditionT
+    provider: str
+    """Who said so."""
     source: Literal["provider", "cache"]
     """`cache`: what the provider said before; it was away."""
 

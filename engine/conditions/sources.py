@@ -96,7 +96,7 @@ class ConditionSource(Generic[ConditionT]):
         self._held.move_to_end(cell)
         if len(self._held) > _MOST:
             self._held.popitem(last=False)
-        return Known(held, source)
+        return Known(held, self.name, source)
 
     def _age_s(self, held: ConditionT) -> float:
         return abs(self._clock() - held.said_s)  # a clock that was put back makes nothing new

@@ -72,10 +72,10 @@ def slowing_of(
         weathered[0] = np.where(np.isfinite(flowing), 1.0, weathered[0])  # it flows so in this weather
     told = []
     if met.weather is not None:
-        told.append(_told(Weather.KIND, "open_meteo", met.weather, float(weathered.mean())))
+        told.append(_told(Weather.KIND, met.weather, float(weathered.mean())))
     if flow is not None:
         is_used = np.isfinite(flowing).any()
-        told.append(_told(Flow.KIND, "flow", flow if is_used else (), float(np.nanmean(flowing)) if is_used else 1.0))
+        told.append(_told(Flow.KIND, flow if is_used else (), float(np.nanmean(flowing)) if is_used else 1.0))
     return Slowing((hours * weathered).mean(axis=0), tuple(told))
 
 
@@ -89,7 +89,7 @@ def _weathered(
     return weather_factor(*weather, by_bike).reshape(hours, len(places))
 
 
-def _told(kind: str, provider: str, known: Sequence[Known[Any]], factor: float) -> ConditionTold:
+def _told(kind: str, known: Sequence[Known[Any]], factor: float) -> ConditionTold:
     """Return who said something, or that nobody did; the oldest word counts."""
     if not known:
         return ConditionTold.model_validate({"kind": kind, "provider": "none", "factor": 1.0})
@@ -97,7 +97,7 @@ def _told(kind: str, provider: str, known: Sequence[Known[Any]], factor: float) 
     return ConditionTold.model_validate(
         {
             "kind": kind,
-            "provider": provider,
+            "provider": known[0].provider,
             "source": "cache" if any(one.source == "cache" for one in known) else "provider",
             "as_of": datetime.datetime.fromtimestamp(oldest, datetime.UTC),
             "factor": round(factor, 3),

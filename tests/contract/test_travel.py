@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from dataclasses import replace
 
 import numpy as np
 import polyline
@@ -10,6 +11,7 @@ from werkzeug import Response
 
 from engine.providers.osrm import OsrmTravel
 from engine.providers.valhalla import ValhallaTravel
+from engine.roads.barriers import Barrier
 from engine.routing.ways import GREAT_CIRCLE
 from engine.settings import TravelSettings
 from engine.travel.answers import UNREACHABLE, Journey
@@ -22,6 +24,8 @@ pytestmark = pytest.mark.timeout(400)  # the first run compiles the rules of roa
 
 AT = datetime.datetime(2026, 3, 2, 8, tzinfo=datetime.UTC)
 VAN = Journey("van", AT)
+ZONE = Barrier("polygon", ((41.151, -8.609), (41.153, -8.609), (41.153, -8.606)))
+STREET = Barrier("line", ((41.154, -8.605), (41.154, -8.603)), half_width_m=20.0)
 PLACES = [(41.15, -8.61), (41.16, -8.60)]
 LINE = [(41.15, -8.61), (41.155, -8.6), (41.16, -8.60)]
 TABLE = "/table/v1/driving/-8.610000,41.150000;-8.600000,41.160000"
@@ -102,6 +106,53 @@ async def test_valhalla_is_asked_for_a_matrix_and_a_way(server, asking):
     assert found.duration_s.tolist() == [[0, 301], [UNREACHABLE, 0]]
     assert found.distance_m[0, 1] == way.distance_m == 2000
     assert (found.provider, way.provider, list(way.line)) == ("valhalla", "valhalla", LINE)
+
+
+async def test_valhalla_is_told_what_is_closed_then_and_osrm_says_that_it_heeds_nothing(server, asking):
+    seen = []
+
+    def matrix(request):
+        seen.append(request.get_json())
+        cells = {"durations": [[0, 301], [301, 0]], "distances": [[0, 2.0], [2.0, 0]]}
+        return Response(json.dumps({"sources_to_targets": cells}), 200, content_type="application/json")
+
+    def way(request):
+        seen.append(request.get_json())
+        leg = {"summary": {"time": 301.0, "length": 2.0}, "shape": polyline.encode(LINE, 6)}
+        return Response(json.dumps({"trip": {"legs": [leg]}}), 200, content_type="application/json")
+
+    server.expect_request("/sources_to_targets", method="POST").respond_with_handler(matrix)
+    server.expect_request("/route", method="POST").respond_with_handler(way)
+    server.expect_request(TABLE).respond_with_json(GOOD_TABLE)
+    later = replace(ZONE, begins_s=AT.timestamp() + 7200)
+    journey = replace(VAN, barriers=(ZONE, later, STREET, replace(ZONE, profiles=frozenset({"truck"}))))
+    travel = asking(order=("valhalla",), valhalla_url=server.url_for("/"))
+
+    found = await travel.matrix(PLACES, journey)
+    await travel.leg(*PLACES, replace(journey, lasts=datetime.timedelta(hours=3)))
+    heedless = await asking().matrix(PLACES, journey)
+
+    zone, street = seen[0]["exclude_polygons"]
+    assert zone == [[lon, lat] for lat, lon in (*ZONE.points, ZONE.points[0])]
+    assert street[0] == street[-1]
+    lons, lats = np.transpose(street)
+    half_deg = 20.0 / 111_195
+    assert (lats.min(), lats.max()) == pytest.approx((41.154 - half_deg, 41.154 + half_deg), abs=1e-6)
+    assert (lons.min(), lons.max()) == pytest.approx((-8.605, -8.603), abs=1e-6)
+    assert seen[1]["exclude_polygons"] == [zone, zone, street]  # what begins while the route lasts counts
+    assert (found.closures, heedless.closures) == (2, 0)
+
+
+async def test_what_a_server_said_before_a_street_was_closed_does_not_count_any_more(server, asking):
+    server.expect_ordered_request("/sources_to_targets").respond_with_json(
+        {"sources_to_targets": {"durations": [[0, 301], [301, 0]], "distances": [[0, 2.0], [2.0, 0]]}}
+    )
+    server.expect_ordered_request("/sources_to_targets").respond_with_data("boom", 500)
+    server.expect_ordered_request("/sources_to_targets").respond_with_data("boom", 500)
+    travel = asking(order=("valhalla",), valhalla_url=server.url_for("/"), failures=9)
+    assert (await travel.matrix(PLACES, VAN)).provider == "valhalla"
+    assert (await travel.matrix(PLACES, replace(VAN, barriers=(ZONE,)))).provider == "great_circle"
+    assert (await travel.matrix(PLACES, VAN)).source == "cache"
 
 
 HOW = MISBEHAVED | {
