@@ -154,7 +154,8 @@ class VehicleRepository(FleetRepository[Vehicle]):
 
     async def drivers_on(self, profile: VehicleProfile) -> set[int]:
         """Return the numbers of drivers, of all tenants, who have a vehicle of a profile or are on a route with one."""
-        vehicles = await self._everywhere(profile)
+        shown = {"tenant": 1, "driverId": 1}
+        vehicles = [found async for found in self._database.everywhere(self.collection, {"profile": profile}, shown)]
         drivers = {vehicle["driverId"] for vehicle in vehicles if vehicle.get("driverId") is not None}
         for tenant in {vehicle["tenant"] for vehicle in vehicles}:
             mine = [vehicle["_id"] for vehicle in vehicles if vehicle["tenant"] == tenant]
@@ -162,17 +163,6 @@ class VehicleRepository(FleetRepository[Vehicle]):
             drivers |= {route.get("driver") async for route in self._database.routes.find(query, {"driver": 1})}
         query = {"_id": {"$in": [driver for driver in drivers if driver is not None]}}
         return {int(driver["number"]) async for driver in self._database.drivers.find(query, {"number": 1})}
-
-    async def _everywhere(self, profile: VehicleProfile) -> list[dict[str, Any]]:
-        """Return tenant and driver of the vehicles of a profile, of all tenants."""
-        shown = {"tenant": 1, "driverId": 1}
-        if not self._database.apart:
-            return [found async for found in self._database.shared.vehicles.find({"profile": profile}, shown)]
-        return [
-            found
-            for tenant in await self._database.tenants.distinct("_id")
-            async for found in self._stored.find({"tenant": tenant, "profile": profile}, shown)
-        ]
 
 
 class DepotRepository(FleetRepository[Depot]):
@@ -206,11 +196,8 @@ class ClosureRepository(FleetRepository[Closure]):
 
     async def everywhere(self) -> list[Closure]:
         """Return the closures of all tenants that are not over, for a shard that begins: it serves them all."""
-        if not self._database.apart:
-            found = self._database.shared.closures.find({"$or": _not_over()})
-            return [Closure.restored(fields) async for fields in found]
-        tenants = await self._database.tenants.distinct("_id")
-        return [closure for tenant in tenants for closure in await self.coming(tenant)]
+        found = self._database.everywhere(self.collection, {"$or": _not_over()})
+        return [Closure.restored(fields) async for fields in found]
 
 
 def _not_over() -> list[dict[str, Any]]:

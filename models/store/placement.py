@@ -5,7 +5,7 @@ tenant (`OWNED`). A guarded collection refuses a query or a document that names 
 it, and sends the others to the place of that tenant: the shared database, or one of the tenant's own.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -147,6 +147,18 @@ class Database:
         name = tenant_database_name(self.name, tenant)
         found: AsyncIOMotorDatabase[Any] = self.client.get_database(name, codec_options=self.shared.codec_options)
         return found
+
+    async def everywhere(
+        self, name: str, query: Mapping[str, Any], shown: Mapping[str, int] | None = None
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield what all tenants have in one of the `OWNED` collections, for what serves them all."""
+        if not self.apart:
+            async for found in self.shared[name].find(query, shown):
+                yield found
+            return
+        for tenant in await self.tenants.distinct("_id"):
+            async for found in self[name].find({"tenant": tenant, **query}, shown):
+                yield found
 
 
 class _OwnedCollection:

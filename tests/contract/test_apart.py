@@ -12,6 +12,7 @@ from models.documents.notification import Notification
 from models.documents.offer import Offer, OfferRound, OfferTerms
 from models.documents.webhook import WebhookAttempt
 from models.ids import new_id
+from models.store.fleet import ClosureRepository, VehicleRepository
 from models.store.geofences import GeofenceRepository
 from models.store.notifications import NotificationRepository
 from models.store.offers import OfferRepository, RoundChange
@@ -128,7 +129,7 @@ async def test_a_shard_and_the_feed_see_all_companies(apart):
     nobody, database = apart
     feed = Feed(database, [WebhookFollower(database)])
     await feed.start()
-    companies = []
+    companies, closures, riders = [], [], []
     try:
         await eventually(lambda: database.cursors.find_one({"_id": "webhooks"}))
         for _ in range(2):
@@ -136,7 +137,14 @@ async def test_a_shard_and_the_feed_see_all_companies(apart):
             tenant = (await admin.ask("GET", "auth/profile")).json()["tenantId"]
             await admin.make("webhooks", {"url": "https://93.184.216.34/", "events": ["geofence.*"]})
             fence = await admin.make("geofences", FENCE)
+            closure = await admin.make("closures", CLOSURE)
+            driver = await admin.make("drivers", {"name": "Rita"})
+            await admin.make("vehicles", {"name": "bike", "profile": "bike", "driverId": driver["id"]})
+            closures.append((tenant, closure["id"]))
+            riders.append((await database.drivers.find_one({"_id": driver["id"], "tenant": tenant}))["number"])
             companies.append((tenant, fence["id"]))
+        assert set(closures) <= {(one.tenant, one.id) for one in await ClosureRepository(database).everywhere()}
+        assert set(riders) <= await VehicleRepository(database).drivers_on("bike")
         fences = GeofenceRepository(database)
         known = {(fence.tenant, fence.id) for fence in await fences.everywhere()}
         assert set(companies) <= known
