@@ -25,10 +25,9 @@ FORECAST, SEGMENT = "/v1/forecast", "/flow/10/json"
 DAY = datetime.timedelta(hours=8)
 
 
-def a_forecast(rain=0.0, temperature=12.0, wind=2.0, **changes):
+def a_forecast(rain=0.0, temperature=12.0, wind=2.0, hours=96, **changes):
     """Return what Open-Meteo would say: the same weather in all hours from yesterday on."""
     begins = int(time.time()) // 3600 * 3600 - 86_400
-    hours = 96
     hourly = {
         "time": [begins + 3600 * hour for hour in range(hours)],
         "precipitation": [rain] * hours,
@@ -119,6 +118,15 @@ async def test_traffic_of_a_server_counts_for_the_next_hour_and_passes_bikes_by(
     assert server.log[0][0].args["point"] == "0.02,0.02"
 
 
+async def test_of_many_places_those_where_most_are_are_asked_for(server, weather, tmp_path):
+    server.expect_request(FORECAST).respond_with_json(a_forecast(rain=1.5))
+    conditions = conditions_of(TravelSettings(**weather), tmp_path)
+    met = await conditions.met([(0.05, 0.05), (1.05, 0.05), (1.06, 0.06), (2.05, 0.05)], most=1)
+    await conditions.close()
+    assert [float(request.args["latitude"]) for request, _ in server.log] == [pytest.approx(1.05)]
+    assert [known.provider for known in met.weather] == ["open_meteo"]
+
+
 async def test_the_great_circle_knows_weather_too_and_usual_traffic_already(server, asking, weather, flow):
     server.expect_request(FORECAST).respond_with_json(a_forecast(rain=7.6))
     server.expect_request(SEGMENT).respond_with_json(a_segment())
@@ -140,6 +148,8 @@ HOW = MISBEHAVED | {
     "negative times": answering(a_segment(currentTravelTime=-1)),
     "text for times": answering(a_segment(freeFlowTravelTime="long")),
     "times of nothing": answering(a_segment(freeFlowTravelTime=0)),
+    "a guess of its own": answering(a_segment(confidence=0.1)),
+    "years of hours": answering(a_forecast(hours=2 * 8760)),
     "a closed road": answering(a_segment(roadClosure=True)),
     "hours too late": late(answering(a_forecast(rain=2.5))),
     "a segment too late": late(answering(a_segment())),

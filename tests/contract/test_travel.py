@@ -230,6 +230,10 @@ async def test_free_flow_times_become_those_that_are_driven_and_more_in_the_rush
     assert night.duration_s[0, 1] < day.duration_s[0, 1] < rush.duration_s[0, 1]
     assert (rush.duration_s[0, 0], rush.duration_s[1, 0]) == (0, UNREACHABLE)
     assert (rush.distance_m == night.distance_m).all()
+    route = {"duration": 300.0, "distance": 2000.0, "geometry": polyline.encode(LINE, 6)}
+    server.expect_request(ROUTE).respond_with_json({"code": "Ok", "routes": [route], "waypoints": NEAR})
+    leg = await travel.leg(*PLACES, Journey("van", AT.replace(hour=8), datetime.timedelta(hours=8)))
+    assert leg.duration_s == pytest.approx(rush.duration_s[0, 1], abs=1)  # a leg is driven when it begins
 
 
 async def test_plans_know_their_ways_and_take_the_great_circle_for_others(server, asking):
