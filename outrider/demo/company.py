@@ -27,7 +27,7 @@ _OPEN_ORDERS = 24  # left for whoever looks at the planner's page
 _SERVICE_S = 150
 _WINDOW = datetime.timedelta(minutes=150)
 _PRIORITIES = ("normal", "high", "urgent")
-_FIRST = ("Ana", "Rui", "Marta", "João", "Inês", "Tiago", "Sofia", "Hugo", "Carla", "Nuno", "Rita", "Bruno")
+_FIRST = ("Ana", "Rui", "Marta", "João", "Inês", "Luís", "Sofia", "Hugo", "Carla", "Nuno", "Rita", "Bruno")
 _LAST = ("Sousa", "Costa", "Lopes", "Reis", "Alves", "Melo", "Dias", "Pinto", "Rocha", "Neves", "Faria")
 _TOGETHER = 8
 _LOOK_S = 0.3

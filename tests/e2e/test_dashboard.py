@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, WebSocket
 
-from outrider.client import OutriderClient, Ping
+from outrider.client import OutriderClient, Ping, Place
 from tests.browser import ask_page
 from tests.stack import RunningOutrider
 
@@ -137,6 +137,26 @@ async def test_vehicle_panel_tells_speed_and_fix(page: Page, fleet: Fleet) -> No
     await panel.get_by_text("± 4.0 m").wait_for()
     await page.keyboard.press("Escape")
     await panel.wait_for(state="detached")
+
+
+async def test_vehicle_panel_estimates_the_stops_ahead_and_no_stop_that_is_reached(page: Page, fleet: Fleet) -> None:
+    latitude, longitude = HOME
+    here = await fleet.client.create_delivery(Place(latitude, longitude), driver=fleet.van, reference="here")
+    await fleet.client.create_delivery(Place(latitude + 0.02, longitude), driver=fleet.van, reference="ahead")
+    for status in ("accepted", "picked_up", "in_transit", "arrived"):
+        await fleet.client.set_status(here.id, status)
+    await fleet.ping(latitude, longitude)
+    await log_in(page, fleet)
+    await wait_until_live(page)
+    await seen_van(page, fleet)
+
+    await page.get_by_role("region", name="List of vehicles").get_by_role("button", name="Van 7").click()
+
+    stops = page.locator(f"[data-vehicle={fleet.van}] li", has=page.locator(".reference"))
+    await stops.filter(has_text="ahead").locator("[data-confidence]").wait_for()
+    reached = stops.filter(has_text="here")
+    await reached.get_by_text("arrived").wait_for()
+    assert await reached.locator("[data-confidence]").count() == 0
 
 
 async def test_panning_changes_the_subscription(page: Page, fleet: Fleet) -> None:

@@ -41,7 +41,7 @@ async def company(outrider_running: RunningOutrider) -> AsyncIterator[Company]:
     async with httpx2.AsyncClient(base_url=outrider_running.url, trust_env=False, timeout=60) as http:
         admin = await Caller(http).registered()
         depot = await admin.make("depots", {"name": "north", "place": DEPOT})
-        for n in (1, 2):
+        for n in (2, 1):
             driver = await admin.make("drivers", {"name": f"Driver {n}"})
             van = {"name": f"Van {n}", "driverId": driver["id"], "maxStops": 9, "cost": {"perKm": 1}}
             await admin.make("vehicles", van | {"startDepotId": depot["id"], "endDepotId": depot["id"]})
@@ -66,6 +66,8 @@ async def open_view(page: Page, company: Company, view: str) -> None:
 async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(page: Page, company: Company) -> None:
     await open_view(page, company, "Plan")
     await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
+    vans = page.get_by_role("group", name="Vehicles to plan with").get_by_role("button")
+    await expect(vans).to_have_text(["Van 1", "Van 2"])
     await page.get_by_label("Search for").select_option("300")
     await page.get_by_role("button", name="Plan routes").click()
 

@@ -1,6 +1,7 @@
 /** The state that the planner's page shares: what there is to plan, the running search, routes, edits and proposals. */
 import { Later } from "../live/later.ts";
 import type { Live } from "../live/live.svelte.ts";
+import { byName } from "../live/names.ts";
 import { Newest } from "../live/newest.ts";
 import type { LiveEvent } from "../live/protocol.ts";
 import { explain, Refused, type Rest } from "../live/rest.ts";
@@ -119,7 +120,8 @@ export class Planner {
         this.#planning.jobs(),
       ]);
       if (this.#isOver) return;
-      [this.vehicles, this.depots, this.drivers] = [vehicles, depots, drivers];
+      this.vehicles = byName(vehicles, ({ name }) => name);
+      [this.depots, this.drivers] = [depots, byName(drivers, ({ name }) => name)];
       await Promise.all([this.#refreshOrders(), this.#refreshPlans()]);
       const [newest] = jobs;
       if (newest !== undefined && this.job === null) this.#takeJob(newest);
@@ -148,14 +150,9 @@ export class Planner {
     if (found === undefined || this.#isOver) return;
     const [routes, proposals] = found;
     this.#proposed = proposals;
-    this.routes = this.#sorted(routes);
+    this.routes = byName(routes, (route) => this.#nameOf(route));
     if (this.chosen !== null && this.chosenRoute === null) this.choose(null);
     this.ways.take(this.routes);
-  }
-
-  #sorted(routes: readonly Route[]): Route[] {
-    const names = new Intl.Collator("en", { numeric: true });
-    return [...routes].sort((one, other) => names.compare(this.#nameOf(one), this.#nameOf(other)));
   }
 
   choose(route: string | null): void {
