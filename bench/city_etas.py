@@ -6,10 +6,8 @@ simulation's own arrival. Great circle ÷ mean speed and free-flow time × one f
 days as the model.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,31 +21,13 @@ from engine.eta.bundles import BundlePredictor
 from models.eta.bundle import Bundle
 from models.eta.history import driver_alias
 from models.geo import distances_m
-from pipelines.datasets import LegDataset
-from pipelines.fleet.files import legs_table, van_name
 from pipelines.fleet.gps import Track
+from pipelines.fleet.past_legs import past_legs
 from pipelines.fleet.simulate import Leg
 from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trip_schemas import load_schema
 
 __all__ = ["LEAST_LEGS", "Departures", "departures_of", "eta_figures", "measure_etas", "train_city"]
-
-_KNOWN = (
-    "moment_ms",
-    "from_lat",
-    "from_lon",
-    "to_lat",
-    "to_lon",
-    "zone",
-    "base_s",
-    "base_m",
-    "base_of",
-    "stops_left",
-    "weight_kg",
-    "priority",
-    "duration_s",
-)
-"""Columns of simulated legs that a shard fills too, and the outcomes."""
 
 LEAST_LEGS = 500
 """Legs of the days before that a training needs."""
@@ -60,18 +40,8 @@ _ZONE_DEG = 0.04  # about 4 km
 
 
 def train_city(legs: Sequence[Leg], zone: str) -> Bundle:
-    """Return a bundle that the pipeline trained on legs, through the data set that `outrider legs export` fills."""
-    table = legs_table(legs, zone)
-    columns: dict[str, NDArray[Any]] = {name: table[name].to_numpy(zero_copy_only=False) for name in _KNOWN}
-    alias = {van_name(van): driver_alias(TENANT, driver_of(van)) for van in {leg.van for leg in legs}}
-    columns["opens_ms"] = np.array([opens or np.nan for opens in table["window_begins_ms"].to_pylist()], np.float64)
-    columns["driver"] = np.array([alias[name] for name in table["driver"].to_pylist()], dtype=object)
-    columns["company"] = np.full(len(legs), TENANT, dtype=object)
-    columns["leg"] = np.array([f"leg_{number}" for number in range(len(legs))], dtype=object)
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = LegDataset(Path(folder))
-        dataset.add(columns)
-        trips = dataset.read(TENANT)
+    """Return a bundle that the pipeline trained on legs."""
+    trips = past_legs(legs, zone, TENANT, lambda van: driver_alias(TENANT, driver_of(van)))
     with progress.Progress(console=console, transient=True) as bar:
         task = bar.add_task("training")
 

@@ -13,16 +13,13 @@
 
 # %%
 import datetime
-import tempfile
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from engine.eta.chain import arrivals_along
 from models.geo import distances_m
-from pipelines.datasets import LegDataset
-from pipelines.fleet.files import legs_table
+from pipelines.fleet.past_legs import past_legs
 from pipelines.fleet.simulate import Fleet, simulate_days
 from pipelines.fleet.straight_city import straight_city
 from pipelines.replay_finishes import replay
@@ -32,28 +29,7 @@ from pipelines.trip_schemas import load_schema
 
 fleet = Fleet(vans=6, stops_per_van=24, days=14)
 legs = [leg for day in simulate_days(np.random.default_rng(7), straight_city(), fleet) for leg in day.legs]
-table = legs_table(legs, "Europe/Lisbon")
-NAMES = (
-    "moment_ms",
-    "from_lat",
-    "from_lon",
-    "to_lat",
-    "to_lon",
-    "zone",
-    "driver",
-    "base_s",
-    "base_m",
-    "stops_left",
-    "duration_s",
-)
-columns = {name: table[name].to_numpy(zero_copy_only=False) for name in NAMES}
-names = {"leg": np.arange(len(legs)).astype(str).astype(object), "company": np.full(len(legs), "acme", dtype=object)}
-with (
-    tempfile.TemporaryDirectory() as folder
-):  # as `outrider legs export` fills it: times at the door are read from departures
-    dataset = LegDataset(Path(folder))
-    dataset.add({**columns, **names})
-    trips = dataset.read("acme")
+trips = past_legs(legs, "Europe/Lisbon", "acme")  # as `outrider legs export` would give them
 last_day = trips.legs["moment_ms"] // 86_400_000 == trips.legs["moment_ms"][-1] // 86_400_000
 train, today = trips.take(~last_day), trips.take(last_day)
 print(f"{len(train):,} legs of {fleet.vans} vans, and a last day of {len(today):,}")
@@ -107,6 +83,8 @@ def arrivals(places, departs_ms, driver=van):
         "base_s": base_m / 11.1,
         "base_m": base_m,
         "stops_left": len(order) - np.arange(len(order), dtype=float),
+        "weight_kg": stops["weight_kg"][order],
+        "priority": stops["priority"][order],
         "zone": "Europe/Lisbon",
         "driver": np.full(len(order), driver, dtype=object),
         "company": "acme",

@@ -181,9 +181,8 @@ class ShardEstimates:
             return said
 
         async with self.estimator.busy:
-            takes_long = (
-                len(estimate.wanted.places) > _IN_THREAD or etas.closures
-            )  # roads around them may have to be made
+            # roads around closures may have to be made
+            takes_long = len(estimate.wanted.places) > _IN_THREAD or etas.closures
             said = await asyncio.to_thread(ask) if takes_long else ask()
         return self._told(etas.commit(estimate, said))
 

@@ -1,5 +1,6 @@
 """A simulated city keeps its rules: time runs forward, the same seed is the same city, traffic follows the clock."""
 
+import dataclasses
 import datetime
 import itertools
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import drive
 from pipelines.fleet.files import legs_table, write_trace
 from pipelines.fleet.gps import Phone
+from pipelines.fleet.past_legs import past_legs
 from pipelines.fleet.rounds import order_stops, share_out
 from pipelines.fleet.simulate import City, Fleet, simulate_days
 from pipelines.fleet.straight_city import StraightWays
@@ -54,6 +56,24 @@ def test_a_van_is_in_one_place_at_a_time():
         for leg in legs:
             assert leg.served_ms > leg.window_begins_ms
             assert leg.arrived_ms - leg.departed_ms > 1000 * leg.base_s  # nobody is faster than free flow
+
+
+def test_as_history_legs_say_how_long_stops_took_without_the_waiting_for_their_windows():
+    legs = [
+        dataclasses.replace(leg, window_begins_ms=(leg.arrived_ms + leg.served_ms) // 2) if leg.stop % 3 == 0 else leg
+        for day in simulated(days=3)
+        for leg in day.legs
+    ]
+    trips = past_legs(legs, "Europe/Lisbon", "acme", lambda van: f"drv_{van}")
+    truth = {(f"drv_{leg.van}", leg.departed_ms): leg for leg in legs}
+    read = trips.legs
+    known = np.flatnonzero(np.isfinite(read["service_s"]))
+    assert len(known) > len(trips) / 2
+    assert set(read["company"].astype(str)) == {"acme"}
+    for row in known.tolist():
+        leg = truth[str(read["driver"][row]), int(read["moment_ms"][row])]
+        served_s = (leg.served_ms - max(leg.arrived_ms, leg.window_begins_ms)) / 1000
+        assert served_s < read["service_s"][row] < served_s + 120  # until the van is on the road again
 
 
 def test_nobody_works_on_sundays_and_holidays():

@@ -1,0 +1,56 @@
+"""Simulated legs as a company's history: through the data set that `outrider legs export` fills."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.datasets import LegDataset
+from pipelines.fleet.files import legs_table, van_name
+from pipelines.fleet.simulate import Leg
+from pipelines.trips import Trips
+
+__all__ = ["past_legs"]
+
+_KNOWN = (
+    "moment_ms",
+    "from_lat",
+    "from_lon",
+    "to_lat",
+    "to_lon",
+    "zone",
+    "base_s",
+    "base_m",
+    "base_of",
+    "stops_left",
+    "weight_kg",
+    "priority",
+    "duration_s",
+)
+"""Columns of simulated legs that a shard fills too, and the outcome. Times at the door are read from departures."""
+
+
+def past_legs(legs: Sequence[Leg], zone: str, company: str, driver_of: Callable[[int], str] = van_name) -> Trips:
+    """Return legs as trainings read them, in the order of time.
+
+    Parameters
+    ----------
+    zone
+        IANA time zone of the city.
+    driver_of
+        Returns what the driver of a van is called.
+    """
+    table = legs_table(legs, zone)
+    columns: dict[str, NDArray[Any]] = {name: table[name].to_numpy(zero_copy_only=False) for name in _KNOWN}
+    drivers = {van_name(van): driver_of(van) for van in {leg.van for leg in legs}}
+    columns["opens_ms"] = np.array([opens or np.nan for opens in table["window_begins_ms"].to_pylist()], np.float64)
+    columns["driver"] = np.array([drivers[name] for name in table["driver"].to_pylist()], dtype=object)
+    columns["company"] = np.full(len(legs), company, dtype=object)
+    columns["leg"] = np.array([f"leg_{number}" for number in range(len(legs))], dtype=object)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = LegDataset(Path(folder))
+        dataset.add(columns)
+        return dataset.read(company)
