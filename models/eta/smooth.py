@@ -160,16 +160,29 @@ def fit_smooth(
 def _robust_ridge(
     columns: NDArray[np.float64], target: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
 ) -> NDArray[np.float64]:
-    """Return ridge heights under absolute loss, by reweighting squares."""
+    """Return ridge heights under absolute loss, by reweighting squares.
+
+    Legs that are fewer than columns are solved for by what each has in common with each (the dual form of Saunders,
+    Gammerman, Vovk 1998): the same heights, and a company's first few hundred legs cost a fraction.
+    """
+    alike = columns @ columns.T if len(columns) < columns.shape[1] else None
     heights: NDArray[np.float64] = np.zeros(columns.shape[1])
     now = weights
     for _ in range(_ROUNDS):
-        weighted = columns * now[:, None]
-        normal = weighted.T @ columns
-        normal[np.diag_indices_from(normal)] += penalty
-        heights = np.asarray(np.linalg.solve(normal, weighted.T @ target), dtype=np.float64)
+        if alike is not None:
+            roots = np.sqrt(now)
+            heights = columns.T @ (roots * _ridge(roots[:, None] * alike * roots, roots * target, penalty))
+        else:
+            weighted = columns * now[:, None]
+            heights = _ridge(weighted.T @ columns, weighted.T @ target, penalty)
         now = weights * 0.25 / np.maximum(np.abs(target - columns @ heights), _LEAST_ERROR)
     return heights
+
+
+def _ridge(normal: NDArray[np.float64], right: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+    """Return the solution of a symmetric system whose diagonal the penalty is added to, in place."""
+    normal[np.diag_indices_from(normal)] += penalty
+    return np.asarray(np.linalg.solve(normal, right), dtype=np.float64)
 
 
 def _size(block: _Block) -> int:
