@@ -12,7 +12,7 @@ from pipelines.fleet.doorsteps import Doorsteps
 
 __all__ = ["Orders", "draw_orders", "order_stops", "share_out"]
 
-_compiled: Any = numba.njit(nogil=True)
+_compiled: Any = numba.njit(cache=True, nogil=True)
 _WITH_WINDOW = 0.2
 _PRIORITIES = (0.8, 0.15, 0.05)
 
