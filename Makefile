@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 WARM := $(VENV)/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type bench fuzz docs dashboard clean
+.PHONY: help setup demo test lint style imports type bench fuzz docs dashboard clean
 
 help:  ## List the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,22 +46,30 @@ dashboard: $(BUILT)  ## Build the dashboard when its sources have changed
 demo: setup  ## Plan a fleet's morning and drive it on the live map (ARGS="--seconds 60 --json" passes arguments on)
 	@$(BIN)/outrider demo $(ARGS)
 
-# What needs no stack of its own runs on two cores at once, each with its own stores; then what has a stack, by itself.
+# Side by side, whole files of tests share the cores, each side with stores and a stack of its own: first what needs a
+# store or nothing, then what needs Ray or a whole Outrider. What kills parts of one under load runs by itself.
+SIDE_BY_SIDE := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numprocesses 2
 test: setup  ## Run all tests against real stores, a real Ray and a real browser (ARGS="tests/unit" runs some)
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract; apart=$$?; \
-	$(BIN)/python -m pytest tests/cluster tests/e2e tests/chaos && exit $$apart
+	@failed=0; \
+	$(SIDE_BY_SIDE) tests/unit tests/contract || failed=1; \
+	$(SIDE_BY_SIDE) tests/cluster tests/e2e || failed=1; \
+	$(BIN)/python -m pytest tests/chaos || failed=1; \
+	exit $$failed
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-lint: setup  ## Check style, types and import contracts
+lint: style imports type  ## Check style, types and import contracts
+
+style: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports
-	@$(BIN)/mypy
 
-type: setup  ## Check types alone
+imports: $(STAMP)
+	@$(BIN)/lint-imports
+
+type: $(STAMP)  ## Check types alone
 	@$(BIN)/mypy
 
 bench: setup  ## Measure ingest, latency and memory on this machine

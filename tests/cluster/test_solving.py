@@ -1,10 +1,8 @@
 """Problems solved on Ray: all searches are answered, a killed worker costs nothing, and a stop leaves none behind."""
 
-import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,19 +12,10 @@ from engine.routing.solving import RaySolver
 from engine.routing.verifier import verify
 from engine.settings import Settings
 from tests.routing_problems import a_plain_problem
+from tests.searches import searching_below
 from tests.stack import Stores, eventually
 
 pytestmark = pytest.mark.cluster
-
-
-def searching() -> list[int]:
-    """Return the processes of this machine that do a search."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            if b"_solve_part" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
 
 
 async def test_a_search_whose_worker_is_killed_goes_on(stores: Stores, prefix: str, ray_session: str) -> None:
@@ -35,7 +24,7 @@ async def test_a_search_whose_worker_is_killed_goes_on(stores: Stores, prefix: s
 
     def kill(*_: object) -> None:
         if not killed:
-            killed.extend(searching())
+            killed.extend(searching_below())
             for process in killed:
                 os.kill(process, signal.SIGKILL)
 
@@ -56,7 +45,7 @@ async def test_a_search_that_keeps_no_time_is_ended_with_its_best(
     [(number, found)] = runner.run(searches, lambda _, routes: told.append(routes))
     assert number == 0
     assert found.routes == told[-1]
-    await eventually(lambda: not searching(), within_s=10)
+    await eventually(lambda: not searching_below(), within_s=10)
 
 
 async def test_a_large_problem_is_solved_in_parts_and_stops_when_told(
@@ -76,4 +65,4 @@ async def test_a_large_problem_is_solved_in_parts_and_stops_when_told(
     assert time.monotonic() - stopped_at < 5
     assert best is not None
     assert verify(problem, best).is_feasible
-    await eventually(lambda: not searching(), within_s=10)
+    await eventually(lambda: not searching_below(), within_s=10)

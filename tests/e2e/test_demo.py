@@ -16,6 +16,8 @@ import pytest
 
 from tests.stack import eventually
 
+pytestmark = pytest.mark.long
+
 KEYS = {"pings", "drivers", "deliveries", "stops_done", "etas", "p50_ms", "p99_ms", "refused", "filtered", "url"}
 
 

@@ -1,7 +1,11 @@
 """A short run of schemathesis over the whole API, every check on; `make fuzz` is the long one."""
 
+import pytest
+
 from tests.fuzz import LIMITS_OFF, failed_requests, fuzz
 from tests.stack import running_outrider
+
+pytestmark = pytest.mark.long
 
 RUN_S = 30
 

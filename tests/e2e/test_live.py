@@ -16,6 +16,8 @@ from models.messages.live import LIVE
 from outrider.client import ApiProblem, Frame, OutriderClient, Ping, Place
 from tests.stack import RunningOutrider, eventually
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "correct horse battery"
 
 

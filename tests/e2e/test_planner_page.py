@@ -15,7 +15,7 @@ from tests.browser import ask_page
 from tests.rest import Caller
 from tests.stack import RunningOutrider, eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.cluster]
+pytestmark = [pytest.mark.browser, pytest.mark.cluster, pytest.mark.long]
 
 DEPOT = {"latitude": 41.164, "longitude": -8.63}
 SLOWLY = 60_000  # milliseconds that a shared machine may take

@@ -1,9 +1,7 @@
 """Planning on a whole Outrider: solved on Ray, dispatched, followed to the door by driver and customer."""
 
-import contextlib
 import os
 import signal
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,7 +10,10 @@ import pytest_asyncio
 from models.errors import InvalidInput
 from outrider.client import OutriderClient
 from tests.rest import Caller
+from tests.searches import searching_below
 from tests.stack import eventually
+
+pytestmark = pytest.mark.long
 
 DEPOT = {"latitude": 41.15, "longitude": -8.62}
 
@@ -121,7 +122,7 @@ async def test_a_planner_watches_the_cost_fall_live(admin, outrider_running):
             await anext(client.subscribe("job", job_id=job["id"]))
 
 
-async def test_a_job_survives_the_loss_of_its_solver(admin):
+async def test_a_job_survives_the_loss_of_its_solver(admin, outrider_running):
     await fleet(admin, 2)
     ids = await deliveries(admin, 20)
     job = (await admin.ask("POST", "routes/optimize", json={"deliveries": ids, "seconds": 6})).json()
@@ -130,7 +131,9 @@ async def test_a_job_survives_the_loss_of_its_solver(admin):
         return (await admin.ask("GET", f"jobs/{job['id']}")).json()["progress"]
 
     await eventually(has_begun, within_s=40)
-    for pid in solvers():
+    solvers = searching_below(outrider_running.process.pid)
+    assert solvers
+    for pid in solvers:
         os.kill(pid, signal.SIGKILL)
     done = await eventually(lambda: ended(admin, job), within_s=40)
     assert (done["state"], done["unserved"]) == ("done", [])
@@ -165,13 +168,3 @@ async def test_driver_and_customer_follow_a_delivery(admin):
     assert (await customer.ask("GET", f"track/{guessed}")).status_code == 404
     page = await customer.http.get(link["path"])
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-
-
-def solvers():
-    """Return the processes on this machine that solve a routing problem."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            if b"_solve" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
