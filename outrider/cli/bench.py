@@ -423,8 +423,9 @@ def eta(
     rows_per_s: three quantiles by batch, from columns, by processor second. updates_per_s: estimated stops by processor
     second, all included. core_share_at_20k: of one core, for 20,000 moving deliveries, which is what is left less for
     pings; oldest_s: of the estimates at the end. pings_per_cpu_s: what a core takes of pings alone. swap_ms: a bundle
-    from its folder into service, checked. core_share_at_20k_roads: with base times by the roads of Porto;
-    share_on_roads: of the drivers whose ways lie there.
+    from its folder into service, checked. core_share_at_20k_roads: with base times by the roads of Porto, the case of
+    a fleet there; share_on_roads: of the drivers whose ways lie there. The model reads what is known of drivers and
+    places.
     """
     from bench.eta import measure_eta
     from engine.roads.warm_up import BUILT

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import json
 import os
 import secrets
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
-import numpy as np
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -26,17 +26,19 @@ from engine.telemetry.logging import configure_logging
 from models.ids import new_id
 from outrider.client import ApiProblem, OutriderClient
 from outrider.data import TAXI_TRACE
+from outrider.demo.apprentice import Apprentice, Company
 from outrider.demo.morning import Morning
 from outrider.demo.taxis import Taxis
+from outrider.demo.town import PAST_DAYS, Town, load_city
 from outrider.probe import LatencyProbe
 from outrider.traces import read_trace
-from pipelines.fleet.simulate import City
 
 __all__ = ["demo"]
 
 _FRAME_INTERVAL_MS = 20
 _REFRESH_S = 0.5
 _RATE_OVER_S = 5.0
+_ACCURACY_S = 3.0
 
 
 def demo(
@@ -53,10 +55,12 @@ def demo(
     """Show a fleet that plans its morning in Porto and drives it, on a whole Outrider of its own.
 
     The first minute is the last twenty of the fleet's morning; from then on it lives by the clock. Beside it 225 taxis
-    drive as they really did on a Monday morning.
+    drive as they really did on a Monday morning. Meanwhile a model of travel times learns from what the vans drove in
+    the week before, and serves once it is trained.
 
-    JSON keys: pings, drivers, deliveries, stops_done, etas, p50_ms, p99_ms (from ping to subscriber), refused,
-    filtered, url.
+    JSON keys: pings, drivers, deliveries, stops_done, etas, model (that serves in the end, null where none does),
+    promises, promises_held (share in the promised range), promise_error_s, leg_error_s (at departure, of that model),
+    p50_ms, p99_ms (from ping to subscriber), refused, filtered, url.
     """
     settings = Settings()
     if var is not None:
@@ -93,6 +97,9 @@ class _Demo:
         self._probe = LatencyProbe()
         self._morning: Morning | None = None
         self._taxis: Taxis | None = None
+        self._now = datetime.datetime.now(datetime.UTC)
+        self._apprentice = Apprentice(vans, self._now, settings.var / "demo.log")
+        self._accuracy: dict[str, Any] = {}
         self._sent: deque[tuple[float, int]] = deque()
         self._filtered, self._lag_ms = 0, 0.0
         self._doing = "starting"
@@ -101,20 +108,21 @@ class _Demo:
     async def run(self) -> None:
         """Start everything, drive, stop everything."""
         with self._console.status("Reading the roads of Porto …"):
-            city = await asyncio.to_thread(_city)
+            city = await asyncio.to_thread(load_city)
         from engine.host import Host  # only now: it imports what reads the environment
 
         host = Host(self._settings)
-        with self._console.status("Starting Outrider: stores, Ray, shards, API …"):
-            await host.start()
-        try:
-            self._url = host.url
-            async with OutriderClient(host.url) as client:
-                await self._register(client)
-                await self._show(client, city)
-        finally:
-            with self._console.status("Stopping …"):
-                await host.stop()
+        async with self._apprentice:
+            with self._console.status("Starting Outrider: stores, Ray, shards, API …"):
+                await host.start()
+            try:
+                self._url = host.url
+                async with OutriderClient(host.url) as client:
+                    tenant = await self._register(client)
+                    await self._show(client, Town.of(city, self._vans, self._now), tenant)
+            finally:
+                with self._console.status("Stopping …"):
+                    await host.stop()
 
     def result(self) -> dict[str, Any]:
         """Return the figures of the JSON line."""
@@ -128,6 +136,7 @@ class _Demo:
             "deliveries": morning.deliveries if morning else 0,
             "stops_done": morning.stops_done if morning else 0,
             "etas": estimates(),
+            **self._eta_figures(),
             "p50_ms": round(self._probe.percentile_ms(50), 1),
             "p99_ms": round(self._probe.percentile_ms(99), 1),
             "refused": refused,
@@ -144,7 +153,21 @@ class _Demo:
             sum(fleet.refused for fleet in fleets),
         )
 
-    async def _register(self, client: OutriderClient) -> None:
+    def _eta_figures(self) -> dict[str, Any]:
+        """Return who said when vans arrive, and how right that was."""
+        lesson, whole = self._apprentice.lesson, self._accuracy.get("whole", {})
+        model = None if lesson is None else lesson.model
+        legs = [one for one in self._accuracy.get("models", ()) if one["model"] == model]
+        return {
+            "model": model,
+            "promises": whole.get("arrivals", 0),
+            "promises_held": whole.get("coverage"),
+            "promise_error_s": whole.get("meanAbsoluteErrorS"),
+            "leg_error_s": legs[0]["meanAbsoluteErrorS"] if legs else None,
+        }
+
+    async def _register(self, client: OutriderClient) -> str:
+        """Register the company, keep its log-in and return its id."""
         self._email, self._password = f"demo-{new_id('dem')[-8:]}@outrider.example", secrets.token_urlsafe(12)
         session = await client.register("Porto demo", self._email, self._password)
         self._page = f"{self._url}/#token={session.access_token}"
@@ -153,22 +176,32 @@ class _Demo:
             json.dump({"url": self._url, "email": self._email, "password": self._password}, file)
         if self._browser:
             await asyncio.to_thread(webbrowser.open, self._page)
+        return session.tenant_id
 
-    async def _show(self, client: OutriderClient, city: City) -> None:
+    async def _show(self, client: OutriderClient, town: Town, tenant: str) -> None:
         """Let the fleet work, with all that watches it."""
         live = client.subscribe("fleet", interval_ms=_FRAME_INTERVAL_MS)
-        morning = Morning(client, city, vans=self._vans, speed=self._speed, probe=self._probe)
+        morning = Morning(client, town, vans=self._vans, speed=self._speed, probe=self._probe)
         async with morning, live, asyncio.TaskGroup() as group:
             self._morning = morning
             side = [
                 group.create_task(self._probe.follow(live), name="demo-probe"),
                 group.create_task(self._watch_health(client), name="demo-health"),
+                group.create_task(self._watch_accuracy(client), name="demo-accuracy"),
                 group.create_task(self._draw(), name="demo-table"),
             ]
             if self._has_taxis:
                 self._taxis = Taxis(client, await asyncio.to_thread(read_trace, TAXI_TRACE))
                 side.append(group.create_task(self._taxis.drive(), name="demo-taxis"))
             self._doing = "orders come in and are planned: watch the search on the page, under Plan"
+            company = Company(
+                tenant=tenant,
+                drivers=await morning.hire(),
+                zone=str(town.city.zone),
+                legs=str(self._settings.var / "legs"),
+                models=str(self._settings.models),
+            )
+            side.append(group.create_task(self._apprentice.teach(company), name="demo-apprentice"))
             await morning.prepare(self._seconds)
             self._doing = ""
             await morning.drive(self._seconds)
@@ -185,6 +218,12 @@ class _Demo:
                 self._filtered = filtered - before
                 self._lag_ms = max((shard["lag_ms"] for shard in shards), default=0.0)
             await asyncio.sleep(_REFRESH_S)
+
+    async def _watch_accuracy(self, client: OutriderClient) -> None:
+        while True:
+            with contextlib.suppress(ApiProblem, httpx2.TransportError):
+                self._accuracy = await client.eta_accuracy(days=1)
+            await asyncio.sleep(_ACCURACY_S)
 
     async def _draw(self) -> None:
         if self._quiet:
@@ -208,7 +247,8 @@ class _Demo:
                 table.add_row("plan", f"{plan.routes:,} routes, {plan.unserved:,} orders that fit nowhere")
             table.add_row("drivers", f"{drivers:,}, {morning.drivers:,} of them on planned routes")
             table.add_row("deliveries", f"{morning.deliveries:,}, {morning.stops_done:,} stops done")
-            table.add_row("arrival estimates", f"{estimates():,}")
+            table.add_row("arrival estimates", f"{estimates():,}, {self._who_says()}")
+            table.add_row("promises", self._how_right())
             table.add_row("pings", f"{pings:,}  ({self._pings_per_s(pings):,.0f} a second)")
             table.add_row("fixes refused, filtered", f"{refused:,}, {self._filtered:,}")
             table.add_row("lag of the engine", f"{self._lag_ms:,.0f} ms")
@@ -219,6 +259,26 @@ class _Demo:
         table.add_row("log-in", f"{self._email}  {self._password}")
         table.add_row("stop", "Ctrl-C")
         return table
+
+    def _who_says(self) -> str:
+        """Return who says when vans arrive."""
+        lesson = self._apprentice.lesson
+        if self._apprentice.has_failed:
+            return "by base times: no model could be trained, see demo.log"
+        if lesson is None:
+            return f"by base times; a model learns from the last {PAST_DAYS} days …"
+        learned = f"learned from {lesson.legs:,} legs in {lesson.took_s:.0f} s"
+        return f"by model {lesson.model}, {learned}, {'; '.join(lesson.reasons)}"
+
+    def _how_right(self) -> str:
+        """Return how promises and the model's word at departures have held."""
+        found = self._eta_figures()
+        if not found["promises"]:
+            return "none is due yet"
+        held = f"{found['promises_held']:.0%} of {found['promises']:,} in their range"
+        errors = f"{held}, {found['promise_error_s']:.0f} s off"
+        leg_error_s = found["leg_error_s"]
+        return errors if leg_error_s is None else f"{errors}; at departure {leg_error_s:.0f} s"
 
     def _pace(self, morning: Morning) -> str:
         behind_s = morning.clock.behind_s if morning.clock is not None else 0.0
@@ -233,17 +293,6 @@ class _Demo:
             self._sent.popleft()
         since, before = self._sent[0]
         return (pings - before) / max(now - since, _REFRESH_S)
-
-
-def _city() -> City:
-    """Return the simulated city; its roads are made first where set-up has not made them."""
-    from engine.roads import warm_up  # compiled rules: only whoever runs the demo waits for them
-    from engine.roads.network import RoadNetwork
-    from pipelines.fleet.on_roads import porto
-
-    if not warm_up.is_built():
-        warm_up.main()
-    return porto(RoadNetwork.load(warm_up.BUILT), np.random.default_rng(1))
 
 
 async def _until_signalled(run: "_Demo") -> dict[str, Any]:

@@ -256,6 +256,10 @@ class OutriderClient:
         """Ask what to do about what has happened to routes; the fields are the API's."""
         return await self._ask("POST", "/routes/proposals", dict[str, Any], cause)
 
+    async def eta_accuracy(self, *, days: int = 7) -> dict[str, Any]:
+        """Return how promises, warnings and models of arrival times have held."""
+        return await self._ask("GET", "/eta/accuracy", dict[str, Any], parameters={"days": days})
+
     async def round(self) -> dict[str, Any]:
         """Return what the driver whose key or user this is has to do today, in its order."""
         return await self._ask("GET", "/driver-app/route", dict[str, Any])

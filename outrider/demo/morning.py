@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-from collections.abc import Sequence
 from typing import Self
 
 import httpx2
@@ -14,10 +13,9 @@ from outrider.client import IngestStream, OutriderClient
 from outrider.demo.clock import FleetClock
 from outrider.demo.company import Crew, Plan, deliver_urgently, hire, order, plan, together
 from outrider.demo.shift import Shift
+from outrider.demo.town import Town
 from outrider.probe import LatencyProbe
 from pipelines.fleet.gps import Phone
-from pipelines.fleet.simulate import City
-from pipelines.fleet.traffic import Traffic
 from pipelines.fleet.van import Van
 
 __all__ = ["HURRY_S", "Morning"]
@@ -42,7 +40,7 @@ class Morning:
     ----------
     client
         Signed in as the company's admin.
-    city
+    town
         Where it works.
     vans
         How many it has.
@@ -55,11 +53,12 @@ class Morning:
     """
 
     def __init__(
-        self, client: OutriderClient, city: City, *, vans: int, speed: float, probe: LatencyProbe, seed: int = 1
+        self, client: OutriderClient, town: Town, *, vans: int, speed: float, probe: LatencyProbe, seed: int = 1
     ) -> None:
-        self._client, self._city, self._vans, self._speed, self._probe = client, city, vans, speed, probe
+        self._client, self._town, self._vans, self._speed, self._probe = client, town, vans, speed, probe
         self._rng = np.random.default_rng(seed)
         self._phones = contextlib.AsyncExitStack()
+        self._crews: list[Crew] = []
         self._shifts: list[Shift] = []
         self.clock: FleetClock | None = None
         """The fleet's time, once it runs."""
@@ -86,20 +85,24 @@ class Morning:
         """How many stops were made."""
         return sum(shift.delivered + shift.failed for shift in self._shifts)
 
+    async def hire(self) -> list[str]:
+        """Set the company up and return its drivers, van by van."""
+        self._crews = await hire(self._client, self._vans)
+        return [crew.driver for crew in self._crews]
+
     async def prepare(self, seconds: float | None) -> None:
-        """Set the company up and plan its morning.
+        """Plan the morning of those who were hired.
 
         Parameters
         ----------
         seconds
             How long it will be driven; None is until somebody stops it.
         """
-        crews = await hire(self._client, self._vans)
         behind_s = (self._speed - 1) * min(HURRY_S, seconds or HURRY_S)
         begins = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=_PLANNING_S - behind_s)
         await self._plan(begins)
         self.clock = FleetClock(round(begins.timestamp() * 1000), self._speed)
-        self._shifts = self._hand_out(crews, begins, self.clock)
+        self._shifts = self._hand_out(begins, self.clock)
         await together([shift.load for shift in self._shifts])
 
     async def drive(self, seconds: float | None) -> None:
@@ -119,19 +122,19 @@ class Morning:
             self.refused = sum(stream.refused.values())
 
     async def _plan(self, begins: datetime.datetime) -> None:
-        orders = await order(self._client, self._rng, self._city, self._vans, begins)
+        orders = await order(self._client, self._rng, self._town.city, self._vans, begins)
         self.deliveries += len(orders)
         self.plan = await plan(self._client, orders, begins, _SEARCH_S)
 
-    def _hand_out(self, crews: Sequence[Crew], begins: datetime.datetime, clock: FleetClock) -> list[Shift]:
+    def _hand_out(self, begins: datetime.datetime, clock: FleetClock) -> list[Shift]:
         """Give each crew its van and its phone."""
-        local = begins.astimezone(self._city.zone)
-        traffic = Traffic.simulate(self._rng, local.date(), 2, self._city.box, self._city.zone)
+        traffic = self._town.traffic
         leaves_s = begins.timestamp() - traffic.begins.timestamp()
         shifts = []
-        for crew, rng in zip(crews, self._rng.spawn(len(crews)), strict=True):
+        paces, rngs = self._town.paces[: len(self._crews)], self._rng.spawn(len(self._crews))
+        for crew, pace, rng in zip(self._crews, paces, rngs, strict=True):
             at_s = leaves_s + rng.uniform(0.0, _LEAVE_WITHIN_S)
-            van = Van(rng, self._city, traffic, crew.depot, at_s, _PHONE)
+            van = Van(rng, self._town.city, traffic, crew.depot, at_s, _PHONE, pace)
             phone = OutriderClient(self._client.url, token=crew.key)
             self._phones.push_async_callback(phone.close)
             shifts.append(Shift(crew, van, phone, clock, round(traffic.begins.timestamp() * 1000)))
@@ -157,7 +160,7 @@ class Morning:
         with contextlib.suppress(OutriderError, httpx2.TransportError):  # nothing hangs on it
             await self._client.change_tenant(settings={"replanning": {"mode": "propose"}})
             await asyncio.sleep(_URGENT_AFTER_S)
-            await deliver_urgently(self._client, self._rng, self._city)
+            await deliver_urgently(self._client, self._rng, self._town.city)
             self.deliveries += 1
 
     async def _go_on(self, clock: FleetClock) -> None:

@@ -79,6 +79,7 @@ def _row(leg: Leg, zone: str) -> dict[str, Any]:
         "address": leg.address,
         "kind": leg.kind,
         "is_delivered": leg.is_delivered,
+        "moved_ms": leg.moved_ms,
         "arrived_ms": leg.arrived_ms,
         "served_ms": leg.served_ms,
         "window_begins_ms": leg.window_begins_ms or None,

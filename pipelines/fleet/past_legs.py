@@ -13,10 +13,9 @@ from pipelines.fleet.files import legs_table, van_name
 from pipelines.fleet.simulate import Leg
 from pipelines.trips import Trips
 
-__all__ = ["past_legs"]
+__all__ = ["past_columns", "past_legs"]
 
 _KNOWN = (
-    "moment_ms",
     "from_lat",
     "from_lon",
     "to_lat",
@@ -28,13 +27,22 @@ _KNOWN = (
     "stops_left",
     "weight_kg",
     "priority",
-    "duration_s",
 )
-"""Columns of simulated legs that a shard fills too, and the outcome. Times at the door are read from departures."""
+"""Columns of simulated legs that a shard fills too. Times at the door are read from departures."""
 
 
 def past_legs(legs: Sequence[Leg], zone: str, company: str, driver_of: Callable[[int], str] = van_name) -> Trips:
-    """Return legs as trainings read them, in the order of time.
+    """Return legs as trainings read them, in the order of time; `past_columns` says what the rest is."""
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = LegDataset(Path(folder))
+        dataset.add(past_columns(legs, zone, company, driver_of))
+        return dataset.read(company)
+
+
+def past_columns(
+    legs: Sequence[Leg], zone: str, company: str, driver_of: Callable[[int], str] = van_name
+) -> dict[str, NDArray[Any]]:
+    """Return legs as a data set keeps them (`pipelines.datasets`), from when shards see that a van sets off.
 
     Parameters
     ----------
@@ -45,12 +53,11 @@ def past_legs(legs: Sequence[Leg], zone: str, company: str, driver_of: Callable[
     """
     table = legs_table(legs, zone)
     columns: dict[str, NDArray[Any]] = {name: table[name].to_numpy(zero_copy_only=False) for name in _KNOWN}
+    columns["moment_ms"] = table["moved_ms"].to_numpy()
+    columns["duration_s"] = (table["arrived_ms"].to_numpy() - columns["moment_ms"]) / 1000.0
     drivers = {van_name(van): driver_of(van) for van in {leg.van for leg in legs}}
     columns["opens_ms"] = np.array([opens or np.nan for opens in table["window_begins_ms"].to_pylist()], np.float64)
     columns["driver"] = np.array([drivers[name] for name in table["driver"].to_pylist()], dtype=object)
     columns["company"] = np.full(len(legs), company, dtype=object)
     columns["leg"] = np.array([f"leg_{number}" for number in range(len(legs))], dtype=object)
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = LegDataset(Path(folder))
-        dataset.add(columns)
-        return dataset.read(company)
+    return columns

@@ -1,7 +1,7 @@
 """Days of a fleet in the simulated city: what was planned, what really happened, and what the phones sent."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from pipelines.fleet.gps import Phone, Track, record
 from pipelines.fleet.rounds import Orders, draw_orders, order_stops, share_out
 from pipelines.fleet.traffic import Traffic
 
-__all__ = ["City", "Day", "Fleet", "Leg", "simulate_days", "working_days"]
+__all__ = ["City", "Day", "Fleet", "Leg", "draw_paces", "simulate_days", "working_days"]
 
 _SHIFT_S = 8 * 3600.0
 _LOADING_S = 30.0
@@ -50,6 +50,10 @@ class Fleet:
     gps_days: frozenset[int] = frozenset()
     """Days, counted from 0, of which the phones' fixes are wanted too."""
     phone: Phone = field(default_factory=Phone)
+    begins: datetime.time = datetime.time(8)
+    """Local time at which the vans set off, give or take ten minutes."""
+    paces: tuple[float, ...] = ()
+    """How many times the others' time each van's driver takes; drawn where it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Leg:
     lon: float
     departed_ms: int
     """When the driver set off for it, epoch milliseconds."""
+    moved_ms: int
+    """When the van had pulled out, or the driver walked: the first that a phone can tell."""
     arrived_ms: int
     """When the van stood still there."""
     served_ms: int
@@ -98,10 +104,14 @@ class Day:
     """By van; empty unless wanted."""
 
 
-def simulate_days(rng: np.random.Generator, city: City, fleet: Fleet) -> Iterator[Day]:
-    """Yield the working days, Sundays and holidays left out; the same `rng` state gives the same days."""
-    traffic = Traffic.simulate(rng, fleet.first_day, fleet.days, city.box, city.zone)
-    paces = rng.lognormal(0.0, 0.08, fleet.vans)
+def simulate_days(rng: np.random.Generator, city: City, fleet: Fleet, traffic: Traffic | None = None) -> Iterator[Day]:
+    """Yield the working days, Sundays and holidays left out; the same `rng` state gives the same days.
+
+    `traffic` begins on the fleet's first day and is drawn where it is left out.
+    """
+    if traffic is None:
+        traffic = Traffic.simulate(rng, fleet.first_day, fleet.days, city.box, city.zone)
+    paces = fleet.paces or draw_paces(rng, fleet.vans)
     working = set(working_days(fleet))
     for number in range(fleet.days):
         day_rng = np.random.default_rng(rng.integers(2**63))
@@ -116,15 +126,20 @@ def working_days(fleet: Fleet) -> list[int]:
     return [number for number, date in enumerate(dates) if date.weekday() < 6 and date not in resting]
 
 
+def draw_paces(rng: np.random.Generator, drivers: int) -> tuple[float, ...]:
+    """Return how many times the others' time each of some drivers takes."""
+    return tuple(rng.lognormal(0.0, 0.08, drivers).tolist())
+
+
 class _DayOf:
     def __init__(self, rng: np.random.Generator, city: City, fleet: Fleet, traffic: Traffic, number: int) -> None:
         self._rng, self._city, self._fleet, self._traffic, self._number = rng, city, fleet, traffic, number
         self._zero_ms = int(traffic.begins.timestamp() * 1000)
         date = fleet.first_day + datetime.timedelta(days=number)
-        midnight = datetime.datetime.combine(date, datetime.time(), city.zone)
-        self._midnight_s = midnight.timestamp() - traffic.begins.timestamp()
+        begins = datetime.datetime.combine(date, fleet.begins, city.zone)
+        self._begins_s = begins.timestamp() - traffic.begins.timestamp()
 
-    def run(self, paces: NDArray[np.float64]) -> Day:
+    def run(self, paces: Sequence[float]) -> Day:
         fleet, doors = self._fleet, self._city.doorsteps
         orders = draw_orders(self._rng, doors, fleet.vans * fleet.stops_per_van)
         latitude, longitude = doors.latitude[orders.address], doors.longitude[orders.address]
@@ -142,7 +157,7 @@ class _DayOf:
         self, van: int, orders: Orders, tour: NDArray[np.int64], pace: float
     ) -> tuple[list[Leg], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
         rng, doors, at = self._rng, self._city.doorsteps, self._city.depot
-        now_s = planned_s = self._midnight_s + 8 * 3600.0 + rng.normal(0.0, 600.0)
+        now_s = planned_s = self._begins_s + rng.normal(0.0, 600.0)
         until_s = now_s + _SHIFT_S
         breaks_down_at = int(rng.integers(len(tour))) if rng.random() < _BREAKDOWN else -1
         legs: list[Leg] = []
@@ -190,6 +205,7 @@ class _DayOf:
             lat=float(self._city.doorsteps.latitude[address]),
             lon=float(self._city.doorsteps.longitude[address]),
             departed_ms=self._zero_ms + round((now_s + _LOADING_S) * 1000),
+            moved_ms=self._zero_ms + round(float(leg.at_s[0]) * 1000),
             arrived_ms=self._zero_ms + round(arrived_s * 1000),
             served_ms=self._zero_ms + round(done_s * 1000),
             is_delivered=there,

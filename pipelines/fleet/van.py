@@ -53,6 +53,8 @@ class Van:
         When its day begins, seconds from the first midnight of the traffic.
     phone
         What records the way. Its silences and dead zones are drawn for each stop: their rates are those of a stop here.
+    pace
+        How many times the others' time the driver takes.
     """
 
     def __init__(
@@ -63,9 +65,9 @@ class Van:
         depot: tuple[float, float],
         at_s: float,
         phone: Phone,
+        pace: float = 1.0,
     ) -> None:
-        self._rng, self._city, self._traffic, self._phone = rng, city, traffic, phone
-        self._pace = float(rng.lognormal(0.0, 0.08))
+        self._rng, self._city, self._traffic, self._phone, self._pace = rng, city, traffic, phone, pace
         self._zero_ms = round(traffic.begins.timestamp() * 1000)
         self._depot = depot
         self.at = depot

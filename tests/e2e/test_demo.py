@@ -14,11 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipelines.registry import Registry
 from tests.stack import eventually
 
 pytestmark = pytest.mark.long
 
-KEYS = {"pings", "drivers", "deliveries", "stops_done", "etas", "p50_ms", "p99_ms", "refused", "filtered", "url"}
+KEYS = {
+    *("pings", "drivers", "deliveries", "stops_done", "etas", "p50_ms", "p99_ms", "refused", "filtered", "url"),
+    *("model", "promises", "promises_held", "promise_error_s", "leg_error_s"),
+}
 
 
 @pytest.fixture
@@ -63,13 +67,15 @@ def test_the_demo_plans_and_drives_a_fleet_and_ends_with_its_figures(var):
     assert stat.S_IMODE(login.stat().st_mode) == 0o600
 
 
-@pytest.mark.timeout(240)
-async def test_ctrl_c_stops_the_demo_cleanly(var):
-    with a_demo(var, "--speed", "10") as process:
-        await eventually(lambda: (var / "demo-login.json").exists() or process.poll() is not None, within_s=160)
+@pytest.mark.timeout(340)
+async def test_a_model_comes_to_serve_and_ctrl_c_stops_the_demo_cleanly(var):
+    registry = Registry(var / "models")
+    with a_demo(var, "--speed", "10", "--vans", "12") as process:
+        await eventually(lambda: registry.standing().tenants or process.poll() is not None, within_s=240)
         started = [pid for role in json.loads((var / "pids.json").read_text()).values() for pid in role]
         process.send_signal(signal.SIGINT)
         out, err = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, err
     assert set(json.loads(out.splitlines()[-1])) == KEYS
+    assert set(registry.standing().tenants.values()) == set(registry.names())
     assert not [pid for pid in started if psutil.pid_exists(pid)]

@@ -65,7 +65,7 @@ def test_as_history_legs_say_how_long_stops_took_without_the_waiting_for_their_w
         for leg in day.legs
     ]
     trips = past_legs(legs, "Europe/Lisbon", "acme", lambda van: f"drv_{van}")
-    truth = {(f"drv_{leg.van}", leg.departed_ms): leg for leg in legs}
+    truth = {(f"drv_{leg.van}", leg.moved_ms): leg for leg in legs}
     read = trips.legs
     known = np.flatnonzero(np.isfinite(read["service_s"]))
     assert len(known) > len(trips) / 2
@@ -73,7 +73,7 @@ def test_as_history_legs_say_how_long_stops_took_without_the_waiting_for_their_w
     for row in known.tolist():
         leg = truth[str(read["driver"][row]), int(read["moment_ms"][row])]
         served_s = (leg.served_ms - max(leg.arrived_ms, leg.window_begins_ms)) / 1000
-        assert served_s < read["service_s"][row] < served_s + 120  # until the van is on the road again
+        assert served_s < read["service_s"][row] < served_s + 180  # until the van is on the road again
 
 
 def test_nobody_works_on_sundays_and_holidays():
