@@ -136,8 +136,8 @@ def eta_figures(found: Departures, history: Sequence[Leg]) -> dict[str, Any]:
 
 def plain_constants(history: Sequence[Leg]) -> tuple[float, float]:
     """Return the mean speed over the great circle, m/s, and the factor on free-flow times, that err least on legs."""
-    driven = [leg for leg in history if (leg.arrived_ms - leg.departed_ms) / 1000 >= _LEAST_S]
-    took_s = np.array([(leg.arrived_ms - leg.departed_ms) / 1000 for leg in driven])
+    driven = [leg for leg in history if (leg.arrived_ms - leg.moved_ms) / 1000 >= _LEAST_S]
+    took_s = np.array([(leg.arrived_ms - leg.moved_ms) / 1000 for leg in driven])
     circle_m = distances_m(
         *(np.array([getattr(leg, name) for leg in driven]) for name in ("origin_lat", "origin_lon", "lat", "lon"))
     )

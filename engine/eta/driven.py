@@ -24,7 +24,7 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
     Parameters
     ----------
     arrived_ms
-        First fix inside the stop's radius, epoch milliseconds.
+        When the driver came to a halt there, epoch milliseconds.
     """
     head, stop = finished.head, finished.stop
     duration_s = (arrived_ms - int(head["leg_ms"])) / 1000

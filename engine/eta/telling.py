@@ -181,7 +181,7 @@ def outcome_of(
     stop
         The record of the stop when it was reached.
     arrived_ms
-        First fix inside the stop's radius, epoch milliseconds.
+        When the driver came to a halt there, epoch milliseconds.
     model
         Who is asked now.
     """

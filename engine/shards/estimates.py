@@ -214,7 +214,7 @@ class ShardEstimates:
         if (whose := self._whose(finished.stop)) is None:
             return
         tenant, driver, delivery = whose
-        arrived_ms = int(event["start_time"]) or int(event["time"])
+        arrived_ms = int(event["time"])
         if (leg := leg_of(finished, tenant, driver, delivery, arrived_ms)) is not None:
             effects.legs.append(leg)
         finish = finish_of(finished, tenant, driver, delivery, arrived_ms, self.estimator.models.versions)
