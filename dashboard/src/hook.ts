@@ -6,7 +6,7 @@ import type { Map as MapLibreMap } from "maplibre-gl";
 import { drawnAt, Fleet, type Presence } from "./live/fleet.ts";
 import type { Live } from "./live/live.svelte.ts";
 import type { Box } from "./live/protocol.ts";
-import type { DrawnRoute } from "./map/base.ts";
+import type { DrawnClosure, DrawnRoute } from "./map/base.ts";
 import { unmercator } from "./map/mercator.ts";
 
 export interface SeenVehicle {
@@ -29,6 +29,8 @@ export interface Hook {
   connection(): { state: string; gaps: number };
   /** Planned routes as they are drawn: how many points their lines have. */
   routes(): { id: string; points: number }[];
+  /** Closed streets and zones as they are drawn. */
+  closures(): { kind: string; points: number; isDraft: boolean }[];
   /** South, west, north, east of what is in view; null until the map is ready. */
   view(): Box | null;
 }
@@ -39,7 +41,13 @@ declare global {
   }
 }
 
-export function exposeHook(live: Live, map: MapLibreMap, routes: () => readonly DrawnRoute[]): void {
+/** What else the map shows. */
+export interface Drawn {
+  routes: () => readonly DrawnRoute[];
+  closures: () => readonly DrawnClosure[];
+}
+
+export function exposeHook(live: Live, map: MapLibreMap, drawn: Drawn): void {
   window.outrider = Object.freeze({
     vehicles: () => [...live.fleet.vehicles.values()].map((vehicle) => {
       const { x, y } = drawnAt(vehicle.glide, Fleet.now());
@@ -51,7 +59,8 @@ export function exposeHook(live: Live, map: MapLibreMap, routes: () => readonly 
       };
     }),
     subscription: () => live.box,
-    routes: () => routes().filter(({ id }) => id !== "").map(({ id, line }) => ({ id, points: line.length })),
+    routes: () => drawn.routes().filter(({ id }) => id !== "").map(({ id, line }) => ({ id, points: line.length })),
+    closures: () => drawn.closures().map(({ kind, points, isDraft }) => ({ kind, points: points.length, isDraft })),
     connection: () => ({ state: live.connection, gaps: live.gaps }),
     view: () => {
       if (!map.loaded()) return null;

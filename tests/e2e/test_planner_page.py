@@ -190,6 +190,52 @@ async def test_a_refusal_is_told_on_the_page(page: Page, company: Company) -> No
 
 
 @pytest.mark.timeout(120)
+async def test_a_street_is_closed_on_the_map_and_opened_again_for_everybody_who_looks(
+    page: Page, company: Company
+) -> None:
+    await open_view(page, company, "Plan")
+    await page.get_by_role("tab", name="Closures").click()
+    await page.get_by_role("button", name="Close a street").click()
+    south, west, north, east = await ask_page(page, "window.outrider.view()", until=lambda box: box is not None)
+    close = page.get_by_role("button", name="Close it")
+    for x, y in ((600, 300), (640, 320), (900, 500)):
+        await page.mouse.click(x, y)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.locator("[data-counter=points]")).to_have_text("2")
+    await expect(close).to_be_disabled()  # nobody has said what it is
+    await page.get_by_label("Name").fill("Pipe works")
+    await page.get_by_label("Until").select_option(label="four hours from now")
+    await page.get_by_label("For").select_option(label="trucks")
+    await close.click()
+    await expect(page.locator("[data-closure]")).to_contain_text(["Pipe works"])
+    await expect(page.locator("[data-closure]")).to_contain_text(["trucks"])
+    [stored] = (await company.admin.ask("GET", "closures")).json()["items"]
+    assert (stored["kind"], stored["profiles"], len(stored["points"])) == ("line", ["truck"], 2)
+    assert stored["endsAt"] is not None
+    first, second = stored["points"]
+    assert first["longitude"] == pytest.approx(west + (east - west) * 600 / 1360, abs=1e-5)
+    assert south < second["latitude"] < first["latitude"] < north
+    drawn = "window.outrider.closures()"
+    assert await page.evaluate(drawn) == [{"kind": "line", "points": 2, "isDraft": False}]
+
+    # what a colleague closes is there without asking, and opened here it is open for all
+    zone = [{"latitude": 41.15 + lat, "longitude": -8.62 + lon} for lat, lon in ((0, 0), (0, 0.003), (0.003, 0))]
+    await company.admin.make("closures", {"name": "Market", "kind": "polygon", "points": zone})
+    await ask_page(page, drawn, until=lambda found: [one["points"] for one in found] == [2, 3])
+    await page.locator("[data-closure]").filter(has_text="Pipe works").get_by_role("button", name="Reopen").click()
+    await expect(page.locator("[data-closure]")).to_have_count(1, timeout=SLOWLY)
+    assert [one["name"] for one in (await company.admin.ask("GET", "closures")).json()["items"]] == ["Market"]
+
+    # what is drawn and not stored is given up with the Escape key
+    await page.get_by_role("button", name="Close a zone").click()
+    await page.mouse.click(700, 300)
+    await ask_page(page, drawn, until=lambda found: [one["isDraft"] for one in found] == [False, True])
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Close a zone").wait_for()
+    assert len(await page.evaluate(drawn)) == 1
+
+
+@pytest.mark.timeout(120)
 async def test_what_came_while_the_connection_was_away_is_seen_when_it_is_back(page: Page, company: Company) -> None:
     is_back, sockets = asyncio.Event(), list[WebSocketRoute]()
     is_back.set()

@@ -34,6 +34,13 @@ export function hourAndMinute(time: string): string {
   return new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
+/** A time, with its day unless that is today. */
+export function dayAndMinute(time: string): string {
+  const date = new Date(time);
+  if (date.toDateString() === new Date().toDateString()) return hourAndMinute(time);
+  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short" })}, ${hourAndMinute(time)}`;
+}
+
 /** Whole minutes from a moment to a time, none less than 0. */
 export function minutesLeft(time: string, now: number): number {
   return Math.max(0, Math.round((Date.parse(time) - now) / 60_000));

@@ -7,7 +7,7 @@ import { Protocol } from "pmtiles";
 import type { Position, Track } from "../live/rest.ts";
 import type { Box } from "../live/protocol.ts";
 import type { Theme } from "./palette.ts";
-import { baseStyle, ROUTE_STOPS_SOURCE, ROUTES_SOURCE, STOPS_SOURCE, TRACK_SOURCE } from "./style.ts";
+import { baseStyle, CLOSURES_SOURCE, ROUTE_STOPS_SOURCE, ROUTES_SOURCE, STOPS_SOURCE, TRACK_SOURCE } from "./style.ts";
 
 const TILES = "/maps/porto.pmtiles";
 const HOME: [number, number] = [-8.615, 41.157]; // the middle of Porto, whose map is shipped
@@ -28,6 +28,14 @@ export interface DrawnRoute {
   isFaded: boolean;
   /** Whether its stops are numbered. */
   isChosen: boolean;
+}
+
+/** A closed street or zone as the map shows it. */
+export interface DrawnClosure {
+  kind: "line" | "polygon";
+  points: readonly Position[];
+  /** Whether it is being drawn, and its points are shown. */
+  isDraft: boolean;
 }
 
 setWorkerUrl(workerUrl);
@@ -117,6 +125,27 @@ export function showRoutes(map: MapLibreMap, routes: readonly DrawnRoute[]): voi
           geometry: { type: "Point" as const, coordinates: [longitude, latitude] },
         })),
       ),
+  });
+}
+
+/** Draw closed streets and zones. */
+export function showClosures(map: MapLibreMap, closures: readonly DrawnClosure[]): void {
+  sourceOf(map, CLOSURES_SOURCE)?.setData({
+    type: "FeatureCollection",
+    features: closures.flatMap(({ kind, points, isDraft }) => {
+      const line = points.map(({ latitude, longitude }) => [longitude, latitude]);
+      const [first] = line;
+      const isZone = kind === "polygon" && first !== undefined && line.length > 2;
+      const shape = isZone
+        ? { type: "Polygon" as const, coordinates: [[...line, first]] }
+        : { type: "LineString" as const, coordinates: line };
+      const corners = isDraft ? line.map((coordinates) => ({ type: "Point" as const, coordinates })) : [];
+      return [...(line.length > 1 ? [shape] : []), ...corners].map((geometry) => ({
+        type: "Feature" as const,
+        properties: { draft: isDraft },
+        geometry,
+      }));
+    }),
   });
 }
 

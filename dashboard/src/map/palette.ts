@@ -21,6 +21,7 @@ export interface Palette {
   track: string;
   trackHalo: string;
   stop: string;
+  closed: string;
   moving: string;
   stopped: string;
   offline: string;
@@ -46,6 +47,7 @@ const LIGHT: Palette = {
   track: "#1d5fd0",
   trackHalo: "#ffffff",
   stop: "#b5451f",
+  closed: "#c4232b",
   moving: "#0a7d6c",
   stopped: "#c07a0a",
   offline: "#7b8583",
@@ -71,6 +73,7 @@ const DARK: Palette = {
   track: "#74a9ff",
   trackHalo: "#0d1214",
   stop: "#ff9466",
+  closed: "#ff5d63",
   moving: "#2fd6b5",
   stopped: "#f2b13c",
   offline: "#7d898c",

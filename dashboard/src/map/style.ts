@@ -7,6 +7,7 @@ export const TRACK_SOURCE = "track";
 export const STOPS_SOURCE = "stops";
 export const ROUTES_SOURCE = "routes";
 export const ROUTE_STOPS_SOURCE = "route-stops";
+export const CLOSURES_SOURCE = "closures";
 
 const FONT = ["sans-serif"]; // drawn by the browser: there is no glyph server
 const ATTRIBUTION =
@@ -35,11 +36,13 @@ export function baseStyle(theme: Theme, tiles: string): StyleSpecification {
       [STOPS_SOURCE]: { type: "geojson", data: NOTHING },
       [ROUTES_SOURCE]: { type: "geojson", data: NOTHING },
       [ROUTE_STOPS_SOURCE]: { type: "geojson", data: NOTHING },
+      [CLOSURES_SOURCE]: { type: "geojson", data: NOTHING },
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": palette.ground } },
       ...areas(palette),
       ...roads(palette),
+      ...closureLayers(palette),
       ...routeLayers(palette),
       ...trackLayers(palette),
       ...labels(palette),
@@ -255,6 +258,48 @@ function routeStopLayers(palette: Palette): LayerSpecification[] {
       filter: ["has", "number"],
       layout: { "text-field": ["get", "number"], "text-font": FONT, "text-size": 10.5 },
       paint: { "text-color": "#ffffff" },
+    },
+  ];
+}
+
+/** Closed streets and zones; `draft` are those that are being drawn, with their points. */
+function closureLayers(palette: Palette): LayerSpecification[] {
+  const source = CLOSURES_SOURCE;
+  return [
+    {
+      id: "closed-zones",
+      type: "fill",
+      source,
+      filter: ["==", ["geometry-type"], "Polygon"],
+      paint: { "fill-color": palette.closed, "fill-opacity": ["case", ["get", "draft"], 0.12, 0.2] },
+    },
+    {
+      id: "closed-streets-halo",
+      type: "line",
+      source,
+      filter: ["!=", ["geometry-type"], "Point"],
+      layout: { "line-join": "round" },
+      paint: { "line-color": palette.trackHalo, "line-width": byZoom(4, 14), "line-opacity": 0.8 },
+    },
+    {
+      id: "closed-streets",
+      type: "line",
+      source,
+      filter: ["!=", ["geometry-type"], "Point"],
+      layout: { "line-join": "round" },
+      paint: { "line-color": palette.closed, "line-width": byZoom(2.4, 9), "line-dasharray": [1.6, 0.8] },
+    },
+    {
+      id: "closure-points",
+      type: "circle",
+      source,
+      filter: ["==", ["geometry-type"], "Point"],
+      paint: {
+        "circle-radius": 5,
+        "circle-color": palette.outline,
+        "circle-stroke-color": palette.closed,
+        "circle-stroke-width": 2.5,
+      },
     },
   ];
 }

@@ -6,6 +6,7 @@ import { Newest } from "../live/newest.ts";
 import type { LiveEvent } from "../live/protocol.ts";
 import { explain, Refused, type Rest } from "../live/rest.ts";
 import { shortDelivery } from "../live/story.ts";
+import { Closures } from "./closures.svelte.ts";
 import { keyOf, moveStop, nearestPlace, type Draft } from "./edits.ts";
 import {
   editOf,
@@ -46,6 +47,7 @@ export class Planner {
   isLoaded = $state(false);
   isStoring = $state(false);
   readonly ways: Ways;
+  readonly closures: Closures;
 
   readonly #planning: Planning;
   readonly #plansAsked = new Newest();
@@ -94,6 +96,7 @@ export class Planner {
   ) {
     this.#planning = new Planning(rest);
     this.ways = new Ways(this.#planning);
+    this.closures = new Closures(rest, live);
   }
 
   /** Hear of proposals; all else is read when it is wanted. */
@@ -102,6 +105,7 @@ export class Planner {
     this.live.onEvents = (events) => this.#hear(events);
     this.live.onMissed = () => this.#catchUp();
     this.#lookAtPlans();
+    this.closures.load();
   }
 
   /** Read what there is to plan and keep it current; tried again until it is there. */
@@ -133,6 +137,7 @@ export class Planner {
     this.#isOver = true;
     for (const later of [this.#plansLater, this.#ordersLater, this.#loadLater]) later.cancel();
     this.ways.stop();
+    this.closures.stop();
     this.live.onJob = this.live.onEvents = this.live.onMissed = null;
     this.live.follow(null);
   }
@@ -323,12 +328,14 @@ export class Planner {
   // --- what others do
 
   #hear(events: readonly LiveEvent[]): void {
+    this.closures.hear(events);
     const changesPlans = this.#isWanted ? CHANGES_PLANS : CHANGES_PROPOSALS;
     if (events.some((event) => changesPlans.test(event.type))) this.#plansLater.in(PLANS_PAUSE_MS);
     if (this.#isWanted && events.some((event) => CHANGES_ORDERS.test(event.type))) this.#ordersLater.in(ORDERS_PAUSE_MS);
   }
 
   #catchUp(): void {
+    this.closures.load();
     this.#plansLater.in(PLANS_PAUSE_MS);
     if (this.isLoaded) this.#ordersLater.in(PLANS_PAUSE_MS);
     else if (this.#isWanted) this.#loadLater.in(PLANS_PAUSE_MS);
