@@ -56,7 +56,7 @@ _LEAD = 0.8  # share of the effort in which the first of several members searche
 _SIZES: dict[Engine, Sizes] = {
     "pyvrp": Sizes(WHOLE, 1200, 400, 250, 12, (2.0, 6.0), 40),
     "ruin-recreate": Sizes(WHOLE, WHOLE, 500, 500, 4, (1.0, 30.0), 10),
-    "or-tools": Sizes(100, 100, 100, 100, 4, (1.0, 3.0), 40),
+    "or-tools": Sizes(100, 100, 100, 100, 4, (0.5, 3.0), 120),
 }
 
 

@@ -66,7 +66,8 @@ def improve(
     whoever waits for it a limit.
     """
     ways = _PLAIN if _is_plain(problem) else _RICH
-    way, order = ways[seed % len(ways)], None
+    # what leads to a first plan says nothing of how to go on from one: that guided local search does best
+    way, order = ways[seed % len(ways) if start is None else 0], None
     if seed >= len(ways):
         order = list(range(sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)))
         random.Random(seed).shuffle(order)  # noqa: S311 - nothing secret
