@@ -39,6 +39,7 @@ export class Closures {
 
   readonly #asked = new Newest();
   readonly #later: Later = new Later(() => void this.#look());
+  #isOver = false;
   #all = $state.raw<readonly Closure[]>([]);
 
   /** Those that are not over. */
@@ -61,6 +62,7 @@ export class Closures {
   }
 
   stop(): void {
+    this.#isOver = true;
     this.#later.cancel();
     this.#asked.forget();
   }
@@ -117,7 +119,7 @@ export class Closures {
       const found = await this.#asked.of(this.rest.all<Closure>("closures"));
       if (found !== undefined) this.#all = found;
     } catch {
-      this.#later.in(AGAIN_MS);
+      if (!this.#isOver) this.#later.in(AGAIN_MS);
     }
   }
 }
