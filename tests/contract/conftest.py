@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from models.store.connections import Database
-from models.store.indexes import ensure_indexes
+from models.store.indexes import ensure_indexes, ensure_tenant_indexes
 from models.store.scope import Scope
 from tests.misbehaving import GIVEN_UP, OthersServer
 
@@ -15,6 +15,13 @@ async def store(database: Database) -> Database:
     """Return the session's database with its indexes."""
     await ensure_indexes(database)
     return database
+
+
+@pytest.fixture
+async def tenant(tenant: str, database: Database) -> str:
+    """Return a tenant that no other test uses, with the indexes that a company gets when it registers."""
+    await ensure_tenant_indexes(database, tenant)
+    return tenant
 
 
 @pytest.fixture

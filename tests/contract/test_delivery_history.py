@@ -131,7 +131,8 @@ async def test_an_old_version_comes_back_whole_and_not_after_an_erasure(admin, r
     then = (await admin.ask("GET", f"{path}/history", params=at)).json()["delivery"]
     assert (then["dropoff"]["address"], then["customer"]["name"], then["weightKg"]) == ("Rua 1", "Rui", None)
     assert (await admin.ask("GET", f"{path}/history")).json()["delivery"] == changed
-    await running[1].database.shared.audit.delete_many({"entity": made["id"]})
+    tenant = (await admin.ask("GET", "tenant")).json()["id"]
+    await running[1].database.audit.delete_many({"tenant": tenant, "entity": made["id"]})
     unknown = (await admin.ask("GET", f"{path}/history", params=at)).json()
     assert (unknown["delivery"], unknown["state"]["version"]) == (None, 1)
 

@@ -81,6 +81,7 @@ async def test_bikes_teach_nothing_whose_they_are_or_on_whose_route(database, te
     for driver, number in numbers.items():
         await database.drivers.insert_one({"_id": driver, "tenant": tenant, "number": number})
     owner, rider, _ = numbers
+    await database.tenants.insert_one({"_id": tenant})  # whose business is where is looked up there
     bikes = {f"veh_{tenant}_own": owner, f"veh_{tenant}_pool": None}
     for bike, driver in bikes.items():
         await database.vehicles.insert_one({"_id": bike, "tenant": tenant, "profile": "bike", "driverId": driver})
@@ -89,6 +90,7 @@ async def test_bikes_teach_nothing_whose_they_are_or_on_whose_route(database, te
     learned = await TrafficWatch(database, some_settings(tmp_path)).follow(
         TrafficLearner(network, ZoneInfo("UTC")), at + datetime.timedelta(minutes=1)
     )
+    await database.tenants.delete_one({"_id": tenant})
     assert 0 < learned.fixes == sum(chunk["n"] for chunk in chunks if chunk["d"] == FIRST + 202)
 
 
