@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 # Whoever starts with rules that changed waits for half a minute of compiling, in the midst of the fleet: so it is done here.
-RULES := $(shell grep -rlE "import (road_|search_)?rule|, (road_|search_)?rule" --include=*.py engine models)
+RULES := $(shell grep -rlE "(import|,) (estimate_|road_|search_)?rule" --include=*.py engine models)
 $(WARM): $(RULES) engine/compiled.py models/geo.py | $(STAMP)
 	@$(BIN)/python -m engine.shards.warm_up
 	@$(BIN)/python -m engine.roads.warm_up

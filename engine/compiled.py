@@ -13,12 +13,13 @@ from typing import Any
 
 import numba
 
-__all__ = ["road_rule", "rule", "search_rule"]
+__all__ = ["estimate_rule", "road_rule", "rule", "search_rule"]
 
 _ENGINE = Path(__file__).parent
 _ROOMS = ("shards", "motion", "geofences", "deliveries", "routing")
 _ROAD_ROOMS = ("roads",)
 _SEARCH_ROOMS = ("routing/ruin",)
+_ESTIMATE_ROOMS = ("eta",)
 
 
 def _digest(rooms: tuple[str, ...] = _ROOMS) -> str:
@@ -47,6 +48,9 @@ def _kept_by_content(rooms: tuple[str, ...], name: str) -> Callable[[Any], Any]:
 
 road_rule: Any = _kept_by_content(_ROAD_ROOMS, "roads")
 """As `rule`, in the rooms of roads."""
+
+estimate_rule: Any = _kept_by_content(_ESTIMATE_ROOMS, "estimates")
+"""As `rule`, in the room of estimates."""
 
 search_rule: Any = _kept_by_content(_SEARCH_ROOMS, "search")
 """As `rule`, in the search for plans."""

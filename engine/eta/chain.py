@@ -7,14 +7,17 @@ shorter than usual and now and then much longer, and over a dozen of them that e
 usual. A stop that has to wait for its window swallows earliness, and lateness up to the waiting.
 """
 
-from dataclasses import dataclass
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.eta.spread import Parts, joined, parts_of, raised
+from engine.compiled import estimate_rule
 
-__all__ = ["arrivals_along"]
+__all__ = ["arrivals_along", "warm_up"]
+
+_Sums = tuple[float, float, float, float, float, float]
 
 
 def arrivals_along(
@@ -48,58 +51,93 @@ def arrivals_along(
         S × 3 epoch milliseconds, not falling from left to right, never before `opens_ms`.
     """
     reached = np.zeros((len(legs_s), 3), np.int64)
-    first = np.cumsum(counts) - counts
-    clock = np.zeros(len(counts))  # seconds since each driver set out: middles added up
-    carried = _Carried.of(len(counts))
-    for step in range(int(counts.max(initial=0))):
-        going = np.flatnonzero(counts > step)
-        at, spread = first[going] + step, spreads[going]
-        clock[going] += legs_s[at, 1]
-        carried.add(going, parts_of(legs_s[at], spread[:, 0], spread[:, 1]))
-        widths = carried.joined(going) * (spread[:, 4:] if step else 1.0)  # a leg alone is calibrated by its model
-        opens = np.where(opens_ms[at] > 0, (opens_ms[at] - begins_ms[going]) / 1000, -np.inf)
-        middle = clock[going] + carried.raised(going)
-        quantiles = np.stack([middle - widths[:, 0], middle, middle + widths[:, 1]], axis=1)
-        served = np.maximum(quantiles, opens[:, None])
-        reached[at] = begins_ms[going][:, None] + np.rint(np.maximum(served, 0.0) * 1000).astype(np.int64)
-        carried.narrow(going, np.diff(served, axis=1), widths)
-        clock[going] = served[:, 1] - carried.raised(going) + services_s[at, 1]
-        carried.add(going, parts_of(services_s[at], spread[:, 2], spread[:, 3]))
+    whole: Any = (np.ascontiguousarray(column, np.int64) for column in (begins_ms, counts, opens_ms))
+    broken: Any = (np.ascontiguousarray(column, np.float64) for column in (legs_s, services_s, spreads))
+    _follow(reached, *whole, *broken)
     return reached
 
 
-@dataclass(frozen=True, slots=True)
-class _Carried:
-    """What each driver brings along from the legs and stops so far: sums over them."""
+def warm_up() -> None:
+    """Compile, or load from the cache, what `arrivals_along` runs."""
+    one = np.ones((1, 3))
+    arrivals_along(np.ones(1, np.int64), np.ones(1, np.int64), one, one, np.ones(1, np.int64), np.ones((1, 6)))
 
-    parts: Parts
 
-    @classmethod
-    def of(cls, drivers: int) -> "_Carried":
-        return cls(Parts(np.zeros((drivers, 2)), np.zeros((drivers, 2)), np.zeros(drivers), np.zeros(drivers)))
+@estimate_rule
+def _follow(
+    reached: NDArray[np.int64],
+    begins_ms: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    opens_ms: NDArray[np.int64],
+    legs_s: NDArray[np.float64],
+    services_s: NDArray[np.float64],
+    spreads: NDArray[np.float64],
+) -> None:
+    stop = 0
+    for driver in range(len(counts)):
+        of_legs, lift_of_legs, of_stops, lift_of_stops, low, high = spreads[driver]
+        clock_s = 0.0  # since the driver set out: middles added up
+        sums = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        for place in range(counts[driver]):
+            clock_s += legs_s[stop, 1]
+            sums = _with(sums, legs_s[stop], of_legs, lift_of_legs)
+            # a leg alone is calibrated by its model
+            below = math.sqrt(sums[2] + sums[0] ** 2) * (low if place else 1.0)
+            above = math.sqrt(sums[3] + sums[1] ** 2) * (high if place else 1.0)
+            opens_s = (opens_ms[stop] - begins_ms[driver]) / 1000 if opens_ms[stop] > 0 else -np.inf
+            middle = clock_s + _raised(sums)
+            first, half, last = max(middle - below, opens_s), max(middle, opens_s), max(middle + above, opens_s)
+            for quantile, at_s in enumerate((first, half, last)):
+                reached[stop, quantile] = begins_ms[driver] + np.int64(np.rint(max(at_s, 0.0) * 1000))
+            # who waits in the middle case but is late in the bad one is late by less; who never waits keeps all of it
+            left_below = min(1.0, (half - first) / below) if below > 0 else 0.0
+            left_above = min(1.0, (last - half) / above) if above > 0 else 0.0
+            sums = _narrowed(sums, left_below, left_above)
+            clock_s = half - _raised(sums) + services_s[stop, 1]
+            sums = _with(sums, services_s[stop], of_stops, lift_of_stops)
+            stop += 1
 
-    def add(self, rows: NDArray[np.int64], more: Parts) -> None:
-        for mine, theirs in zip(self.parts, more, strict=True):
-            mine[rows] += theirs
 
-    def joined(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the half-widths of the sums."""
-        return joined(self._of(rows))
+@estimate_rule
+def _with(sums: _Sums, quantiles_s: NDArray[np.float64], correlation: float, lift: float) -> _Sums:
+    """Return what a driver brings along with one more time.
 
-    def raised(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return by how much the middles of the sums lie above the added middles."""
-        return raised(self._of(rows))
+    Half-widths below and above that err as one; squared half-widths below and above of what is each time's own; means
+    less medians of what is each time's own; the same by the squares.
+    """
+    below, above = abs(quantiles_s[1] - quantiles_s[0]), abs(quantiles_s[2] - quantiles_s[1])
+    shared, alone = math.sqrt(correlation), 1.0 - correlation
+    own_below, own_above, lean = alone * below**2, alone * above**2, alone * lift * (above - below)
+    return (
+        sums[0] + shared * below,
+        sums[1] + shared * above,
+        sums[2] + own_below,
+        sums[3] + own_above,
+        sums[4] + lean,
+        sums[5] + lean * (own_below + own_above),
+    )
 
-    def narrow(self, rows: NDArray[np.int64], left: NDArray[np.float64], widths: NDArray[np.float64]) -> None:
-        """Carry on with what waiting has left of the half-widths."""
-        share = np.where(widths > 0, left / np.where(widths > 0, widths, 1.0), 0.0)
-        # who waits in the middle case but is late in the bad one is late by less; who never waits keeps all of it
-        share = np.minimum(share, 1.0)
-        least = share.min(axis=1)
-        self.parts.shared[rows] *= share
-        self.parts.own[rows] *= share**2
-        self.parts.lifts[rows] *= least
-        self.parts.leanings[rows] *= least**3
 
-    def _of(self, rows: NDArray[np.int64]) -> Parts:
-        return Parts(*(column[rows] for column in self.parts))
+@estimate_rule
+def _raised(sums: _Sums) -> float:
+    """Return by how much the middle of a sum lies above the sum of the middles.
+
+    The more times are added, the more evenly the sum lies about its mean; what it still leans is the mean lean of its
+    parts, weighted by their variances (the median of a Cornish-Fisher expansion: third cumulants and variances add up).
+    Of what errs as one the middles do add up.
+    """
+    return sums[4] - sums[5] / max(sums[2] + sums[3], 1e-9)
+
+
+@estimate_rule
+def _narrowed(sums: _Sums, below: float, above: float) -> _Sums:
+    """Return what waiting leaves, given the shares of the half-widths that are left."""
+    least = min(below, above)
+    return (
+        sums[0] * below,
+        sums[1] * above,
+        sums[2] * below**2,
+        sums[3] * above**2,
+        sums[4] * least,
+        sums[5] * least**3,
+    )

@@ -1,6 +1,8 @@
 """Compiles the rules once, so that a shard reads them from numba's cache: `python -m engine.shards.warm_up`."""
 
-from engine.shards.advance import warm_up
+from engine.eta import chain
+from engine.shards import advance
 
 if __name__ == "__main__":
-    warm_up()
+    advance.warm_up()
+    chain.warm_up()

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from models.eta.spread import Parts, Spread, joined, parts_of
+from engine.eta.chain import arrivals_along
+from models.eta.spread import Spread
 from pipelines.route_sums import fit_spread, ways_of
-from pipelines.trips import trips_of_columns
+from pipelines.trips import finishes_ms, trips_of_columns
 
 LEG_S, STOP_S = 600.0, 180.0
 
@@ -39,10 +40,12 @@ def test_the_correlation_is_found_and_sums_are_covered(correlation):
     trips, quantiles_s = days_of_rounds(correlation, seed=2)
     inside = []
     for way in ways_of(trips):
-        parts = parts_of(quantiles_s[way], spread.correlation, spread.lift)
-        low, high = joined(Parts(*(column.sum(axis=0)[None] for column in parts)))[0]
-        error = trips.legs["duration_s"][way].sum() - quantiles_s[way, 1].sum()
-        inside.append(-low * spread.low <= error <= high * spread.high)
+        stops_s = np.repeat(np.full((len(way), 1), STOP_S), 3, axis=1)
+        begins_ms, opens_ms = trips.legs["moment_ms"][way[:1]], np.zeros(len(way), np.int64)
+        told = quantiles_s[way]
+        reached = arrivals_along(begins_ms, np.array([len(way)]), told, stops_s, opens_ms, spread.row()[None])
+        low, _, high = reached[-1]
+        inside.append(low <= finishes_ms(trips)[way[-1]] <= high)
     assert 0.73 < np.mean(inside) < 0.87
 
 
