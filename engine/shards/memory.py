@@ -21,7 +21,7 @@ from engine.motion.profiles import PROFILES, MotionProfile, pack_profiles
 from engine.registry import DriverRef
 from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
-from engine.shards.stops import PlannedStop, StopKind, StopState
+from engine.shards.stops import STOP, PlannedStop, StopKind, StopState
 from engine.sinks.history import HistoryBuffer, to_stored
 from models.documents.closure import Closure
 from models.documents.delivery import CLOSED
@@ -29,7 +29,7 @@ from models.documents.geofence import Geofence
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, RoutePlanned, StopPlan
 from models.messages.fixes import STORED, Outcome
 from models.messages.log import PartitionId
-from models.messages.records import take_records
+from models.messages.records import Layout, layout_of, relaid, take_records
 
 __all__ = ["DeliveryState", "PartitionImage", "ShardMemory"]
 
@@ -71,6 +71,8 @@ class PartitionImage(msgspec.Struct, frozen=True):
     cargo: dict[int, tuple[float, str]] = {}
     """Key → (weight in kilograms, priority)."""
     etas: EtaImage = EtaImage()
+    layouts: tuple[Layout, Layout] = ([], [])
+    """Of `drivers` and `stops`: another release may have other fields."""
 
     def pack(self) -> bytes:
         """Return the image as compressed msgpack."""
@@ -289,6 +291,7 @@ class ShardMemory:
             pending=self.history.of_partition(partition).tobytes(),
             cargo={key: (delivery.weight_kg, delivery.priority) for key, delivery in mine.items()},
             etas=self.etas.table.image(partition, numbers.tolist()),
+            layouts=(layout_of(DRIVER), layout_of(STOP)),
         )
 
     def begin(self, partition: int) -> None:
@@ -298,7 +301,8 @@ class ShardMemory:
     def restore(self, partition: int, offset: int, image: PartitionImage) -> None:
         """Take what `image` returned at a log position, here or in another process."""
         tenants = {index: self.tenant_index(tenant) for index, tenant in image.tenants.items()}
-        rows = self.state.drivers.insert(image.drivers, tenants)
+        of_drivers, of_stops = image.layouts
+        rows = self.state.drivers.insert(relaid(image.drivers, of_drivers, DRIVER), tenants)
         for number, tenant in zip(
             self.state.drivers.records["number"][rows].tolist(),
             self.state.drivers.records["tenant"][rows].tolist(),
@@ -313,7 +317,7 @@ class ShardMemory:
             self.deliveries[keys[old]] = DeliveryState(
                 identifier, owner, driver, version, status, image.plans[old], *image.cargo.get(old, (0.0, "normal"))
             )
-        self.state.stops.insert(image.stops, keys)
+        self.state.stops.insert(relaid(image.stops, of_stops, STOP), keys)
         self.etas.table.restore(partition, image.etas, keys)
         self.history.open(partition, offset, np.frombuffer(image.pending, STORED))
 

@@ -57,13 +57,17 @@ STOP = np.dtype(
         ("halt_time", "<i8"),  # since when the driver has kept to one place inside
         ("halt_lat", "<f8"),
         ("halt_lon", "<f8"),
+        ("still_time", "<i8"),  # since when it has not rolled there
+        ("still_lat", "<f8"),
+        ("still_lon", "<f8"),
         ("driver", "<u4"),  # the driver's number
         ("row", "<i4"),  # the driver's row
         ("next", "<i4"),  # place of the driver's next stop, or of the next free place
         ("kind", "u1"),  # StopKind; 0 = free place
         ("state", "u1"),  # StopState
         ("hits", "u1"),  # fixes outside in a row since arrival
-        ("pad", "u1", (3,)),  # no hidden padding: equal states are equal bytes
+        ("lent", "u1"),  # whether it came to its halt for another stop
+        ("pad", "u1", (6,)),  # no hidden padding: equal states are equal bytes
         ("turn", "<u2"),  # place in the driver's planned order, NO_TURN where there is none
     ],
     align=True,

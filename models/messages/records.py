@@ -5,11 +5,16 @@ an opaque item. So whatever gathers many records on the way of a ping does it he
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-__all__ = ["join_records", "put_records", "take_records"]
+__all__ = ["Layout", "join_records", "layout_of", "put_records", "relaid", "take_records"]
+
+Layout = list[Any]
+"""Name, format and, of arrays, shape of each field, as `numpy.dtype` reads them; empty where nobody wrote it down."""
 
 
 def take_records(records: NDArray[np.void], places: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.void]:
@@ -29,6 +34,25 @@ def join_records(parts: Sequence[NDArray[np.void]], dtype: np.dtype[np.void]) ->
     if not parts:
         return np.empty(0, dtype)
     return np.concatenate([part.view(_opaque(dtype)) for part in parts]).view(dtype)
+
+
+def layout_of(dtype: np.dtype[np.void]) -> Layout:
+    """Return the layout of records to be stored beside them; they have no hidden padding."""
+    return list(dtype.descr)
+
+
+def relaid(data: bytes, layout: Layout, dtype: np.dtype[np.void]) -> bytes:
+    """Return stored records as bytes of the layout of this release: fields by name, new ones 0, dropped ones left out.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are no whole number of records.
+    """
+    written = np.dtype([(name, form, *(tuple(size) for size in shape)) for name, form, *shape in layout])
+    if not layout or written.descr == dtype.descr:
+        return data
+    return recfunctions.require_fields(np.frombuffer(data, written), dtype).tobytes()
 
 
 def _opaque(dtype: np.dtype[np.void]) -> np.dtype[np.void]:

@@ -81,12 +81,12 @@ def test_an_arrival_dates_from_the_halt():
     assert (event["time"] - event["start_time"]) == 5_000
 
 
-def _shard_with_round():
-    """A driver at the first of two doors, 40 m apart, that a plan puts in turn."""
+def _shard_with_round(apart_m=20.0):
+    """A driver at the first of two doors that a plan puts in turn."""
     state = a_shard()
     first, second = (
         state.stops.open(0, delivery, [PlannedStop("dropoff", LATITUDE + shift, LONGITUDE, 60.0)])[0]
-        for delivery, shift in ((77, 0.0), (78, 40 / 111_195))
+        for delivery, shift in ((77, 0.0), (78, apart_m / 111_195))
     )
     state.stops.order(0, {(77, 2): 0, (78, 2): 1})
     return state, first, second
@@ -104,6 +104,33 @@ def test_the_door_next_door_waits_for_its_turn():
     assert _arrived(later) == [second]
     [event] = later.events[later.events["kind"] == EventKind.STOP_ARRIVED]
     assert event["time"] >= a_fix(190, 5)["time"]
+
+
+def test_a_van_that_drives_on_down_the_street_arrives_there_and_not_where_it_stood():
+    state, _, second = _shard_with_round(apart_m=50.0)
+    play(state, fixes_of(*[a_fix(t, 5) for t in range(0, 100, 5)]))
+    state.stops.close(77)
+    boarding = [a_fix(t, 5) for t in range(100, 150, 5)]
+    there = [a_fix(t, 55) for t in range(160, 200, 5)]
+    step = play(state, fixes_of(*boarding, *there), first_position=30)
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert (event["subject"], event["time"]) == (second, there[0]["time"])
+
+
+def test_one_parking_place_serves_two_doors():
+    state, _, second = _shard_with_round(apart_m=50.0)
+    play(state, fixes_of(*[a_fix(t, 5) for t in range(0, 100, 5)]))
+    state.stops.close(77)
+    assert _arrived(play(state, fixes_of(*[a_fix(t, 5) for t in range(100, 220, 5)]), first_position=30)) == [second]
+
+
+def test_an_arrival_dates_from_when_the_van_stopped_rolling():
+    state, _ = _shard_with_stop()
+    rolling = [a_fix(0, 400), a_fix(5, 58), a_fix(10, 35), a_fix(15, 16)]
+    parked = [a_fix(t, (-4, 0, 4)[t // 5 % 3]) for t in range(20, 80, 5)]
+    step = play(state, fixes_of(*rolling, *parked))
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert rolling[-1]["time"] <= event["time"] <= parked[0]["time"]
 
 
 def test_a_stop_made_out_of_turn_is_believed_after_a_longer_halt():

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib import recfunctions
 
 from engine.conditions.answers import Flow, Weather, cell_of
 from engine.conditions.board import ConditionBoard
@@ -18,8 +20,10 @@ from engine.log.read import Block, FixBatch
 from engine.registry import DriverRef
 from engine.shards.estimates import ShardEstimates
 from engine.shards.memory import PartitionImage, ShardMemory
+from engine.shards.stops import STOP
 from models.messages.commands import DeliveryAssigned, RoutePlanned, StopPlan
 from models.messages.log import PartitionId
+from models.messages.records import layout_of
 from tests.builders import DEGREES_PER_M, LATITUDE, LONGITUDE, START_MS, a_fix, fixes_of
 
 TENANT, DRIVER = "ten_a", 1
@@ -302,6 +306,22 @@ def test_a_break_before_a_stop_makes_it_later_and_says_so_also_after_a_restart()
     again = ShardMemory()
     again.restore(0, 0, PartitionImage.unpack(memory.image(0).pack()))
     assert again.etas.table.routes[DRIVER]["rte_1"].breaks == rests
+
+
+def test_a_snapshot_of_a_release_with_other_fields_is_read():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 1000.0))
+    play(memory, estimates, range(3))
+    image = PartitionImage.unpack(memory.image(0).pack())
+    then = np.dtype([("gone", "<f4"), *(field for field in reversed(STOP.descr) if field[0] != "still_time")])
+    written = recfunctions.require_fields(np.frombuffer(image.stops, STOP), then)
+    image = msgspec.structs.replace(image, stops=written.tobytes(), layouts=(image.layouts[0], layout_of(then)))
+    again = ShardMemory()
+    again.restore(0, 0, PartitionImage.unpack(image.pack()))
+    expected = memory.state.stops.of(0)
+    expected["still_time"] = 0
+    assert again.state.stops.of(0).tobytes() == expected.tobytes()
+    assert again.state.drivers.extract(0) == memory.state.drivers.extract(0)
 
 
 def test_nobody_is_there_before_the_route_leaves():
