@@ -1,13 +1,14 @@
 """What a new order of stops changes, and for whom. Pure."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from engine.routing.schedule import Schedule
 from engine.routing.underway import Ahead, plan_of
 from models.documents.delivery import Delivery
-from models.documents.proposal import ProposedRoute, StopChange
+from models.documents.proposal import BreakChange, ProposedRoute, StopChange
 from models.documents.route import PlannedStop, Violation, Visit
 
 __all__ = ["Added", "added_by", "proposed_route"]
@@ -65,14 +66,25 @@ def proposed_route(
         visits=tuple(visits),
         begin=ahead.tour.origin,
         stops=after.stops,
+        breaks=after.breaks,
         end=after.end,
         changes=tuple(_stop_changes(before, after, origins, ahead.route.id)),
+        break_changes=tuple(_break_changes(before, after)),
         distance_m=round(distance_m, 1),
         duration_s=round(duration_s, 1),
         cost=round(rates.per_km * distance_m / 1000 + rates.per_hour * duration_s / 3600, 2),
         broken=tuple(_broken(before, after)),
         mended=tuple(_broken(after, before)),
     )
+
+
+def _break_changes(before: Schedule, after: Schedule) -> Iterator[BreakChange]:
+    """Yield the breaks that begin at another time; both plans take them in the same order."""
+    for was, will in itertools.zip_longest(before.breaks, after.breaks):
+        if was is None or will is None:
+            yield BreakChange(expected=was and was.start, start=will and will.start)
+        elif abs(shift_s := (will.start - was.start).total_seconds()) >= _NOTICEABLE_S:
+            yield BreakChange(expected=was.start, start=will.start, shift_s=shift_s)
 
 
 def _stop_changes(before: Schedule, after: Schedule, origins: Mapping[str, str], route: str) -> list[StopChange]:

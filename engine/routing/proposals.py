@@ -297,11 +297,14 @@ def _carried_out(one: ProposedRoute, ahead: Ahead, proposal: Proposal, deliverie
     ]
     route = ahead.route
     driven_m = sum(stop.leg_distance_m for stop in ahead.done)
+    rested = [each.model_copy(update={"before": min(each.before, shift)}) for each in ahead.rested]
+    resting = [each.model_copy(update={"before": each.before + shift}) for each in plan.breaks]
     return route.model_copy(
         update={
             "version": route.version + 1,
             "updated_at": now(),
             "stops": (*ahead.done, *plan.stops),
+            "breaks": (*rested, *resting),
             "end": plan.end,
             "distance_m": round(driven_m + plan.distance_m, 1),
             "duration_s": round((plan.end - route.start).total_seconds(), 1),

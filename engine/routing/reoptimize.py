@@ -2,7 +2,8 @@
 
 Pure. Nothing is planned from scratch: what is new goes to its cheapest place, and single stops of the routes that are
 touched move where that saves more than it disturbs. The first visits of a route that are fixed stay first, goods on
-board stay with their vehicle, and a vehicle that is closed stays as it is.
+board stay with their vehicle, and a vehicle that is closed stays as it is. Breaks stay with their driver, and nothing
+is taken up for which one would have to be given up.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.routing.insertion import Fleet, drive, insert_best, relocate
-from engine.routing.problem import Job, Problem, Stop, Vehicle, Visit
+from engine.routing.driving import Fleet, drive
+from engine.routing.insertion import insert_best, relocate
+from engine.routing.problem import Break, Job, Problem, Stop, Vehicle, Visit
 from engine.routing.travel import DenseTravel
 
 __all__ = ["Replanned", "Stability", "UnderWay", "reoptimise", "warm_up"]
@@ -106,7 +108,8 @@ def warm_up() -> None:
     stop = Stop(0)
     jobs = [Job("carried", None, stop), Job("waiting", stop, stop)]
     travel = DenseTravel(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int32))
-    reoptimise(UnderWay(Problem(jobs, [Vehicle("van", start=0)], [travel]), ((Visit(0),),), (0,)))
+    van = Vehicle("van", start=0, breaks=(Break(((0, 0),), 0),))
+    reoptimise(UnderWay(Problem(jobs, [van], [travel]), ((Visit(0),),), (0,)))
 
 
 def _nodes(route: Iterable[Visit]) -> Whole:
@@ -216,6 +219,7 @@ def _columns(now: UnderWay, stability: Stability) -> Fleet:
         for visit in route:
             base[visit.job] = -1 if number in now.broken else number
     start, end, limits, rates = _vehicle_columns(problem.vehicles)
+    rests, rest_s, rest_opens_s, rest_closes_s = _rest_columns([one.breaks for one in problem.vehicles])
     return Fleet(
         place=place,
         service_s=service_s,
@@ -234,6 +238,10 @@ def _columns(now: UnderWay, stability: Stability) -> Fleet:
         limits=limits,
         rates=rates,
         profile=np.array([one.profile for one in problem.vehicles], np.int64),
+        rests=rests,
+        rest_s=rest_s,
+        rest_opens_s=rest_opens_s,
+        rest_closes_s=rest_closes_s,
         seconds=np.stack([_whole(one.seconds, one.size) for one in problem.travel]),
         metres=np.stack([_whole(one.metres, one.size) for one in problem.travel]),
         weights=np.array([stability.late, stability.shift, stability.move]),
@@ -277,3 +285,17 @@ def _vehicle_columns(vehicles: Sequence[Vehicle]) -> tuple[Whole, Whole, Whole, 
     limits = np.array([[_UNBOUND if bound is None else bound for bound in row] for row in bounds], np.int64)
     rates = np.array([[one.fixed, one.per_metre, one.per_second, one.per_metre_load] for one in vehicles])
     return start, end, limits, rates
+
+
+def _rest_columns(breaks: Sequence[Sequence[Break]]) -> tuple[Whole, Whole, Whole, Whole]:
+    """Return the breaks of vehicles: how many, how long, and when they may begin."""
+    most = max((len(row) for row in breaks), default=0)
+    widest = max((len(one.windows) for row in breaks for one in row), default=0)
+    lasts_s = np.zeros((len(breaks), max(1, most)), np.int64)
+    opens_s, closes_s = np.zeros((2, *lasts_s.shape, max(1, widest)), np.int64)
+    for vehicle, row in enumerate(breaks):
+        for number, one in enumerate(row):
+            lasts_s[vehicle, number] = one.length_s
+            padded = [*one.windows, *one.windows[-1:] * (widest - len(one.windows))]
+            opens_s[vehicle, number], closes_s[vehicle, number] = np.array(padded).T
+    return np.array([len(row) for row in breaks], np.int64), lasts_s, opens_s, closes_s

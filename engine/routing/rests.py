@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from engine.routing.problem import ENDLESS, Break, Window, whole_window
+from engine.routing.problem import ENDLESS, Break, whole_window
 from engine.routing.timetable import Call, timetable
 from models.documents.vehicle import Vehicle
 
 __all__ = ["Placed", "Rest", "place_rests", "rests_of"]
 
-_NOW: tuple[Window, ...] = ((0, 0),)
+_NO_LATER = Call(0, ((0, 0),), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ def place_rests(
 ) -> tuple[list[Placed], int]:
     """Return where in a route breaks are taken so that it ends soonest, and how many find no place.
 
+    A break that would make stops late is taken all the same: the driver's day has it, be the customer's later.
+
     Parameters
     ----------
     rests
@@ -85,14 +87,22 @@ def place_rests(
     """
     begun = [dataclasses.replace(rest, opens=max(rest.opens, day_begins)) for rest in rests]
     # a stop at the start itself that can be made at once alone: who leaves at `start` does so
-    whole = [Call(0, _NOW, 0), *calls]
-    times = timetable(whole, home_s, (0, ENDLESS), [rest.as_break(start) for rest in begun])
+    whole = [_NO_LATER, *calls]
+    breaks = [rest.as_break(start) for rest in begun]
+    times = timetable(whole, home_s, (0, ENDLESS), breaks)
+    if times.missing_breaks:
+        times = timetable([_NO_LATER, *map(_eased, calls)], home_s, (0, ENDLESS), breaks)
     on_the_way = [
         Placed(rests[one.number], max(0, one.before - 1), start + datetime.timedelta(seconds=one.start_s))
         for one in times.pauses
     ]
     first = times.pauses[0].number if times.pauses else len(rests)
     return [*_before(begun[:first], start, day_begins), *on_the_way], times.missing_breaks
+
+
+def _eased(call: Call) -> Call:
+    """Return a stop that may be late: it waits for its window, which does not close."""
+    return call._replace(windows=tuple((opens, ENDLESS) for opens, _ in call.windows[-1:]))
 
 
 def _before(rests: Sequence[Rest], start: datetime.datetime, day_begins: datetime.datetime) -> Iterator[Placed]:

@@ -14,7 +14,7 @@ from engine.routing.schedule import ON_BOARD, Schedule, schedule
 from engine.routing.ways import GREAT_CIRCLE, Ways
 from models.documents.delivery import CLOSED, Delivery, Position, Status
 from models.documents.live import LiveDriver
-from models.documents.route import PlannedStop, Route, RouteStatus, Visit
+from models.documents.route import PlannedBreak, PlannedStop, Route, RouteStatus, Visit
 
 __all__ = ["Ahead", "Situation", "ahead_of", "plan_of", "situation_of"]
 
@@ -32,6 +32,8 @@ class Ahead:
     tour: Tour
     """The vehicle with what is left of its day: it begins where it is, as soon as it can."""
     done: tuple[PlannedStop, ...]
+    rested: tuple[PlannedBreak, ...]
+    """Breaks of its driver that are over, or under way: the vehicle goes on after them."""
     so_far: tuple[Visit, ...]
     """What it still has in its plan, stops included that need not be made any more."""
     visits: tuple[Visit, ...]
@@ -107,12 +109,15 @@ def ahead_of(
     )
     is_driving = route.status is RouteStatus.DISPATCHED and (bool(done) or route.start <= now or _moves(live))
     begin = _begin(route, done, live, now) if is_driving else route.origin
-    leaves = (now if is_driving else max(now, route.start)) + datetime.timedelta(seconds=delay_s)
+    rested = _rested(route, len(route.stops) - len(visits), now if is_driving else route.start)
+    free = max([now if is_driving else max(now, route.start), *(one.end for one in rested)])
+    leaves = free + datetime.timedelta(seconds=delay_s)
     locked = max((place + 1 for place, visit in enumerate(visits) if visit.locked), default=0)
     return Ahead(
         route=route,
-        tour=_what_is_left(route, tour, done, begin, leaves),
+        tour=_what_is_left(route, tour, done, len(rested), begin, leaves),
         done=done,
+        rested=rested,
         so_far=so_far,
         visits=visits,
         fixed=min(len(visits), max(locked, int(is_driving))),
@@ -225,7 +230,12 @@ def _begin(
 
 
 def _what_is_left(
-    route: Route, tour: Tour, done: Sequence[PlannedStop], begin: Position | None, leaves: datetime.datetime
+    route: Route,
+    tour: Tour,
+    done: Sequence[PlannedStop],
+    rested: int,
+    begin: Position | None,
+    leaves: datetime.datetime,
 ) -> Tour:
     """Return a vehicle with what is left of its day and its limits."""
     vehicle, limits = tour.vehicle, tour.limits(constraints_of(route.constraints))
@@ -237,11 +247,17 @@ def _what_is_left(
         "max_route_time_s": _less(limits.duration_s, gone_s),
         "max_stops": _less(limits.stops, len(done)),
     }
-    taken = sum(one.end <= leaves for one in route.breaks)  # they are taken in their order
-    rests = tuple(
-        dataclasses.replace(rest, opens=max(rest.opens, leaves)) for rest in tour.rests[taken:] if rest.closes >= leaves
-    )
-    return Tour(vehicle.model_copy(update=fields), begin, route.destination, leaves, tour.back, rests)
+    rests = [
+        dataclasses.replace(rest, opens=max(rest.opens, leaves), closes=max(rest.closes, leaves))
+        for number, rest in enumerate(tour.rests)  # they are taken in their order
+        if number >= rested and (rest.closes >= leaves or number < len(route.breaks))
+    ]
+    return Tour(vehicle.model_copy(update=fields), begin, route.destination, leaves, tour.back, tuple(rests))
+
+
+def _rested(route: Route, made: int, moment: datetime.datetime) -> tuple[PlannedBreak, ...]:
+    """Return the breaks that had begun by a moment, if so many stops are behind: nobody rests ahead of a plan."""
+    return tuple(one for one in route.breaks if one.before <= made and one.start < moment)
 
 
 def _less(limit: NumberT | None, used: NumberT) -> NumberT | None:

@@ -7,9 +7,9 @@ from pydantic import Field
 from models.documents.delivery import Position
 from models.documents.document import Document, Instant, Shape, now
 from models.documents.job import Unserved
-from models.documents.route import PlannedStop, Violation, Visit
+from models.documents.route import PlannedBreak, PlannedStop, Violation, Visit
 
-__all__ = ["Cause", "Delay", "Proposal", "ProposalState", "ProposedRoute", "StopChange"]
+__all__ = ["BreakChange", "Cause", "Delay", "Proposal", "ProposalState", "ProposedRoute", "StopChange"]
 
 ProposalState = Literal["open", "accepted", "rejected"]
 
@@ -52,6 +52,17 @@ class StopChange(Shape):
     """Later by so many seconds, or earlier if less than 0."""
 
 
+class BreakChange(Shape):
+    """What a proposal does to one rest of the driver."""
+
+    expected: Instant | None = None
+    """When it would begin if nothing is changed; none if it would not be on the way."""
+    start: Instant | None = None
+    """When it would begin; none if it is after the end, or finds no place, which `broken` says."""
+    shift_s: float | None = None
+    """Later by so many seconds, or earlier if less than 0."""
+
+
 class ProposedRoute(Shape):
     """What a proposal makes of one route."""
 
@@ -68,9 +79,13 @@ class ProposedRoute(Shape):
     """Where the vehicle was, or will begin."""
     stops: tuple[PlannedStop, ...]
     """The new order with its times."""
+    breaks: tuple[PlannedBreak, ...] = ()
+    """Rests of the driver that are still to be taken; `before` counts in `stops`."""
     end: Instant
     changes: tuple[StopChange, ...]
     """For whom something changes, in the new order."""
+    break_changes: tuple[BreakChange, ...] = ()
+    """Rests that begin at another time."""
     distance_m: float
     """Added to the way that is still to go; less than 0 where it gets shorter."""
     duration_s: float

@@ -60,6 +60,10 @@ async def two_routes(admin):
     return west, east
 
 
+def instant(moment):
+    return datetime.datetime.fromisoformat(moment)
+
+
 async def now_of(admin, route):
     return (await admin.ask("GET", f"routes/{route['id']}")).json()
 
@@ -151,6 +155,36 @@ async def test_a_delay_that_breaks_a_promise_is_absorbed_by_another_van(admin):
     assert [one["kind"] for one in changed[west["id"]]["mended"]] == ["late"]
     assert changed[east["id"]]["broken"] == []
     assert last in [one["deliveryId"] for one in changed[east["id"]]["visits"]]
+
+
+async def test_the_break_of_a_driver_is_kept_and_moves_with_what_is_taken_up(admin):
+    begin = datetime.datetime.now(tz=datetime.UTC)
+    opens, closes = (begin + datetime.timedelta(minutes=after) for after in (5, 20))
+    lunch = {"window": {"start": f"{opens:%H:%M}", "end": f"{closes:%H:%M}"}, "durationS": 1800}
+    van = await admin.make("vehicles", {"name": "rested van", "breaks": [lunch]})
+    route = await a_route(admin, [place(20), place(40)], begins=place(0), vehicleId=van["id"], start=begin.isoformat())
+    [planned] = route["breaks"]
+    calm = await admin.make("routes/proposals", {})
+    assert calm["routes"] == []
+    [urgent] = await deliveries(admin, [place(1)], priority="urgent", serviceTimeS=1500)
+    proposal = await admin.make("routes/proposals", {"insert": [urgent]})
+    [changed] = proposal["routes"]
+    [taken] = changed["breaks"]
+    assert opens.replace(second=0, microsecond=0) <= instant(taken["start"]) <= closes
+    assert changed["broken"] == []
+    assert [one["start"] for one in changed["breakChanges"]] == [taken["start"]] * (
+        abs(instant(taken["start"]) - instant(planned["start"])) >= datetime.timedelta(minutes=1)
+    )
+    following = changed["stops"][taken["before"] :]
+    assert all(one["arrival"] >= taken["end"] for one in following)
+    assert all(one["departure"] <= taken["start"] for one in changed["stops"][: taken["before"]])
+    await admin.ask("POST", f"routes/proposals/{proposal['id']}/accept")
+    after = await now_of(admin, route)
+    [kept] = after["breaks"]
+    assert kept["before"] == taken["before"]
+    assert abs(instant(kept["start"]) - instant(taken["start"])) < datetime.timedelta(seconds=30)
+    held_up = await admin.make("routes/proposals", {"delays": [{"routeId": route["id"], "delayS": 3600}]})
+    assert held_up["routes"] == []
 
 
 async def test_a_cancelled_stop_is_left_out_and_the_rest_comes_earlier(admin):

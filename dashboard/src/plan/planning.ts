@@ -137,6 +137,13 @@ export interface StopChange {
   shiftS: number | null;
 }
 
+/** A rest of the driver that begins at another time; null where it is not on the way. */
+export interface BreakChange {
+  expected: string | null;
+  start: string | null;
+  shiftS: number | null;
+}
+
 export interface Proposal {
   id: string;
   version: number;
@@ -146,6 +153,7 @@ export interface Proposal {
     routeId: string;
     vehicleId: string | null;
     changes: StopChange[];
+    breakChanges: BreakChange[];
     distanceM: number;
     durationS: number;
     cost: number;

@@ -1,5 +1,6 @@
 """Routes on the road, planned anew: what may move, what stays, and that nothing cheaper is overlooked."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.routing.problem import Job, Problem, Stop, Vehicle, Visit
+from engine.routing.problem import Break, Job, Problem, Stop, Vehicle, Visit
 from engine.routing.reoptimize import Stability, UnderWay, reoptimise
 from engine.routing.travel import PlaneTravel
 from engine.routing.verifier import check_route
@@ -153,3 +154,89 @@ def test_people_are_left_alone_unless_it_is_worth_it():
         Problem([Job("0", None, Stop(1, ((0, 120),))), *jobs[1:]], vehicles, problem.travel), now.routes, (0, 0)
     )
     assert reoptimise(late, Stability(shift=0.1)).routes[0][0] == Visit(0)
+
+
+@st.composite
+def rests(draw):
+    """Return the breaks of a driver, in their order."""
+    taken, clock = [], 0
+    for _ in range(draw(st.integers(1, 2))):
+        opens = clock + draw(st.integers(0, 1500))
+        taken.append(Break(((opens, opens + draw(st.integers(0, 1500))),), draw(st.integers(60, 900))))
+        clock = opens
+    return tuple(taken)
+
+
+def with_breaks(now, breaks):
+    """Return routes whose drivers take breaks."""
+    vehicles = [dataclasses.replace(van, breaks=taken) for van, taken in zip(now.problem.vehicles, breaks, strict=True)]
+    return UnderWay(Problem(now.problem.jobs, vehicles, now.problem.travel), now.routes, now.fixed)
+
+
+def days_of(now, van, route):
+    """Yield what a driver's day comes to for every choice of places for breaks: breaks left out, seconds late, end."""
+    problem, vehicle = now.problem, now.problem.vehicles[van]
+    for places in itertools.combinations_with_replacement(range(len(route) + 2), len(vehicle.breaks)):
+        moment, here, late, missing, end = vehicle.shift[0], vehicle.start, 0, 0, 0
+        for position in range(len(route) + 2):
+            stop = problem.stop(route[position]) if position < len(route) else None
+            way = int(problem.travel[0].seconds(np.array([here]), np.array([stop.place]))[0, 0]) if stop else 0
+            clock, resting = moment, 0
+            for rest, place in zip(vehicle.breaks, places, strict=True):
+                [(opens, closes)] = rest.windows
+                # one that comes too late is left out, and so are those after it
+                if place == position and (clock > closes or missing):
+                    missing += 1
+                elif place == position:
+                    clock = max(clock, opens) + rest.length_s
+                    resting += rest.length_s
+            if stop is None:
+                end = max(moment + resting, clock) if position == len(route) else end
+                moment = end
+                continue  # the last place is after the end
+            moment, here = max(moment + way + resting, clock), stop.place
+            if stop.windows:
+                late += max(0, moment - stop.windows[0][1])
+                moment = max(moment, stop.windows[0][0])
+            moment += stop.service_s
+        yield missing, late, end
+
+
+@given(roads(vans=1, stops=3, new=0), rests())
+@settings(max_examples=150)
+def test_breaks_are_taken_where_nobody_is_late_for_them_and_the_day_is_shortest(now, breaks):
+    now = with_breaks(now, [breaks])
+    [route] = now.routes
+    missing, late, end = min(days_of(now, 0, route))
+    cost = reoptimise(now, CALM, tries=0).cost - 0.1 * check_route(now.problem, 0, route).distance_m
+    assert cost >= 20.0 * late + 1e7 * missing
+    assert cost < 1e7 * (missing + 1)
+    if late == 0:
+        assert cost == pytest.approx(end + 1e7 * missing, abs=1e-6)
+
+
+@given(roads(vans=2, stops=3, new=2), st.tuples(rests(), rests()))
+@settings(max_examples=60)
+def test_nothing_is_taken_up_for_which_a_break_is_given_up(now, breaks):
+    jobs = [
+        dataclasses.replace(job, delivery=dataclasses.replace(job.delivery, windows=())) for job in now.problem.jobs
+    ]
+    now = with_breaks(UnderWay(Problem(jobs, now.problem.vehicles, now.problem.travel), now.routes, now.fixed), breaks)
+    found = reoptimise(now)
+    for van, route in enumerate(found.routes):
+        assert breaks_missed(now, van, route) <= breaks_missed(now, van, now.routes[van])
+
+
+def breaks_missed(now, van, route):
+    """Return how many breaks find no place, as the verifier counts them."""
+    return sum(one.amount for one in check_route(now.problem, van, route).violations if one.kind == "break")
+
+
+def test_an_urgent_order_goes_to_the_van_whose_driver_does_not_rest():
+    points = np.array([[0.0, 0], [0, 10], [1000, 0], [0, 12], [500, 0]])
+    jobs = [Job("west", None, Stop(0)), Job("east", None, Stop(2)), Job("urgent", None, Stop(3, ((0, 600),)))]
+    vans = [Vehicle(str(van), start=place, shift=DAY, per_second=1.0) for van, place in enumerate((1, 4))]
+    plain = UnderWay(Problem(jobs, vans, [PlaneTravel(points)]), ((Visit(0),), (Visit(1),)), (0, 0))
+    resting = with_breaks(plain, [(Break(((0, 0),), 1800),), ()])
+    assert Visit(2) in reoptimise(plain).routes[0]
+    assert Visit(2) in reoptimise(resting).routes[1]

@@ -158,14 +158,18 @@ def test_a_break_fits_into_waiting():
     assert spare_s(plan, {one.id: one for one in deliveries}) <= 7200
 
 
-def test_a_break_that_finds_no_place_is_said():
+def test_a_break_is_taken_though_somebody_is_late_for_it_and_one_that_finds_no_place_is_said():
     rests = (Rest(at(9), at(10), 1800),)
     long = a_delivery(0, service_time_s=4 * 3600)
     waited = planned([drop(0)], [long], limits=Limits(rests=rests), destination=DEPOT)
     assert ([one.before for one in waited.breaks], waited.violations) == ([0], ())  # the stop begins after it
     early = long.model_copy(update={"time_window": TimeWindow(start=at(8), end=at(8, 30))})
     plan = planned([drop(0)], [early], limits=Limits(rests=rests), destination=DEPOT)
-    assert [(one.kind, one.excess) for one in plan.violations] == [("break", 1)]
+    [taken] = plan.breaks
+    assert (taken.before, taken.start, plan.stops[0].wait_s) == (0, at(9), 0)
+    assert [(one.kind, one.stop, one.excess) for one in plan.violations] == [("late", 0, 3600)]
+    twice = planned([drop(0)], [long], limits=Limits(rests=(Rest(at(9), at(9, 10), 1800),) * 2), destination=DEPOT)
+    assert [(one.kind, one.excess) for one in twice.violations] == [("break", 1)]
 
 
 def test_breaks_are_those_of_the_day_and_of_what_is_left_of_it():
