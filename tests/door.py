@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import uvicorn
+from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 
 from api.auth.tokens import new_key
@@ -142,6 +143,15 @@ async def running_door(stores: Stores, prefix: str, tenant: str, websocket: Any)
             host, port = listening.getsockname()[:2]
             ids = [driver.id for driver in drivers]
             yield Door(services, f"{host}:{port}", tenant, ids, gateway_token, device_token)
+
+
+@contextlib.asynccontextmanager
+async def address_of(app: FastAPI) -> AsyncIterator[str]:
+    """Serve an application on a port of its own, and yield its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, ws="none", lifespan="off", log_level="error"))
+    async with serving(server, listening):
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,11 @@
-"""Compiles the search for plans, so that workers read it from numba's cache: `python -m engine.routing.warm_up`."""
+"""Compiles the search for plans, and what plans routes on the road anew: `python -m engine.routing.warm_up`.
 
-from engine.routing.solvers.ruin_recreate import warm_up
+Workers and the host read the code from numba's cache then.
+"""
+
+from engine.routing import reoptimize
+from engine.routing.solvers import ruin_recreate
 
 if __name__ == "__main__":
-    warm_up()
+    ruin_recreate.warm_up()
+    reoptimize.warm_up()

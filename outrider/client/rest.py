@@ -256,6 +256,19 @@ class OutriderClient:
         """Ask what to do about what has happened to routes; the fields are the API's."""
         return await self._ask("POST", "/routes/proposals", dict[str, Any], cause)
 
+    async def create_closure(self, **fields: Any) -> dict[str, Any]:
+        """Close a street or a zone; the fields are the API's."""
+        return await self._ask("POST", "/closures", dict[str, Any], fields)
+
+    async def closures(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield all closures, also those that are over."""
+        async for closure in self._pages("/closures", dict[str, Any]):
+            yield closure
+
+    async def delete_closure(self, closure: str) -> None:
+        """Open what was closed again."""
+        await self._ask("DELETE", f"/closures/{_part(closure)}", type(None))
+
     async def eta_accuracy(self, *, days: int = 7) -> dict[str, Any]:
         """Return how promises, warnings and models of arrival times have held."""
         return await self._ask("GET", "/eta/accuracy", dict[str, Any], parameters={"days": days})

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import textwrap
 import uuid
 
 import numpy as np
@@ -17,6 +18,8 @@ from engine.shards.memory import ShardMemory
 from engine.shards.tenant_desk import TenantDesk
 from models.store.fleet import ClosureRepository
 from models.store.scope import Scope
+from outrider.client import ApiProblem, OutriderClient
+from tests.door import address_of
 from tests.pages import DOCS
 from tests.rest import Caller, client_of, running_api
 from tests.roads import grid_town
@@ -48,8 +51,8 @@ def network(tmp_path_factory):
 async def api(stores, network):
     travel = TravelSettings(order=("roads",), network=network, learned_pace=False)
     async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}", travel=travel) as (app, services):
-        async with client_of(app) as http:
-            yield http, services
+        async with client_of(app) as http, address_of(app) as url:
+            yield http, services, url
         await services.travel.close()
 
 
@@ -114,7 +117,7 @@ async def test_a_plan_of_the_optimizer_says_how_many_closures_it_goes_around(adm
     await admin.make("vehicles", {"name": "van"})
     deliveries = [(await admin.make("deliveries", {"dropoff": place(node)}))["id"] for node in (11, 12)]
     tenant = (await admin.ask("GET", "tenant")).json()["id"]
-    _, services = api
+    services = api[1]
     requests = RouteRequests(services.database, services.settings.log.partitions, services.travel)
     request = OptimizeRequest.model_validate({"deliveries": deliveries, "start": MORNING})
     plan = await requests.plan(Scope(tenant, "test"), request)
@@ -157,6 +160,24 @@ async def test_what_the_page_sends_is_taken(admin):
     page = (DOCS / "how-to" / "close-a-street.md").read_text()
     bodies = re.findall(r"-d '(\{.*?\})'\n", page, re.DOTALL)
     assert [(await admin.make("closures", json.loads(body)))["kind"] for body in bodies] == ["line", "polygon"]
+
+
+async def test_the_python_client_closes_lists_and_reopens(admin, api):
+    page = (DOCS / "how-to" / "close-a-street.md").read_text()
+    [shown] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    url, said = api[2], []
+    scope = {"OutriderClient": OutriderClient}
+    exec(f"async def follow(url, token, print):\n{textwrap.indent(shown, '    ')}", scope)  # noqa: S102  # as a reader
+    await scope["follow"](url, admin.token, said.append)
+    assert said == [["Rua das Flores, works"]]
+    async with OutriderClient(url, token=admin.token) as client:
+        assert [one async for one in client.closures()] == []
+        held = await client.create_closure(**STREET)
+        assert [one async for one in client.closures()] == [held]
+        assert (await admin.ask("GET", "closures")).json()["items"] == [held]
+        with pytest.raises(ApiProblem) as refused:
+            await client.create_closure(**STREET | {"points": []})
+        assert refused.value.status == 422
 
 
 async def test_a_shards_estimates_go_around_what_their_company_has_closed(admin, api, network):

@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 import json
-import socket
 import uuid
 
 import pytest
 import pytest_asyncio
 import typer
-import uvicorn
 
 from outrider.cli import import_file as command
 from outrider.client import ApiProblem, OutriderClient
+from tests.door import address_of
 from tests.rest import running_api
-from tests.stack import eventually
 
 PASSWORD = "correct horse battery"
 HEADING = "reference,dropoff.latitude,dropoff.longitude,notes\n"
@@ -22,14 +20,8 @@ HEADING = "reference,dropoff.latitude,dropoff.longitude,notes\n"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def url(stores):
-    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, _):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", lifespan="off"))
-            serving = asyncio.ensure_future(server.serve([listener]))
-            await eventually(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            server.should_exit = True
-            await serving
+    async with running_api(stores, f"test-{uuid.uuid4().hex[:12]}") as (app, _), address_of(app) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.routing import driving, insertion
 from engine.routing.problem import Break, Job, Problem, Stop, Vehicle, Visit
-from engine.routing.reoptimize import Stability, UnderWay, reoptimise
+from engine.routing.reoptimize import Stability, UnderWay, reoptimise, warm_up
 from engine.routing.travel import PlaneTravel
 from engine.routing.verifier import check_route
 
@@ -230,6 +231,19 @@ def test_nothing_is_taken_up_for_which_a_break_is_given_up(now, breaks):
 def breaks_missed(now, van, route):
     """Return how many breaks find no place, as the verifier counts them."""
     return sum(one.amount for one in check_route(now.problem, van, route).violations if one.kind == "break")
+
+
+def test_setting_up_compiles_all_that_planning_anew_runs():
+    """Whoever has warmed up compiles nothing more when the first order comes."""
+    warm_up()
+    rules = [one for room in (driving, insertion) for one in vars(room).values() if hasattr(one, "signatures")]
+    assert rules
+    before = [list(rule.signatures) for rule in rules]
+    points = np.array([[0.0, 0], [100, 0], [200, 0], [0, 300]])
+    jobs = [Job(str(place), Stop(place) if place == 2 else None, Stop(place, ((0, 900),)), (1,)) for place in range(3)]
+    vans = [Vehicle(str(van), start=3, end=3, breaks=(Break(((0, 300),), 60),), shift=DAY) for van in range(2)]
+    reoptimise(UnderWay(Problem(jobs, vans, [PlaneTravel(points)]), ((Visit(1), Visit(0)), ()), (1, 0)))
+    assert [list(rule.signatures) for rule in rules] == before
 
 
 def test_an_urgent_order_goes_to_the_van_whose_driver_does_not_rest():
