@@ -5,16 +5,18 @@ is estimated then is a function of the state at that moment, so a replay passes 
 Instants are those of each driver's own clock: the time of its last good fix, and how long ago that came in.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.conditions.board import ConditionBoard
 from engine.eta.bases import PROFILES, BaseTimes, GreatCircles
+from engine.eta.detours import Change, Detours, concerned
 from engine.eta.estimate import Estimate, by_partition, now_ms_of
-from engine.eta.legs_ahead import LegsAhead
+from engine.eta.legs_ahead import LegsAhead, ends_of
 from engine.eta.plan import AHEAD, AheadFlag, OpenStop, RouteOrder, build_plan
 from engine.eta.refresh import Pacing, damped, due_slots, is_news
 from engine.eta.risk import RiskRule, raise_alarms
@@ -32,6 +34,9 @@ is known."""
 
 TICK_MS = 1000
 """Log time between two moments at which drivers may be estimated."""
+
+
+_EVERY_LEG = Pacing(legs_s=-math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class LiveEtas:
         self._drivers, self._stops_of = drivers, stops_of
         self.base: BaseTimes = base or GreatCircles()
         """Who says how long ways are without a model. Replaced as a whole."""
+        self._detours = Detours()
         self.closures: Mapping[int, tuple[Barrier, ...]] = {}
         """What tenants' vehicles drive around, by the shard's index of the tenant. Replaced as a whole."""
         self.conditions = ConditionBoard()
@@ -95,6 +101,7 @@ class LiveEtas:
 
     def due(self, moments: Mapping[int, int]) -> NDArray[np.int64]:
         """Return the slots of drivers to estimate at these moments, by partition, epoch ms of log time."""
+        self._follow_closures(moments)
         table = self.table
         if not table.plans and not table.heads["stale"][: table.size].any():
             return np.zeros(0, np.int64)
@@ -141,10 +148,31 @@ class LiveEtas:
             return None
         head = self.table.heads[slot]
         moments = by_partition({int(head["partition"]): self.table.passed.get(int(head["partition"]), 0)})
-        every_leg = replace(self.pacing, legs_s=-1.0)
-        return Estimate.of(np.array([slot]), self.table, self._drivers, every_leg, moments).ask(
+        return Estimate.of(np.array([slot]), self.table, self._drivers, _EVERY_LEG, moments).ask(
             self.base, self.closures, self.conditions
         )
+
+    def _follow_closures(self, moments: Mapping[int, int]) -> None:
+        """Let those be estimated anew, some at each moment, whose ways a closure concerns that begins or ends."""
+        for tenant, change in self._detours.changes(self.closures, max(moments.values(), default=0) / 1000).items():
+            self._concern(tenant, change)
+        if turn := self._detours.turn():
+            slots = self.table.slots_of(turn)
+            self.table.heads["legs_at"][slots[slots != NOWHERE]] = 0
+
+    def _concern(self, tenant: int, change: Change) -> None:
+        """Let a tenant's drivers wait for their turn whose legs may lead through what was closed or opened."""
+        numbers = np.array(sorted(self.table.plans), np.uint32)
+        rows = self._drivers.rows(numbers)
+        numbers = numbers[(rows != ABSENT) & (self._drivers.records["tenant"][rows] == tenant)]
+        if not numbers.size:
+            return
+        slots = self.table.slots_of(numbers.tolist())
+        every = Estimate.of(slots, self.table, self._drivers, _EVERY_LEG, by_partition({}))
+        ends = ends_of(every.stops, every.wanted, every.here, every.heads["profile"])
+        owners = every.wanted.owner[concerned(ends, every.stops["base_m"][every.wanted.places], change)]
+        mine = np.unique(owners)
+        self._detours.wait(numbers[mine].tolist(), every.wanted.counts[mine].tolist())
 
     def _route_of(self, number: int, delivery: str) -> RouteOrder | None:
         """Return the route in which a driver has a delivery."""

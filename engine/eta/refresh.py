@@ -1,7 +1,8 @@
 """Whom to estimate anew, and how far an answer may move at once.
 
 Pure. A ping rarely changes an estimate: between two of them the clock runs down by itself. A driver is looked at again
-when its plan is another, when what is left differs from what the clock says, or when the estimate is old.
+when its plan is another, when all its legs are to be predicted anew, when what is left differs from what the clock
+says, or when the estimate is old.
 """
 
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ def due_slots(
     waited_s = (now_ms - heads["at"]) / 1000.0
     changed = is_due(heads, away_s(heads, lat, lon), waited_s, pacing)
     is_old = waited_s >= np.where(heads["moved"] != 0, pacing.fresh_s, pacing.silent_s)
-    return np.flatnonzero(looked & ((heads["stale"] != 0) | changed | is_old))
+    is_asked = (heads["stale"] != 0) | (heads["legs_at"] == 0)
+    return np.flatnonzero(looked & (is_asked | changed | is_old))
 
 
 def is_due(

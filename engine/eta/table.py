@@ -29,7 +29,7 @@ HEAD = np.dtype(
         ("pad", "u1", (5,)),  # no hidden padding: equal heads are equal bytes
         ("departs", "<i8"),  # no stop is made before, epoch ms; 0 = at any time
         ("at", "<i8"),  # moment of the last estimate, epoch ms of fix time
-        ("legs_at", "<i8"),  # when the legs behind the first were last predicted
+        ("legs_at", "<i8"),  # when the legs behind the first were last predicted; 0 = they are to be at once
         # What the next look needs: the next stop, and how far away it was.
         ("lat", "<f8"),
         ("lon", "<f8"),
