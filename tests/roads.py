@@ -19,7 +19,7 @@ class Town:
     nodes: dict[int, tuple[float, float]] = field(default_factory=dict)
     node_tags: dict[int, Mapping[str, str]] = field(default_factory=dict)
     ways: list[tuple[Sequence[int], Mapping[str, str]]] = field(default_factory=list)
-    bans: list[tuple[int, int, int, str, Mapping[str, str]]] = field(default_factory=list)
+    bans: list[tuple[int, Sequence[tuple[str, int]], int, str, Mapping[str, str]]] = field(default_factory=list)
 
     def way(self, *nodes, **tags):
         self.ways.append(
@@ -28,7 +28,11 @@ class Town:
         return len(self.ways)
 
     def ban(self, from_way, via, to_way, kind="no_left_turn", **tags):
-        self.bans.append((from_way, via, to_way, kind, tags))
+        self.bans.append((from_way, [("node", via)], to_way, kind, tags))
+
+    def ban_over(self, from_way, vias, to_way, kind="no_u_turn", **tags):
+        """Restrict what may be done behind some ways, whoever comes from another."""
+        self.bans.append((from_way, [("way", via) for via in vias], to_way, kind, tags))
 
     def at(self, node, east=0.0, north=0.0):
         x, y = self.nodes[node]
@@ -48,11 +52,9 @@ class Town:
         for number, (nodes, tags) in enumerate(self.ways, 1):
             refs = "".join(f'<nd ref="{node}"/>' for node in nodes)
             lines.append(f'<way id="{number}" version="1">{refs}{_tags(tags)}</way>')
-        for number, (from_way, via, to_way, kind, tags) in enumerate(self.bans, 1):
-            members = (
-                f'<member type="way" ref="{from_way}" role="from"/><member type="node" ref="{via}" role="via"/>'
-                f'<member type="way" ref="{to_way}" role="to"/>'
-            )
+        for number, (from_way, vias, to_way, kind, tags) in enumerate(self.bans, 1):
+            listed = [("way", from_way, "from"), *((of, via, "via") for of, via in vias), ("way", to_way, "to")]
+            members = "".join(f'<member type="{of}" ref="{ref}" role="{role}"/>' for of, ref, role in listed)
             all_tags = {"type": "restriction", "restriction": kind} | tags
             lines.append(f'<relation id="{number}" version="1">{members}{_tags(all_tags)}</relation>')
         return "\n".join([*lines, "</osm>"])

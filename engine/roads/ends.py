@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from engine.roads.hierarchy import CLOSED, pack
 from engine.roads.queries import Seeds
 from engine.roads.snapping import Snaps
+from engine.roads.twins import twins_among
 from engine.roads.weights import RoadWeights
 
 __all__ = ["Ends"]
@@ -42,7 +43,11 @@ class Ends:
     def arriving(self, snaps: Snaps) -> Seeds:
         """Return the seeds of ways that end at these places: less what is not driven of each arc."""
         points, arcs, rest = self._parts(snaps)
-        return self._seeds(snaps.segment.size, points, arcs, -rest)
+        places, twins = twins_among(self._arrays, arcs)
+        points = np.concatenate([points, points[places]])
+        arcs, rest = np.concatenate([arcs, twins]), np.concatenate([rest, rest[places]])
+        order = np.argsort(points, kind="stable")
+        return self._seeds(snaps.segment.size, points[order], arcs[order], -rest[order])
 
     def leaving_behind(self, snaps: Snaps) -> Seeds:
         """Return the seeds of ways that leave the segment first: at every arc that follows on it."""

@@ -21,10 +21,12 @@ _KEYS = ("highway", "route", "barrier", "restriction", "type", "access", "motor_
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """A turn that is banned, or the only one allowed, at a node."""
+    """A turn that is banned, or the only one allowed, at a node or from one way over others to a third."""
 
     from_way: int
-    via_node: int
+    via_node: int | None
+    """None where it is over ways."""
+    via_ways: frozenset[int]
     to_way: int
     is_only: bool
     is_u_turn: bool
@@ -140,12 +142,14 @@ def _take_relation(found: _Gathered, relation: Any) -> None:
     for member in relation.members:
         members.setdefault(member.role, []).append((member.type, member.ref))
     vias = members.get("via", [])
-    if len(vias) != 1 or vias[0][0] != "n":
-        return  # bans that span a way of their own are not kept
+    via_ways = frozenset(ref for of, ref in vias if of == "w")
+    if len(vias) != max(1, len(via_ways)) or any(of == "r" for of, _ in vias):
+        return
+    via_node = None if via_ways else vias[0][1]
     exempt = frozenset(part.strip() for part in tags.get("except", "").split(";") if part.strip())
     found.restrictions += [
         Restriction(
-            from_way, vias[0][1], to_way, rule.startswith("only_"), rule == "no_u_turn", exempt, special or None
+            from_way, via_node, via_ways, to_way, rule.startswith("only_"), rule == "no_u_turn", exempt, special or None
         )
         for kind_from, from_way in members.get("from", [])
         for kind_to, to_way in members.get("to", [])

@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from engine.roads.extract import Extract
 from engine.roads.profiles import PROFILES, class_of, is_barrier, node_seconds, speeds_kmh
 from engine.roads.turns import FORBIDDEN, Junctions, apply_restrictions, turn_costs
+from engine.roads.twins import Turns, apply_way_bans, as_twins
 from models.errors import BadSettings
 from models.geo import distances_m
 
@@ -61,7 +62,11 @@ def build_graph(extract: Extract, *, drives_left: bool = False) -> Graph:
     arrays["segment_arcs"] = np.full((segments.way.size, _DIRECTIONS), -1, np.int32)
     arrays["segment_arcs"][arc_segment, 1 - arc_is_forward] = np.arange(arc_segment.size)
     arrays |= _turns(extract, segments, arrays, drives_left)
+    twin_of = arrays["twin_of"]
+    arrays |= {name: as_twins(arrays[name], twin_of) for name in ("arc_segment", "arc_is_forward", "arc_ms", "arc_dm")}
     arrays["arc_profiles"] = _connected(arrays)
+    # a street that is entered from one side alone may be entered on twins alone
+    np.bitwise_or.at(arrays["arc_profiles"], twin_of, arrays["arc_profiles"][arc_segment.size :])
     if not arrays["arc_profiles"].any():
         raise BadSettings("the extract has roads, but none that a vehicle can come back from")
     return Graph(arrays)
@@ -163,10 +168,14 @@ def _turns(extract: Extract, cut: _Cut, arrays: dict[str, NDArray[Any]], drives_
     junctions = Junctions.of(arrays, cut.junction_refs, extract.node_tags)
     turn_from, turn_to = junctions.pairs()
     costs = turn_costs(junctions, turn_from, turn_to, drives_left)
-    apply_restrictions(extract.restrictions, junctions, np.asarray(arrays["segment_way"]), turn_from, turn_to, costs)
+    ways = np.asarray(arrays["segment_way"])
+    apply_restrictions(extract.restrictions, junctions, ways, turn_from, turn_to, costs)
+    (turn_from, turn_to, costs), twin_of = apply_way_bans(
+        extract.restrictions, junctions, ways, Turns(turn_from, turn_to, costs)
+    )
     used = (costs != FORBIDDEN).any(axis=0)
     turn_from, turn_to, costs = turn_from[used], turn_to[used], costs[:, used]
-    return {"turn_from": turn_from, "turn_to": turn_to, "turn_cs": np.ascontiguousarray(costs)}
+    return {"turn_from": turn_from, "turn_to": turn_to, "turn_cs": np.ascontiguousarray(costs), "twin_of": twin_of}
 
 
 def _connected(arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from engine.roads.ends import Ends
 from engine.roads.hierarchy import CLOSED, Hierarchy
 from engine.roads.queries import way_between
 from engine.roads.snapping import Snaps
+from engine.roads.twins import as_originals
 from engine.roads.weights import RoadWeights
 
 __all__ = ["RoadLeg", "trace_leg"]
@@ -77,7 +78,7 @@ def trace_leg(
     lat, lon, seconds, metres = line
     lat[[0, -1]], lon[[0, -1]] = (places.latitude, places.longitude)
     seconds[-1], metres[-1] = (weight >> 32) / 1000, (weight & 0xFFFFFFFF) / 10
-    return RoadLeg(float(seconds[-1]), float(metres[-1]), lat, lon, arcs, metres, seconds)
+    return RoadLeg(float(seconds[-1]), float(metres[-1]), lat, lon, as_originals(arrays, arcs), metres, seconds)
 
 
 def _arc_before(arrays: dict[str, NDArray[Any]], weights: RoadWeights, start: Snaps, arc: int) -> int:

@@ -14,6 +14,7 @@ from engine.roads.hierarchy import CLOSED
 from engine.roads.matching_rules import Ground, MatchingLimits, follow_traces
 from engine.roads.network import RoadNetwork
 from engine.roads.snapping import Shape
+from engine.roads.twins import as_originals
 
 __all__ = ["MatchedTraces", "RoadMatcher"]
 
@@ -69,7 +70,8 @@ class RoadMatcher:
         arrays, weights = network.arrays, network.free_flow(profile)
         self._grid, self._limits = network.grid, limits
         self._shape = Shape(arrays["point_lat"], arrays["point_lon"], arrays["point_m"])
-        edges, turn_to = weights.metric.edges, arrays["turn_to"]
+        # bans that span a way are left out: what was driven is to be found
+        edges, turn_to = weights.metric.edges, as_originals(arrays, arrays["turn_to"])
         turn_s = ((edges >> 32) - weights.arc_ms[turn_to]) / 1000
         self._ground = Ground(
             segment_arcs=arrays["segment_arcs"],

@@ -216,7 +216,7 @@ class RoadNetwork:
     def arc_matrix(
         self, sources: NDArray[np.int32], targets: NDArray[np.int32], weights: RoadWeights
     ) -> NDArray[np.int64]:
-        """Return packed weights from the ends of arcs to the ends of others, S × T."""
+        """Return packed weights from the ends of arcs to the ends of others, S × T; twins are arcs of their own."""
         begin_at, finish_at = (
             Seeds(np.arange(arcs.size + 1, dtype=np.int32), self.hierarchy.rank[arcs], np.zeros(arcs.size, np.int64))
             for arcs in (sources, targets)

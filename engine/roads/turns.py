@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.roads.extract import Restriction, Tags
 from engine.roads.profiles import PROFILES, ROAD_CLASSES, is_barrier, node_seconds
 
-__all__ = ["FORBIDDEN", "Junctions", "apply_restrictions", "turn_costs"]
+__all__ = ["FORBIDDEN", "Junctions", "apply_restrictions", "concerned", "turn_costs"]
 
 FORBIDDEN = 65_535
 """Cost of a turn that can't be made."""
@@ -36,6 +36,7 @@ class Junctions:
     tail: NDArray[np.int64]
     head: NDArray[np.int64]
     segment: NDArray[np.int32]
+    is_forward: NDArray[np.bool_]
     arc_ms: NDArray[np.int32]
     """P × A; 0 is closed."""
     leaves_rad: NDArray[np.float64]
@@ -71,6 +72,7 @@ class Junctions:
             tail=np.where(forward, *ends),
             head=np.where(forward, *ends[::-1]),
             segment=segment,
+            is_forward=forward,
             arc_ms=np.asarray(arrays["arc_ms"], np.int32),
             leaves_rad=np.where(forward, out[segment], back[segment]),
             arrives_rad=np.where(forward, back[segment], out[segment]) + np.pi,
@@ -127,12 +129,14 @@ def apply_restrictions(
     turn_to: NDArray[np.int32],
     costs: NDArray[np.uint16],
 ) -> None:
-    """Forbid what turn restrictions ban, in place."""
+    """Forbid what turn restrictions at nodes ban, in place."""
     ref = junctions.refs[junctions.head[turn_from]]
     way = segment_way[junctions.segment]
     order = np.argsort(ref, kind="stable")
     keys = ref[order]
     for one in restrictions:
+        if one.via_node is None:
+            continue
         here = order[np.searchsorted(keys, one.via_node) : np.searchsorted(keys, one.via_node, side="right")]
         here = here[way[turn_from[here]] == one.from_way]
         leads_to = way[turn_to[here]] == one.to_way
@@ -141,12 +145,18 @@ def apply_restrictions(
         if one.is_only and not leads_to.any():
             continue  # its way is not in the extract: nothing would be left
         banned = here[leads_to != one.is_only]
-        for number, profile in enumerate(PROFILES.values()):
-            is_exempt = one.exempt.intersection(profile.keys) or (
-                one.special is not None and one.special not in profile.keys
-            )
-            if not is_exempt:
-                costs[number, banned] = FORBIDDEN
+        costs[np.ix_(concerned(one), banned)] = FORBIDDEN
+
+
+def concerned(restriction: Restriction) -> NDArray[np.bool_]:
+    """Tell for which profiles a restriction holds."""
+    special = restriction.special
+    return np.array(
+        [
+            not restriction.exempt.intersection(profile.keys) and (special is None or special in profile.keys)
+            for profile in PROFILES.values()
+        ]
+    )
 
 
 def _directions(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -22,7 +22,7 @@ __all__ = ["BUILT", "is_built"]
 BUILT = Path(__file__).parent / "built" / "porto.roads"
 """Where it is put."""
 
-_MAKERS = ("extract", "file", "graph", "hierarchy", "profiles", "snapping", "turns", "build")
+_MAKERS = ("extract", "file", "graph", "hierarchy", "profiles", "snapping", "turns", "twins", "build")
 _NICENESS = 10  # whoever is at work goes first
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.compiled import road_rule
 from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Shares, Weights, customize, recustomize
 from engine.roads.turns import FORBIDDEN
+from engine.roads.twins import with_twins
 
 __all__ = ["Differences", "RoadWeights", "reweigh", "weigh"]
 
@@ -83,7 +84,7 @@ def weigh(
     threads
         What each of a pool's threads does of it; one alone does all where it is left out.
     """
-    arc_ms = np.ascontiguousarray(arc_ms, np.int32)
+    arc_ms = with_twins(arrays, np.ascontiguousarray(arc_ms, np.int32))
     edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
     return RoadWeights(profile, arc_ms, customize(hierarchy, edges, threads))
 
@@ -92,7 +93,7 @@ def reweigh(
     hierarchy: Hierarchy, arrays: dict[str, NDArray[Any]], before: RoadWeights, number: int, arc_ms: NDArray[np.int32]
 ) -> RoadWeights:
     """Return what `weigh` returns, faster where few arcs differ from `before`."""
-    arc_ms = np.ascontiguousarray(arc_ms, np.int32)
+    arc_ms = with_twins(arrays, np.ascontiguousarray(arc_ms, np.int32))
     edges = _edge_weights(arrays["turn_from"], arrays["turn_to"], arrays["turn_cs"][number], arc_ms, arrays["arc_dm"])
     return RoadWeights(before.profile, arc_ms, recustomize(hierarchy, before.metric, edges), before.is_open)
 

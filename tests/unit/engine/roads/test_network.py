@@ -230,12 +230,13 @@ def test_ways_between_any_places_equal_dijkstra_over_arcs_and_turns(grid, seed):
         assert [min(int(one), int(CLOSED)) >> 32 for one in found[row]] == expected
 
 
-def dijkstra(network, weights, snaps, source):
-    """Return milliseconds from a place to all others by a heap over (arc, its end), straight from the definition."""
+def dijkstra(network, weights, snaps, source, is_banned=lambda *_: False):
+    """Return milliseconds from a place to all others by a heap over (arc before, arc), straight from the definition."""
     arrays = network.arrays
     after = {}
     for turn, (tail, head) in enumerate(zip(arrays["turn_from"].tolist(), arrays["turn_to"].tolist(), strict=True)):
-        after.setdefault(tail, []).append((head, int(weights.metric.edges[turn])))
+        if (weight := int(weights.metric.edges[turn])) < CLOSED:
+            after.setdefault(tail, []).append((head, weight >> 32))
     parts = {}
     for place in range(snaps.segment.size):
         for direction in (0, 1):
@@ -244,33 +245,29 @@ def dijkstra(network, weights, snaps, source):
                 done = snaps.along_m[place] / float(arrays["segment_m"][snaps.segment[place]])
                 left = min(1.0, max(0.0, 1 - done if direction == 0 else done))
                 parts.setdefault(place, {})[arc] = round(left * int(weights.arc_ms[arc]))
-    best, heap = {}, []
-    for arc, left in parts.get(source, {}).items():
-        heapq.heappush(heap, (left, arc))
+    best = {}
+    heap = [(left, None, arc) for arc, left in parts.get(source, {}).items()]
+    arrives = {}
     while heap:
-        spent, arc = heapq.heappop(heap)
-        if arc in best:
+        spent, before, arc = heapq.heappop(heap)
+        if (before, arc) in best:
             continue
-        best[arc] = spent
+        best[before, arc] = spent
         for onward, weight in after.get(arc, ()):
-            if weight < CLOSED:
-                heapq.heappush(heap, (spent + (weight >> 32), onward))
-    return [_soonest(parts, best, after, source, target) for target in range(snaps.segment.size)]
+            if not is_banned(before, arc, onward):
+                arrives[onward] = min(arrives.get(onward, spent + weight), spent + weight)
+                heapq.heappush(heap, (spent + weight, arc, onward))
+    return [_soonest(parts, arrives, source, target) for target in range(snaps.segment.size)]
 
 
-def _soonest(parts, best, after, source, target):
+def _soonest(parts, arrives, source, target):
     ways = [int(CLOSED) >> 32]
     for arc, left in parts.get(target, {}).items():
         own = parts.get(source, {}).get(arc)
         if own is not None and own >= left:
             ways.append(own - left)
-        # not on the first pass of the arc that the way began on, but from another arc
-        ways += [
-            best[before] + (weight >> 32) - left
-            for before, onward in after.items()
-            for head, weight in onward
-            if head == arc and before in best and weight < CLOSED
-        ]
+        if arc in arrives:  # not on the first pass of the arc that the way began on, but from another arc
+            ways.append(arrives[arc] - left)
     return min(ways)
 
 
