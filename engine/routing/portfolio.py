@@ -264,7 +264,8 @@ class Portfolio:
             if found.routes is not None:
                 take(number, found.routes)
         self._meter.note(share)
-        self._offer(tuple(routes))
+        if known:  # else nobody has found anything: that is no plan that leaves all jobs out
+            self._offer(tuple(routes))
         self._was_too_hard = self._incumbent.routes is None
 
     def _search_parts(self, share: float) -> bool:

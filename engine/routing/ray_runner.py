@@ -22,6 +22,8 @@ LOSSES = (NodeDiedError, ObjectLostError, WorkerCrashedError)
 
 _LOOK_S = 0.3  # how often the best of searches under way is looked at
 _KEEP_S = 3600
+_START_S = 120.0  # on a busy machine a process that has all solvers in it takes half a minute to start
+_BEGUN = b""  # told before any plan
 _MOST_LOSSES = 3  # of one search: a solver that goes on dying is a fault of the problem or ours
 
 
@@ -30,6 +32,7 @@ def _solve_part(search: Search, url: str, key: str) -> Found:
     from engine.routing.solvers.run import run_search  # here: only the solver's process needs the libraries
 
     redis = Redis.from_url(url)
+    redis.set(key, _BEGUN, ex=_KEEP_S)  # with the libraries loaded: from now on it can be late
 
     def report(routes: Routes) -> None:
         redis.set(key, msgspec.msgpack.encode(routes), ex=_KEEP_S)
@@ -44,6 +47,7 @@ class _Task:
     number: int
     search: Search
     overdue: float
+    """When it counts as stuck; it has a process when it has told of something."""
     told: bytes | None = None
 
 
@@ -79,7 +83,7 @@ class RayRunner:
             while waiting or running:
                 while waiting and len(running) < self.cores:
                     number, search = waiting.pop()
-                    task = _Task(number, search, overdue_at(search.budget))
+                    task = _Task(number, search, time.monotonic() + _START_S)
                     self._redis.delete(self._key_of(task))
                     running[_solve_part.remote(task.search, self._url, self._key_of(task))] = task
                 ended, _ = ray.wait(list(running), timeout=_LOOK_S)
@@ -108,8 +112,12 @@ class RayRunner:
     def _listen(self, tasks: Sequence[_Task], report: Callable[[int, Routes], None]) -> None:
         known: Any = self._redis.mget([self._key_of(task) for task in tasks])
         for task, told in zip(tasks, known, strict=True):
-            if told is not None and told != task.told:
-                task.told = told
+            if told is None or told == task.told:
+                continue
+            if task.told is None:
+                task.overdue = overdue_at(task.search.budget)
+            task.told = told
+            if told != _BEGUN:
                 report(task.number, msgspec.msgpack.decode(told, type=Routes))
 
 
@@ -123,6 +131,6 @@ def _stopped(running: dict[Any, _Task]) -> list[_Task]:
 
 def _again(task: _Task) -> Search:
     """Return the search that goes on from the best that one has told of."""
-    if task.told is None:
+    if not task.told:
         return task.search
     return replace(task.search, start=msgspec.msgpack.decode(task.told, type=Routes))
