@@ -39,9 +39,9 @@ _HOUR_MS = 3_600_000
 _ZONE_DEG = 0.04  # about 4 km
 
 
-def train_city(legs: Sequence[Leg], zone: str) -> Bundle:
+def train_city(legs: Sequence[Leg], zone: str, base: BaseTimes) -> Bundle:
     """Return a bundle that the pipeline trained on legs."""
-    trips = past_legs(legs, zone, TENANT, lambda van: driver_alias(TENANT, driver_of(van)))
+    trips = past_legs(legs, zone, TENANT, lambda van: driver_alias(TENANT, driver_of(van)), base)
     with progress.Progress(console=console, transient=True) as bar:
         task = bar.add_task("training")
 
@@ -182,7 +182,7 @@ def measure_etas(
     zone: str,
 ) -> dict[str, Any]:
     """Train on the legs of the days before, replay the days after, and return the figures."""
-    bundle = train_city(history, zone)
+    bundle = train_city(history, zone, base)
     replay = CityReplay(BundlePredictor("city", bundle), base, vans, zone)
     with progress.Progress(console=console, transient=True) as bar:
         for number, (legs, tracks) in enumerate(days):

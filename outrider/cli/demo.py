@@ -29,7 +29,7 @@ from outrider.data import TAXI_TRACE
 from outrider.demo.apprentice import Apprentice, Company
 from outrider.demo.morning import Morning
 from outrider.demo.taxis import Taxis
-from outrider.demo.town import PAST_DAYS, Town, load_city
+from outrider.demo.town import PAST_DAYS, Town, load_city, load_roads
 from outrider.probe import LatencyProbe
 from outrider.traces import read_trace
 
@@ -108,7 +108,7 @@ class _Demo:
     async def run(self) -> None:
         """Start everything, drive, stop everything."""
         with self._console.status("Reading the roads of Porto …"):
-            city = await asyncio.to_thread(load_city)
+            city = load_city(await asyncio.to_thread(load_roads))
         from engine.host import Host  # only now: it imports what reads the environment
 
         host = Host(self._settings)

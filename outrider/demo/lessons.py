@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from engine.eta.bases import BaseTimes, RoadBases
 from models.eta.history import driver_alias
 from outrider.demo.apprentice import Company, Lesson, When
-from outrider.demo.town import Town, load_city
+from outrider.demo.town import Town, load_city, load_roads
 from pipelines.datasets import LegDataset
 from pipelines.fleet.past_legs import past_columns
 from pipelines.fleet.simulate import Leg
@@ -30,11 +31,11 @@ _NICENESS = 5  # the fleet that drives goes first
 _FEW_LEGS = 3_000
 
 
-def learn(legs: Sequence[Leg], company: Company) -> Lesson:
+def learn(legs: Sequence[Leg], company: Company, base: BaseTimes | None = None) -> Lesson:
     """Train on a company's legs, and let the model serve it.
 
     A week may be too little to be sure that it is better than a table. It serves all the same, as by `outrider promote
-    --force`: what it takes the place of are base times.
+    --force`: what it takes the place of are base times. `base` says those, as in the shards that it will serve.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def learn(legs: Sequence[Leg], company: Company) -> Lesson:
         name = company.drivers[van] if van < len(company.drivers) else f"gone-{van}"
         return driver_alias(company.tenant, name)
 
-    LegDataset(Path(company.legs)).add(past_columns(legs, company.zone, company.tenant, driver_of))
+    LegDataset(Path(company.legs)).add(past_columns(legs, company.zone, company.tenant, driver_of, base))
     models = Path(company.models)
     # small trees are grown soon; compiled ones are worth their while with thousands of drivers
     found = retrain(
@@ -66,9 +67,10 @@ def learn(legs: Sequence[Leg], company: Company) -> Lesson:
 def _main() -> None:
     os.nice(_NICENESS)
     when = msgspec.json.decode(sys.stdin.buffer.readline(), type=When)
-    legs = Town.of(load_city(), when.vans, when.now).past()
+    roads = load_roads()
+    legs = Town.of(load_city(roads), when.vans, when.now).past()
     if told := sys.stdin.buffer.readline():  # else the demo has ended meanwhile
-        lesson = learn(legs, msgspec.json.decode(told, type=Company))
+        lesson = learn(legs, msgspec.json.decode(told, type=Company), RoadBases(roads))
         sys.stdout.buffer.write(msgspec.json.encode(lesson) + b"\n")
         sys.stdout.buffer.flush()
 

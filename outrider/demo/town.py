@@ -5,14 +5,17 @@ Whoever makes it of the same numbers has the same town, so that what is learned 
 
 import datetime
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from pipelines.fleet.simulate import City, Fleet, Leg, draw_paces, simulate_days
 from pipelines.fleet.traffic import Traffic
 
-__all__ = ["PAST_DAYS", "Town", "load_city"]
+if TYPE_CHECKING:
+    from engine.roads.network import RoadNetwork
+
+__all__ = ["PAST_DAYS", "Town", "load_city", "load_roads"]
 
 PAST_DAYS = 7
 """Days before today of which the past is made; Sundays and holidays are free."""
@@ -58,12 +61,18 @@ class Town:
         return [leg for day in days for leg in day.legs]
 
 
-def load_city() -> City:
-    """Return the city; its roads are made first where set-up has not made them."""
+def load_roads() -> "RoadNetwork":
+    """Return the roads of the city, which are made first where set-up has not made them."""
     from engine.roads import warm_up  # compiled rules: only whoever runs the demo waits for them
     from engine.roads.network import RoadNetwork
-    from pipelines.fleet.on_roads import porto
 
     if not warm_up.is_built():
         warm_up.main()
-    return porto(RoadNetwork.load(warm_up.BUILT), np.random.default_rng(_CITY_SEED))
+    return RoadNetwork.load(warm_up.BUILT)
+
+
+def load_city(roads: "RoadNetwork") -> City:
+    """Return the city on its roads."""
+    from pipelines.fleet.on_roads import porto
+
+    return porto(roads, np.random.default_rng(_CITY_SEED))

@@ -11,8 +11,9 @@ import pytest
 from bench.city import score_arrivals
 from bench.city_etas import departures_of, eta_figures, late_figures, promise_figures
 from bench.city_replay import CityReplay
-from engine.eta.bases import GreatCircles
+from engine.eta.bases import GREAT_CIRCLE, PROFILES, Ends, GreatCircles
 from engine.eta.predictor import ColdStart
+from models.geo import distances_m
 from outrider.traces import read_trace
 from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import drive
@@ -74,6 +75,17 @@ def test_as_history_legs_say_how_long_stops_took_without_the_waiting_for_their_w
         leg = truth[str(read["driver"][row]), int(read["moment_ms"][row])]
         served_s = (leg.served_ms - max(leg.arrived_ms, leg.window_begins_ms)) / 1000
         assert served_s < read["service_s"][row] < served_s + 180  # until the van is on the road again
+
+
+def test_as_history_legs_have_the_base_times_that_a_shard_would_have_put_down():
+    legs = [leg for day in simulated(days=1) for leg in day.legs]
+    plain, seen = (past_legs(legs, "Europe/Lisbon", "acme", base=base).legs for base in (None, GreatCircles()))
+    off_m = distances_m(plain["from_lat"], plain["from_lon"], seen["from_lat"], seen["from_lon"])
+    assert 2 < np.median(off_m) < 15  # a phone's drift
+    straight = GreatCircles().between(Ends.of(seen, np.full(len(off_m), PROFILES.index("van"), np.uint8)))
+    assert np.array_equal(seen["base_s"], straight.seconds)
+    assert set(seen["base_of"].tolist()) == {GREAT_CIRCLE}
+    assert np.array_equal(seen["duration_s"], plain["duration_s"])
 
 
 def test_nobody_works_on_sundays_and_holidays():
