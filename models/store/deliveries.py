@@ -14,6 +14,7 @@ from models.documents.event import Event
 from models.errors import NotFound
 from models.store.connections import Database
 from models.store.contacts import Contacts
+from models.store.indexes import any_text
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, find_raw_page, read_page
 from models.store.personal import open_changes, open_read
@@ -161,7 +162,7 @@ class DeliveryRepository:
 
     async def by_reference(self, scope: Scope, references: Sequence[str]) -> dict[str, Delivery]:
         """Return the newest delivery of each of these references that the tenant has, cancelled ones left out."""
-        query = {"tenant": scope.tenant, "reference": {"$in": list(references)}, "status": {"$ne": Status.CANCELLED}}
+        query = {"tenant": scope.tenant, "reference": any_text(references), "status": {"$ne": Status.CANCELLED}}
         found = self._database.deliveries.find(query).sort("_id", 1)
         return {fields["reference"]: Delivery.restored(await self._opened(fields)) async for fields in found}
 
@@ -262,9 +263,11 @@ def _query(wanted: DeliveryFilter) -> dict[str, Any]:
     query: dict[str, Any] = {}
     if wanted.statuses:
         query["status"] = {"$in": [status.value for status in wanted.statuses]}
-    for name in ("driver", "priority", "reference"):
+    for name in ("driver", "priority"):
         if (value := getattr(wanted, name)) is not None:
             query[name] = value
+    if wanted.reference is not None:
+        query["reference"] = any_text([wanted.reference])
     if wanted.located is not None:
         query["unlocated"] = {"$ne": True} if wanted.located else True
     made = {"$gte": wanted.created_from, "$lt": wanted.created_to}

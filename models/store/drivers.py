@@ -1,7 +1,9 @@
 """Drivers in MongoDB."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
@@ -14,6 +16,7 @@ from models.ids import new_id
 from models.messages.log import partition_of
 from models.store.connections import Database
 from models.store.counters import take_numbers
+from models.store.indexes import any_text
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
 from models.store.scope import Scope
@@ -24,6 +27,8 @@ __all__ = ["DriverRepository", "NewDriver"]
 
 _DUPLICATE_KEY = 11000
 _MOST_POSTS = 200_000
+_FEW = 8
+"""Drivers of a question that goes together with others' (`models.store.together`); more are a find of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,13 @@ class DriverRepository:
 
     async def get_many(self, scope: Scope, drivers: Sequence[str]) -> dict[str, Driver]:
         """Return those of `drivers` that the tenant has, by id."""
-        if not drivers:
-            return {}
-        query = {"_id": {"$in": list(drivers)}, "tenant": scope.tenant}
-        found = await self._database.drivers.find(query).to_list(None)
+        wanted = set(drivers)
+        if len(wanted) <= _FEW:
+            reads = (self._database.together.read("drivers", scope.tenant, driver) for driver in wanted)
+            found = [fields for fields in await asyncio.gather(*reads) if fields is not None]
+        else:
+            query = {"_id": {"$in": list(wanted)}, "tenant": scope.tenant}
+            found = await self._database.drivers.find(query).to_list(None)
         return {fields["_id"]: Driver.restored(fields) for fields in found}
 
     async def posts_of(self, scope: Scope, drivers: Collection[str]) -> dict[str, DriverPost]:
@@ -105,9 +113,9 @@ class DriverRepository:
 
     async def page(self, scope: Scope, page: PageRequest, *, external_id: str | None = None) -> Page[Driver]:
         """Return one page of the tenant's drivers, oldest first."""
-        query: dict[str, str] = {"tenant": scope.tenant}
+        query: dict[str, Any] = {"tenant": scope.tenant}
         if external_id is not None:
-            query["externalId"] = external_id
+            query["externalId"] = any_text([external_id])
         return await read_page(self._database.drivers, Driver, query, page, newest_first=False)
 
     async def replace(self, driver: Driver, expected: int, announcement: Announcement) -> None:

@@ -4,9 +4,8 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from pymongo import ReplaceOne
-
 from models.store.connections import Database
+from models.store.replays import put_all
 from models.store.scope import Scope
 
 __all__ = ["EtaRepository"]
@@ -23,11 +22,11 @@ class EtaRepository:
 
     async def save_points(self, points: Sequence[dict[str, Any]]) -> None:
         """Store points of deliveries' histories, each in place of one with its id."""
-        await _put(self._points, points)
+        await put_all(self._points, points)
 
     async def save_outcomes(self, outcomes: Sequence[dict[str, Any]]) -> None:
         """Store how estimates turned out, each in place of one with its id."""
-        await _put(self._outcomes, outcomes)
+        await put_all(self._outcomes, outcomes)
 
     async def points(self, scope: Scope, delivery: str) -> list[dict[str, Any]]:
         """Return the estimates of a delivery's drop-off over time, oldest first."""
@@ -98,9 +97,3 @@ _LEGS: dict[str, Any] = {
     "errorS": {"$sum": "$legs.errorS"},
     "widthS": {"$sum": "$legs.widthS"},
 }
-
-
-async def _put(collection: Any, documents: Sequence[dict[str, Any]]) -> None:
-    if documents:
-        writes = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in documents]
-        await collection.bulk_write(writes, ordered=False)

@@ -5,17 +5,14 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from pymongo import ReplaceOne
-from pymongo.errors import BulkWriteError
-
 from models.store.connections import Database
+from models.store.replays import put_all
 
 __all__ = ["HOUR_MS", "HistoryRepository"]
 
 HOUR_MS = 3_600_000
 """Fix time that a chunk spans at most, and never across a full hour."""
 
-_DUPLICATE_KEY = 11000
 _DOCUMENTS_A_WRITE = 400  # one is encoded in 3 ms, in which its process does nothing else
 _WRITES_AT_ONCE = 2
 
@@ -32,7 +29,7 @@ class HistoryRepository:
 
         async def write_some(some: Sequence[dict[str, Any]]) -> None:
             async with turns:
-                await self._write_batch(some)
+                await put_all(self._history, some)
 
         async with asyncio.TaskGroup() as group:
             for start in range(0, len(chunks), _DOCUMENTS_A_WRITE):
@@ -57,15 +54,3 @@ class HistoryRepository:
             query["d"] = {"$mod": [one_in, 0]}
         found = self._history.find(query, {"_id": 0, "b": 1}, batch_size=5000)
         return [fields["b"] async for fields in found]
-
-    async def _write_batch(self, chunks: Sequence[dict[str, Any]]) -> None:
-        try:
-            await self._history.insert_many(chunks, ordered=False)
-        except BulkWriteError as fault:
-            errors = fault.details["writeErrors"]
-            if any(error["code"] != _DUPLICATE_KEY for error in errors) or fault.details.get("writeConcernErrors"):
-                raise
-            again = [chunks[error["index"]] for error in errors]
-            await self._history.bulk_write(
-                [ReplaceOne({"_id": chunk["_id"]}, chunk, upsert=True) for chunk in again], ordered=False
-            )

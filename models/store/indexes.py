@@ -1,6 +1,6 @@
 """Indexes of all collections, and rules that MongoDB itself keeps. Making them again changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -8,7 +8,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from models.store.connections import Database
 from models.store.placement import OWNED
 
-__all__ = ["BY_PERIOD", "INDEXES", "KEEP_DAYS", "ensure_indexes", "ensure_tenant_indexes"]
+__all__ = ["BY_PERIOD", "INDEXES", "KEEP_DAYS", "any_text", "ensure_indexes", "ensure_tenant_indexes"]
 
 KEEP_DAYS = 30
 """Days of history, unless the settings say otherwise."""
@@ -17,6 +17,14 @@ _DAY_S = 86_400
 _EXPIRY = "expiry"
 BY_PERIOD = "by_period"
 """Index of buckets of figures, by period and key."""
+
+
+def any_text(texts: Iterable[str]) -> dict[str, Any]:
+    """Return what finds these in a field of which an index holds the texts alone (`partialFilterExpression`).
+
+    MongoDB takes such an index only where the query too says that a text is wanted, and else looks at every document.
+    """
+    return {"$in": list(texts), "$type": "string"}
 
 
 def _unique_if_set(field: str) -> IndexModel:

@@ -38,8 +38,9 @@ async def test_sums_become_shares_and_means(database, tenant):
     outcomes = [an_outcome(tenant, number) for number in range(6)]
     outcomes += [an_outcome(tenant, 6, late=True, errorS=900.0, missed=True, toldLate=True, leftS=4000.0)]
     outcomes += [an_outcome(tenant, 7, early=True, errorS=-600.0, toldLate=True, legs=[])]
+    await etas.save_outcomes([an_outcome(tenant, 0, errorS=5000.0), an_outcome(tenant, 1, inside=False)])
+    await etas.save_outcomes(outcomes)  # a replay that knows better
     await etas.save_outcomes(outcomes)
-    await etas.save_outcomes(outcomes)  # a replay
     since = AT - datetime.timedelta(days=1)
     found = accuracy_of(await etas.accuracy(Scope(tenant, "test"), since, AT + datetime.timedelta(seconds=1)))
     assert (found.whole.arrivals, found.whole.coverage) == (8, 0.75)

@@ -1,12 +1,14 @@
 """Repositories against a real MongoDB: tenants apart, pages stable, versions kept."""
 
 import asyncio
+import uuid
 
 import pytest
 
 from engine.deliveries.commands import DeliveryCommands, StopEdge
 from engine.deliveries.lifecycle import Move
 from engine.deliveries.orders import Order
+from engine.registry import DriverRegistry
 from models.documents.delivery import Delivery, Place, Status
 from models.documents.document import now
 from models.documents.geofence import FenceShape
@@ -16,15 +18,27 @@ from models.errors import Conflict, InvalidInput, NotFound, VersionConflict
 from models.ids import new_id
 from models.messages.log import partition_of
 from models.store.accounts import AccountRepository
-from models.store.deliveries import DeliveryRepository
+from models.store.deliveries import DeliveryFilter, DeliveryRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.geofences import GeofenceRepository
+from models.store.indexes import ensure_indexes, ensure_tenant_indexes
 from models.store.outbox import EVERYWHERE
 from models.store.paging import PageRequest
 from models.store.scope import Scope
+from tests.stack import connected
 
 PARTITIONS = 8
 PORTO = Place(latitude=41.15, longitude=-8.61)
+
+
+@pytest.fixture
+async def alone(stores):
+    """Return a database of one test alone, whose questions can be counted."""
+    own = connected(stores.mongo_url, f"test-{uuid.uuid4().hex[:12]}")
+    await ensure_indexes(own)
+    yield own
+    await own.client.drop_database(own.name)
+    own.client.close()
 
 
 @pytest.fixture
@@ -172,3 +186,27 @@ async def test_a_fence_tells_every_partition(store, scope):
     await fences.delete(scope, fence.id)
     with pytest.raises(NotFound):
         await fences.delete(scope, fence.id)
+
+
+async def test_who_is_named_is_found_without_a_look_at_all_the_others(alone, tenant):
+    """What is really asked, noted by MongoDB's profiler: a company may have a hundred thousand drivers."""
+    await ensure_tenant_indexes(alone, tenant)
+    scope, drivers, deliveries = Scope(tenant, "usr_1"), DriverRepository(alone, PARTITIONS), DeliveryRepository(alone)
+    made = await drivers.create_many(scope, [NewDriver("Ana", external_id=f"van-{n}") for n in range(40)])
+    await deliveries.create([a_delivery(scope, reference=f"ORD-{n}") for n in range(40)], [])
+    places = {place.name: place for place in (alone.shared, alone.of(tenant))}.values()
+    for place in places:
+        await place.command("profile", 2)
+    registry = DriverRegistry(alone, PARTITIONS)
+    assert set(await registry.resolve(tenant, [made[3].id, "van-7", "van-99"])) == {made[3].id, "van-7"}
+    assert [one.id for one in (await drivers.page(scope, PageRequest(10), external_id="van-9")).items] == [made[9].id]
+    assert set(await deliveries.by_reference(scope, ["ORD-5", "ORD-6"])) == {"ORD-5", "ORD-6"}
+    wanted = DeliveryFilter(reference="ORD-8")
+    assert len((await deliveries.page(scope, PageRequest(10), wanted, newest_first=True)).items) == 1
+    examined = []
+    for place in places:
+        await place.command("profile", 0)
+        asked = {"op": "query", "ns": {"$regex": r"\.(drivers|deliveries)$"}}
+        examined += [noted["docsExamined"] async for noted in place["system.profile"].find(asked)]
+    assert len(examined) == 4
+    assert max(examined) <= 3
