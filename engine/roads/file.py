@@ -18,7 +18,7 @@ from models.replacing import replacing
 
 __all__ = ["FORMAT", "read_network", "write_network"]
 
-FORMAT = 1
+FORMAT = 2
 """Rises when what is stored changes; other files are refused."""
 
 _MAGIC = b"OUTROADS"

@@ -331,16 +331,16 @@ def _climb_all(
 
 
 @road_rule
-def _slot(start: Ints, other: Ints, row: int, wanted: int) -> int:
-    """Return the edge of a row that leads to, or comes from, `wanted`; -1 if there is none."""
-    low, high = start[row], start[row + 1]
+def _slot(other: Ints, first: int, last: int, wanted: int) -> int:
+    """Return the edge from `first` to before `last` that leads to, or comes from, `wanted`; -1 if there is none."""
+    low, high = first, last
     while low < high:
         middle = (low + high) // 2
         if other[middle] < wanted:
             low = middle + 1
         else:
             high = middle
-    return low if low < start[row + 1] and other[low] == wanted else -1
+    return low if low < last and other[low] == wanted else -1
 
 
 @road_rule
@@ -376,10 +376,10 @@ def _unpacked(h: Hierarchy, metric: Metric, meeting: int, forth: Ints, back: Int
 def _halves_of_up(h: Hierarchy, metric: Metric, edge: int) -> tuple[np.int64, np.int64]:
     """Return the down edge and the up edge that an up edge stands for, (-1, -1) if it is an original one."""
     tail, head = h.up_tail[edge], h.up_head[edge]
-    for place in range(h.below_down_start[tail], h.below_down_start[tail + 1]):
-        first = np.int64(h.below_down[place])
+    for place in range(h.up_below_start[tail], h.up_below_start[tail + 1]):
+        first = np.int64(h.up_below[place])
         if metric.down[first] < metric.up[edge]:
-            second = np.int64(_slot(h.up_start, h.up_head, h.down_head[first], head))
+            second = np.int64(_slot(h.up_head, h.up_below_first[place], h.up_below_last[place], head))
             if second >= 0 and metric.down[first] + metric.up[second] == metric.up[edge]:
                 return first, second
     return np.int64(-1), np.int64(-1)
@@ -389,10 +389,10 @@ def _halves_of_up(h: Hierarchy, metric: Metric, edge: int) -> tuple[np.int64, np
 def _halves_of_down(h: Hierarchy, metric: Metric, edge: int) -> tuple[np.int64, np.int64]:
     """Return the down edge and the up edge that a down edge stands for, (-1, -1) if it is an original one."""
     tail, head = h.down_tail[edge], h.down_head[edge]
-    for place in range(h.below_up_start[head], h.below_up_start[head + 1]):
-        second = np.int64(h.below_up[place])
+    for place in range(h.down_below_start[head], h.down_below_start[head + 1]):
+        second = np.int64(h.down_below[place])
         if metric.up[second] < metric.down[edge]:
-            first = np.int64(_slot(h.down_start, h.down_tail, h.up_tail[second], tail))
+            first = np.int64(_slot(h.down_tail, h.down_below_first[place], h.down_below_last[place], tail))
             if first >= 0 and metric.down[first] + metric.up[second] == metric.down[edge]:
                 return first, second
     return np.int64(-1), np.int64(-1)

@@ -16,6 +16,7 @@ from engine.roads.hierarchy import Hierarchy, Ints, Shares
 __all__ = ["shares_of"]
 
 _APART = 0.05  # of the work: subtrees are cut down to pieces no larger, so that they can be shared evenly …
+_A_LOOK = 2  # for a lower node's edges, in sums over one of them
 _MOST_CUTS = 300  # … but nodes above the cuts, which one thread does alone, are no more
 
 
@@ -64,12 +65,10 @@ def _work(h: Hierarchy) -> NDArray[np.float64]:
     """Return about how much is to be done for each node and all that lies below it."""
     work = np.zeros(h.parent.size)
     for node in range(work.size):
-        for place in range(h.below_down_start[node], h.below_down_start[node + 1]):
-            low = h.down_head[h.below_down[place]]
-            work[node] += 1 + h.up_start[low + 1] - h.up_start[low]
-        for place in range(h.below_up_start[node], h.below_up_start[node + 1]):
-            low = h.up_tail[h.below_up[place]]
-            work[node] += 1 + h.down_start[low + 1] - h.down_start[low]
+        for place in range(h.up_below_start[node], h.up_below_start[node + 1]):
+            work[node] += _A_LOOK + h.up_below_last[place] - h.up_below_first[place]
+        for place in range(h.down_below_start[node], h.down_below_start[node + 1]):
+            work[node] += _A_LOOK + h.down_below_last[place] - h.down_below_first[place]
         if h.parent[node] >= 0:
             work[h.parent[node]] += work[node]  # children come first
     return work

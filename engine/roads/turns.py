@@ -97,7 +97,7 @@ class Junctions:
             counted = ~is_back & (ms[turn_to] > 0) & (ms[turn_from] > 0) & ~blocked[self.head[turn_from]]
             onward[turn_from[counted]] = True
             goes_on &= onward | (ms == 0)
-        kept = ~is_back | ~goes_on[turn_from]
+        kept = (~is_back | ~goes_on[turn_from]) & (turn_from != turn_to)  # no way gains by a second round
         return turn_from[kept].astype(np.int32), turn_to[kept].astype(np.int32)
 
 

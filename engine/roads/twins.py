@@ -161,12 +161,12 @@ class _Roads:
         self._segment, self._states = junctions.segment, states
         self._way = segment_way[junctions.segment]
         self._by_way = np.argsort(self._way, kind="stable")
+        self._ways = self._way[self._by_way]
         self._is_forward = junctions.is_forward
 
     def sequences(self, one: Restriction) -> Iterator[tuple[tuple[int, ...], list[int]]]:
         """Yield the arcs from the first way over all others, with those of the last way that follow."""
-        ways = self._way[self._by_way]
-        begin, end = np.searchsorted(ways, one.from_way), np.searchsorted(ways, one.from_way, side="right")
+        begin, end = (np.searchsorted(self._ways, one.from_way, side=side) for side in ("left", "right"))
         waiting: list[tuple[int, ...]] = [(int(arc),) for arc in self._by_way[begin:end]]
         while waiting:
             path = waiting.pop()

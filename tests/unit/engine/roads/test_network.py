@@ -190,7 +190,7 @@ def test_places_snap_only_to_roads_that_hang_together(tmp_path):
 
 
 def test_another_format_and_another_profile_are_refused(tmp_path, grid):
-    (tmp_path / "old.roads").write_bytes(b"OUTROADS" + (2).to_bytes(4, "little") + b"{}")
+    (tmp_path / "old.roads").write_bytes(b"OUTROADS" + (12).to_bytes(4, "little") + b'{"format":1}')
     with pytest.raises(BadSettings, match="outrider roads build"):
         RoadNetwork.load(tmp_path / "old.roads")
     with pytest.raises(BadSettings, match="can't be read"):
