@@ -8,18 +8,17 @@ book (`Book.generation`); a rebuild fills a new one beside the current.
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo import DeleteOne, ReplaceOne, ReturnDocument, UpdateOne
 
 from models.documents.analytics import Amounts, Book, BucketKey, Cell, Cells, Level, Shelf
 from models.store.connections import Database
 from models.store.indexes import BY_PERIOD
+from models.store.replays import insert_new
 from models.store.scope import Scope
 from models.store.transactions import Session
 
 __all__ = ["BookRepository"]
 
-_DUPLICATE_KEY = 11000
 _UTC = "UTC"
 _FIRST = 1
 
@@ -112,8 +111,7 @@ class BookRepository:
     async def insert_facts(self, scope: Scope, book: Book, facts: Mapping[str, Cells]) -> set[str]:
         """Store facts that are not there yet, and return the subjects of those that were not."""
         subjects = list(facts)
-        writes = [InsertOne(_fact(scope, book, subject, facts[subject])) for subject in subjects]
-        there = await _taken_places(self._facts, writes)
+        there = await insert_new(self._facts, [_fact(scope, book, subject, facts[subject]) for subject in subjects])
         return set(subjects) - {subjects[place] for place in there}
 
     async def add(
@@ -129,8 +127,8 @@ class BookRepository:
         keys = list(sums)
         if not keys:
             return
-        writes = [InsertOne(_bucket(scope, book, key) | {"amounts": dict(sums[key])}) for key in keys]
-        there = await _taken_places(self._buckets, writes)
+        buckets = [_bucket(scope, book, key) | {"amounts": dict(sums[key])} for key in keys]
+        there = await insert_new(self._buckets, buckets)
         await self.add(scope, book, {keys[place]: sums[keys[place]] for place in there})
 
     async def buckets(
@@ -221,15 +219,3 @@ def _bucket_write(scope: Scope, book: Book, key: BucketKey, amounts: Amounts) ->
         {"$inc": {f"amounts.{name}": amount for name, amount in amounts.items()}, "$setOnInsert": bucket},
         upsert=True,
     )
-
-
-async def _taken_places(collection: Any, inserts: Sequence["InsertOne[dict[str, Any]]"]) -> list[int]:
-    """Insert documents, and return the places of those whose id was there already."""
-    try:
-        await collection.bulk_write(inserts, ordered=False)
-    except BulkWriteError as fault:
-        errors = fault.details["writeErrors"]
-        if any(error["code"] != _DUPLICATE_KEY for error in errors):
-            raise
-        return [int(error["index"]) for error in errors]
-    return []
