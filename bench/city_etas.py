@@ -3,7 +3,7 @@
 The model comes from the pipeline, trained on the legs of the days before; the days after are replayed through a shard
 (`bench.city_replay`). An estimate counts at the moment at which the shard saw the van set off, and is held against the
 simulation's own arrival. Great circle ÷ mean speed and free-flow time × one factor have their constants from the same
-days as the model.
+legs as the model, and the same fix to go by: the road engine is asked from where the phone saw the van.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,9 @@ from pipelines.fleet.past_legs import past_legs
 from pipelines.fleet.simulate import Leg
 from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trip_schemas import load_schema
+from pipelines.trips import Trips
 
-__all__ = ["LEAST_LEGS", "Departures", "departures_of", "eta_figures", "measure_etas", "train_city"]
+__all__ = ["LEAST_LEGS", "Departures", "departures_of", "eta_figures", "measure_etas", "past_of", "train_city"]
 
 LEAST_LEGS = 500
 """Legs of the days before that a training needs."""
@@ -39,9 +40,13 @@ _HOUR_MS = 3_600_000
 _ZONE_DEG = 0.04  # about 4 km
 
 
-def train_city(legs: Sequence[Leg], zone: str, base: BaseTimes) -> Bundle:
-    """Return a bundle that the pipeline trained on legs."""
-    trips = past_legs(legs, zone, TENANT, lambda van: driver_alias(TENANT, driver_of(van)), base)
+def past_of(legs: Sequence[Leg], zone: str, base: BaseTimes) -> Trips:
+    """Return legs as what the fleet drove in the past, with base times as a shard puts them down."""
+    return past_legs(legs, zone, TENANT, lambda van: driver_alias(TENANT, driver_of(van)), base)
+
+
+def train_city(trips: Trips) -> Bundle:
+    """Return a bundle that the pipeline trained on the past."""
     with progress.Progress(console=console, transient=True) as bar:
         task = bar.add_task("training")
 
@@ -61,6 +66,7 @@ class Departures:
     """From that moment to the simulation's arrival."""
     circle_m: NDArray[np.float64]
     base_s: NDArray[np.float64]
+    """Of the road engine at that moment, from where the shard saw the van."""
     hour: NDArray[np.int64]
     stop: NDArray[np.int64]
     zone: NDArray[np.int64]
@@ -78,7 +84,7 @@ def departures_of(said: Said, legs: Sequence[Leg]) -> Departures:
         began_ms = finish.finished_ms - round(finish.actual_s * 1000)
         actual_s = (leg.arrived_ms - began_ms) / 1000
         if actual_s >= _LEAST_S:
-            rows.append((leg, began_ms, actual_s, finish.said[0].said_s))
+            rows.append((leg, began_ms, actual_s, finish.said[0].said_s, finish.base_s))
     legs_seen = [row[0] for row in rows]
     place = {
         name: np.array([getattr(leg, name) for leg in legs_seen]) for name in ("origin_lat", "origin_lon", "lat", "lon")
@@ -87,7 +93,7 @@ def departures_of(said: Said, legs: Sequence[Leg]) -> Departures:
         said_s=np.array([row[3] for row in rows]).reshape(-1, 3),
         actual_s=np.array([row[2] for row in rows]),
         circle_m=distances_m(place["origin_lat"], place["origin_lon"], place["lat"], place["lon"]),
-        base_s=np.array([leg.base_s for leg in legs_seen]),
+        base_s=np.array([row[4] for row in rows]),
         hour=np.array([row[1] // _HOUR_MS % 24 for row in rows]),
         stop=np.array([leg.stop for leg in legs_seen]),
         zone=np.floor(place["lat"] / _ZONE_DEG).astype(np.int64) * 10_000
@@ -95,17 +101,17 @@ def departures_of(said: Said, legs: Sequence[Leg]) -> Departures:
     )
 
 
-def eta_figures(found: Departures, history: Sequence[Leg]) -> dict[str, Any]:
+def eta_figures(found: Departures, past: Trips) -> dict[str, Any]:
     """Return errors beside those of plain means, and how often arrivals lay in the range.
 
     Parameters
     ----------
     found
         Departures of the days that were replayed.
-    history
+    past
         Legs that the plain means may learn their constants from.
     """
-    speed_mps, factor = plain_constants(history)
+    speed_mps, factor = plain_constants(past)
     low, middle, high = found.said_s.T
     error_s = {
         "eta": np.abs(middle - found.actual_s),
@@ -134,14 +140,11 @@ def eta_figures(found: Departures, history: Sequence[Leg]) -> dict[str, Any]:
     }
 
 
-def plain_constants(history: Sequence[Leg]) -> tuple[float, float]:
+def plain_constants(past: Trips) -> tuple[float, float]:
     """Return the mean speed over the great circle, m/s, and the factor on free-flow times, that err least on legs."""
-    driven = [leg for leg in history if (leg.arrived_ms - leg.moved_ms) / 1000 >= _LEAST_S]
-    took_s = np.array([(leg.arrived_ms - leg.moved_ms) / 1000 for leg in driven])
-    circle_m = distances_m(
-        *(np.array([getattr(leg, name) for leg in driven]) for name in ("origin_lat", "origin_lon", "lat", "lon"))
-    )
-    base_s = np.array([leg.base_s for leg in driven])
+    driven = past.take((past.legs["duration_s"] >= _LEAST_S) & (past.legs["base_s"] > 0)).legs
+    took_s, base_s = driven["duration_s"], driven["base_s"]
+    circle_m = distances_m(*(driven[name] for name in ("from_lat", "from_lon", "to_lat", "to_lon")))
     return float(circle_m.sum() / took_s.sum()), _least_factor(base_s, took_s)
 
 
@@ -182,7 +185,8 @@ def measure_etas(
     zone: str,
 ) -> dict[str, Any]:
     """Train on the legs of the days before, replay the days after, and return the figures."""
-    bundle = train_city(history, zone, base)
+    past = past_of(history, zone, base)
+    bundle = train_city(past)
     replay = CityReplay(BundlePredictor("city", bundle), base, vans, zone)
     with progress.Progress(console=console, transient=True) as bar:
         for number, (legs, tracks) in enumerate(days):
@@ -191,7 +195,7 @@ def measure_etas(
                 bar.update(task, completed=share)
     legs = [leg for day, _ in days for leg in day]
     return (
-        eta_figures(departures_of(replay.said, legs), history)
+        eta_figures(departures_of(replay.said, legs), past)
         | promise_figures(replay.said)
         | late_figures(replay.said, legs)
     )

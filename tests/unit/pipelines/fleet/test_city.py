@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.city import score_arrivals
-from bench.city_etas import departures_of, eta_figures, late_figures, promise_figures
+from bench.city_etas import departures_of, eta_figures, late_figures, past_of, promise_figures
 from bench.city_replay import CityReplay
 from engine.eta.bases import GREAT_CIRCLE, PROFILES, Ends, GreatCircles
 from engine.eta.predictor import ColdStart
@@ -180,7 +180,11 @@ def test_a_shard_estimates_the_days_of_the_city_at_their_own_time():
     assert list(replay.drive(day.legs, day.tracks))[-1] == 1.0
 
     found = departures_of(replay.said, day.legs)
-    figures = eta_figures(found, history.legs) | promise_figures(replay.said) | late_figures(replay.said, day.legs)
+    figures = (
+        eta_figures(found, past_of(history.legs, "Europe/Lisbon", GreatCircles()))
+        | promise_figures(replay.said)
+        | late_figures(replay.said, day.legs)
+    )
     assert figures["departures"] > 0.8 * len(day.legs)
     assert figures["promises"] >= figures["departures"]
     assert np.all(np.diff(found.said_s, axis=1) >= 0)
