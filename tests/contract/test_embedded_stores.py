@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from engine.embedded import EmbeddedMongo, EmbeddedRedis
 from engine.embedded.folders import FolderLock
 from models.errors import BadSettings
 from models.store.connections import connect_mongo, connect_redis
+from models.store.indexes import ensure_tenant_indexes
 from tests.stack import Stores, eventually
 
 
@@ -88,6 +90,29 @@ async def test_mongod_takes_transactions_and_comes_back_at_its_address(tmp_path:
     await server.start()
     assert server.url == url
     await server.stop()
+
+
+async def test_mongod_closes_the_files_of_companies_that_rest(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = EmbeddedMongo(tmp_path / "mongo")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))  # as a shell gives it
+    try:
+        await server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        assert server.pid is not None
+        mongod = psutil.Process(server.pid)
+        assert mongod.rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
+        database = connect_mongo(server.url, "apart", apart=True)
+        for number in range(8):
+            await ensure_tenant_indexes(database, f"ten_{number}")
+        most = mongod.num_fds()
+        await database.client.admin.command("fsync")  # what is not written stays open
+        await eventually(lambda: mongod.num_fds() < most - 400, within_s=60)
+        database.client.close()
+    finally:
+        await server.stop()
 
 
 async def test_second_outrider_on_the_folder_is_told_who_holds_it(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
