@@ -12,6 +12,7 @@ from models.documents.route import RouteStatus
 from models.documents.vehicle import Vehicle, VehicleProfile
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
+from models.store.indexes import any_text
 from models.store.kept import page_key, page_restored, page_stored
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, read_page
@@ -123,7 +124,10 @@ class FleetRepository(Generic[FleetT]):
         await self._database.write("fleet", tenant, in_transaction(self._database, write))
 
     async def _page(self, scope: Scope, page: PageRequest, wanted: dict[str, Any]) -> Page[FleetT]:
-        query = {"tenant": scope.tenant} | {name: value for name, value in wanted.items() if value is not None}
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        query: dict[str, Any] = {"tenant": scope.tenant} | asked
+        if "externalId" in query:
+            query["externalId"] = any_text([query["externalId"]])
 
         async def read() -> Mapping[str, Any]:
             return page_stored(await read_page(self._stored, self.kind, query, page, newest_first=False))

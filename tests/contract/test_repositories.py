@@ -10,16 +10,19 @@ from engine.deliveries.lifecycle import Move
 from engine.deliveries.orders import Order
 from engine.registry import DriverRegistry
 from models.documents.delivery import Delivery, Place, Status
+from models.documents.depot import Depot
 from models.documents.document import now
 from models.documents.geofence import FenceShape
 from models.documents.tenant import Tenant, TenantSettings
 from models.documents.user import User
+from models.documents.vehicle import Vehicle
 from models.errors import Conflict, InvalidInput, NotFound, VersionConflict
 from models.ids import new_id
 from models.messages.log import partition_of
 from models.store.accounts import AccountRepository
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
 from models.store.drivers import DriverRepository, NewDriver
+from models.store.fleet import DepotRepository, VehicleRepository
 from models.store.geofences import GeofenceRepository
 from models.store.indexes import ensure_indexes, ensure_tenant_indexes
 from models.store.outbox import EVERYWHERE
@@ -194,6 +197,9 @@ async def test_who_is_named_is_found_without_a_look_at_all_the_others(alone, ten
     scope, drivers, deliveries = Scope(tenant, "usr_1"), DriverRepository(alone, PARTITIONS), DeliveryRepository(alone)
     made = await drivers.create_many(scope, [NewDriver("Ana", external_id=f"van-{n}") for n in range(40)])
     await deliveries.create([a_delivery(scope, reference=f"ORD-{n}") for n in range(40)], [])
+    named = [{"id": f"one_{n}", "tenant": tenant, "name": "one", "external_id": f"ext-{n}"} for n in range(40)]
+    await alone.vehicles.insert_many([Vehicle(**fields).stored() for fields in named])
+    await alone.depots.insert_many([Depot(**fields, place=PORTO).stored() for fields in named])
     places = {place.name: place for place in (alone.shared, alone.of(tenant))}.values()
     for place in places:
         await place.command("profile", 2)
@@ -203,10 +209,13 @@ async def test_who_is_named_is_found_without_a_look_at_all_the_others(alone, ten
     assert set(await deliveries.by_reference(scope, ["ORD-5", "ORD-6"])) == {"ORD-5", "ORD-6"}
     wanted = DeliveryFilter(reference="ORD-8")
     assert len((await deliveries.page(scope, PageRequest(10), wanted, newest_first=True)).items) == 1
+    vans = VehicleRepository(alone).page(scope, PageRequest(10), active=None, depot=None, external_id="ext-7")
+    depots = DepotRepository(alone).page(scope, PageRequest(10), external_id="ext-7")
+    assert [[one.external_id for one in (await page).items] for page in (vans, depots)] == [["ext-7"], ["ext-7"]]
     examined = []
     for place in places:
         await place.command("profile", 0)
-        asked = {"op": "query", "ns": {"$regex": r"\.(drivers|deliveries)$"}}
+        asked = {"op": "query", "ns": {"$regex": r"\.(drivers|deliveries|vehicles|depots)$"}}
         examined += [noted["docsExamined"] async for noted in place["system.profile"].find(asked)]
-    assert len(examined) == 4
+    assert len(examined) == 6
     assert max(examined) <= 3
