@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
-from engine.routing.search import Found, Routes, Search, overdue_at
+from engine.routing.search import START_S, Found, Routes, Search, overdue_at
 
 __all__ = ["ProcessRunner"]
 
@@ -24,6 +24,7 @@ class _Task:
     number: int
     search: Search
     overdue: float
+    """When it counts as stuck; it has a process when it has told of something."""
     best: Routes | None = None
 
 
@@ -118,9 +119,12 @@ class ProcessRunner:
     def _hear(self, worker: _Worker, task: _Task, report: Callable[[int, Routes], None]) -> Found | None:
         """Pass on what a worker says; return what it has found, if it has ended."""
         while worker.pipe.poll():
-            said: Routes | Found = worker.pipe.recv()
+            said: Routes | Found | None = worker.pipe.recv()
             if isinstance(said, Found):
                 return said
+            if said is None:  # it has begun
+                task.overdue = overdue_at(task.search.budget)
+                continue
             task.best = said
             report(task.number, said)
         if time.monotonic() > task.overdue:
@@ -142,7 +146,7 @@ class ProcessRunner:
 
 
 def _give(worker: _Worker, number: int, search: Search) -> None:
-    worker.task = _Task(number, search, overdue_at(search.budget))
+    worker.task = _Task(number, search, time.monotonic() + START_S)
     worker.pipe.send(search)
 
 
@@ -162,6 +166,7 @@ def _serve(pipe: Connection) -> None:
     while True:
         try:
             search: Search = pipe.recv()
+            pipe.send(None)
             pipe.send(run_search(search, pipe.send))
         except (EOFError, ConnectionError):
             return

@@ -11,7 +11,7 @@ import structlog
 from ray.exceptions import NodeDiedError, ObjectLostError, WorkerCrashedError
 from redis import Redis
 
-from engine.routing.search import Found, Routes, Search, overdue_at
+from engine.routing.search import START_S, Found, Routes, Search, overdue_at
 
 __all__ = ["LOSSES", "RayRunner"]
 
@@ -22,7 +22,6 @@ LOSSES = (NodeDiedError, ObjectLostError, WorkerCrashedError)
 
 _LOOK_S = 0.3  # how often the best of searches under way is looked at
 _KEEP_S = 3600
-_START_S = 120.0  # on a busy machine a process that has all solvers in it takes half a minute to start
 _BEGUN = b""  # told before any plan
 _MOST_LOSSES = 3  # of one search: a solver that goes on dying is a fault of the problem or ours
 
@@ -83,7 +82,7 @@ class RayRunner:
             while waiting or running:
                 while waiting and len(running) < self.cores:
                     number, search = waiting.pop()
-                    task = _Task(number, search, time.monotonic() + _START_S)
+                    task = _Task(number, search, time.monotonic() + START_S)
                     self._redis.delete(self._key_of(task))
                     running[_solve_part.remote(task.search, self._url, self._key_of(task))] = task
                 ended, _ = ray.wait(list(running), timeout=_LOOK_S)

@@ -13,6 +13,7 @@ from engine.routing.travel import UNREACHABLE
 
 __all__ = [
     "ENGINES",
+    "START_S",
     "Budget",
     "Column",
     "Engine",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 _DETOUR = 8  # legs that no detour is longer than
+START_S = 120.0
+"""How long a search may wait for its process: one with all solvers in it takes half a minute on a busy machine."""
 _GRACE = 1.5  # of a search's seconds, after which its process is taken for stuck
 _GRACE_S = 10.0
 _LONG_WAIT_S = 86_400  # waiting is paid for too, where time is

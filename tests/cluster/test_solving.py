@@ -1,14 +1,15 @@
 """Problems solved on Ray: all searches are answered, a killed worker costs nothing, and a stop leaves none behind."""
 
+import math
 import os
 import signal
 import time
 
 import pytest
-import ray
+from redis import Redis
 
-from engine.routing.ray_runner import RayRunner, _solve_part
-from engine.routing.search import Budget, Found, Search
+from engine.routing.ray_runner import RayRunner
+from engine.routing.search import Budget, Search
 from engine.routing.solving import RaySolver
 from engine.routing.verifier import verify
 from engine.settings import Settings
@@ -49,22 +50,17 @@ async def test_a_search_that_keeps_no_time_is_ended_with_its_best(
     await eventually(lambda: not searching_below(), within_s=10)
 
 
-async def test_a_search_whose_process_starts_late_is_not_late(
+async def test_a_search_is_not_late_before_its_process_has_started(
     stores: Stores, prefix: str, ray_session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.routing.ray_runner.overdue_at", lambda _: time.monotonic() + 4)
-    monkeypatch.setattr("engine.routing.ray_runner._solve_part", _solve_late)
-    runner = RayRunner(stores.redis_url, f"{prefix}:late")
+    redis, key = Redis.from_url(stores.redis_url), f"{prefix}:late"
+    never_begun, begun = -math.inf, math.inf
+    room = "engine.routing.ray_runner"
+    monkeypatch.setattr(f"{room}._LOOK_S", 0.01)  # the first look comes before any process can have started
+    monkeypatch.setattr(f"{room}.overdue_at", lambda _: begun if redis.exists(f"{key}:0") else never_begun)
     searches = [Search(a_plain_problem(1, 20, 5), "pyvrp", Budget(seconds=1))]
-    [(_, found)] = runner.run(searches, lambda *_: None)
+    [(_, found)] = RayRunner(stores.redis_url, key).run(searches, lambda *_: None)
     assert found.routes is not None
-
-
-@ray.remote(num_cpus=0.5, max_retries=0)
-def _solve_late(search: Search, url: str, key: str) -> Found:
-    """Do what the runner's own task does, on a machine that takes six seconds to load the solvers."""
-    time.sleep(6)
-    return _solve_part._function(search, url, key)
 
 
 async def test_a_large_problem_is_solved_in_parts_and_stops_when_told(

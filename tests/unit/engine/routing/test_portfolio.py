@@ -99,6 +99,14 @@ def test_a_first_plan_of_parts_is_told_of_before_they_are_done():
     assert [verify(problem, solution).is_feasible for solution in told] == [True]
 
 
+def test_where_no_search_finds_anything_there_is_no_plan():
+    """Rather than one that leaves all jobs out: the problem may be easy, and the machine busy."""
+    told = []
+    problem = a_plain_problem(4, 350, 60)
+    assert Portfolio(problem, Liar(None), Effort(iterations=SMALL), report=told.append).solve() is None
+    assert told == []
+
+
 def test_it_begins_from_the_plan_that_it_is_given():
     problem = a_plain_problem(4, 350, 60)
     start = improve(problem, Budget(iterations=5)).routes

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import psutil
 import pytest
@@ -61,6 +62,14 @@ def test_whoever_stops_listening_ends_the_searches(runner):
         list(runner.run([a_search(1, LONG), a_search(2, LONG)], stop))
     assert not any(psutil.pid_exists(process) for process in before)
     assert dict(runner.run([a_search(1)], lambda *_: None))[0].routes is not None
+
+
+def test_a_search_that_keeps_no_time_is_ended_with_its_best(runner, monkeypatch):
+    """Its time counts from when it has begun, not from when it waits for a process to start."""
+    told = []
+    monkeypatch.setattr("engine.routing.processes.overdue_at", lambda _: time.monotonic() + 3)
+    [(_, found)] = runner.run([a_search(1, Budget(seconds=600))], lambda _, routes: told.append(routes))
+    assert found.routes == told[-1]
 
 
 def test_no_process_outlives_the_block():
