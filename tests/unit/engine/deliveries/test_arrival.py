@@ -126,11 +126,22 @@ def test_one_parking_place_serves_two_doors():
 
 def test_an_arrival_dates_from_when_the_van_stopped_rolling():
     state, _ = _shard_with_stop()
-    rolling = [a_fix(0, 400), a_fix(5, 58), a_fix(10, 35), a_fix(15, 16)]
-    parked = [a_fix(t, (-4, 0, 4)[t // 5 % 3]) for t in range(20, 80, 5)]
+    rolling = [a_fix(0, 140), a_fix(5, 40), a_fix(10, 22)]
+    parked = [a_fix(t, (12, 14, 16)[t // 5 % 3]) for t in range(15, 80, 5)]
     step = play(state, fixes_of(*rolling, *parked))
     [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
     assert rolling[-1]["time"] <= event["time"] <= parked[0]["time"]
+
+
+def test_a_receiver_that_drifts_later_on_does_not_date_an_arrival_anew():
+    state = a_shard()
+    state.stops.open(0, 77, [PlannedStop("dropoff", LATITUDE + 0.05, LONGITUDE, 60.0)])
+    state.stops.open(0, 78, [DOOR])
+    state.stops.order(0, {(77, 2): 0, (78, 2): 1})
+    parked = [a_fix(t, 5 if t < 60 else 25) for t in range(0, 120, 10)]
+    step = play(state, fixes_of(*parked))
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert event["time"] == parked[0]["time"]
 
 
 def test_a_stop_made_out_of_turn_is_believed_after_a_longer_halt():
