@@ -44,10 +44,12 @@ class Ends:
         """Return the seeds of ways that end at these places: less what is not driven of each arc."""
         points, arcs, rest = self._parts(snaps)
         places, twins = twins_among(self._arrays, arcs)
-        points = np.concatenate([points, points[places]])
-        arcs, rest = np.concatenate([arcs, twins]), np.concatenate([rest, rest[places]])
-        order = np.argsort(points, kind="stable")
-        return self._seeds(snaps.segment.size, points[order], arcs[order], -rest[order])
+        if places.size:
+            points = np.concatenate([points, points[places]])
+            order = np.argsort(points, kind="stable")
+            points = points[order]
+            arcs, rest = np.concatenate([arcs, twins])[order], np.concatenate([rest, rest[places]])[order]
+        return self._seeds(snaps.segment.size, points, arcs, -rest)
 
     def leaving_behind(self, snaps: Snaps) -> Seeds:
         """Return the seeds of ways that leave the segment first: at every arc that follows on it."""
