@@ -33,6 +33,7 @@ from engine.shards.memory import ShardMemory
 from models.eta.accelerator import compile_bundle
 from models.eta.base_time import BASES
 from models.eta.bundle import save_bundle
+from models.geo import METRES_PER_DEGREE
 from models.messages.commands import DeliveryAssigned, StopPlan
 from models.messages.fixes import DEGREE, FIX, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE
 from models.messages.log import PartitionId
@@ -44,7 +45,7 @@ _PING_S = 5
 _BATCHES = (1, 100, 10_000)
 _PARTITIONS = 64
 _SPEED_MPS = 8.0
-_DEGREES_PER_M = 1 / 111_194.9
+_DEGREES_PER_M = 1 / METRES_PER_DEGREE
 _LEAST_S = 0.5
 _WARM_UP_S = 12  # everybody has been estimated once then, and the rules are compiled
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.geo import EARTH_RADIUS_M
+from models.geo import METRES_PER_DEGREE
 from models.messages.fixes import DEGREE, FIX, UNKNOWN_BATTERY
 
 __all__ = ["Clock", "Fleet"]
@@ -18,7 +18,6 @@ CENTRE = (41.155, -8.63)  # Porto, where the map of the demo is
 SPREAD_DEG = 0.06  # about 6.5 km: a city
 MAX_SPEED_MPS = 15.0
 BLOCK_RADIUS_M = (150.0, 600.0)  # wider than the 200 m of the stop rule across, so movers count as moving
-_METRES_PER_DEGREE = EARTH_RADIUS_M * np.pi / 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Fleet:
         self._speed = (MAX_SPEED_MPS * _uniform(seed, 4, rows)).astype(np.float32)
         self._phase = 2 * np.pi * _uniform(seed, 5, rows)
         self._turn = self._speed / radius_m  # radians a second
-        self._radius_lat = radius_m / _METRES_PER_DEGREE
+        self._radius_lat = radius_m / METRES_PER_DEGREE
         self._radius_lon = self._radius_lat / np.cos(np.radians(self._lat))
 
     def positions(

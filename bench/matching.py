@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bench.matrix import draw_places
 from engine.roads.matching import RoadMatcher
 from engine.roads.network import RoadNetwork
+from models.geo import METRES_PER_DEGREE
 
 __all__ = ["run"]
 
@@ -24,7 +25,6 @@ _DRIVES = 150
 _SHORTEST_M = 1000.0
 _EVERY_S = 5.0
 _NOISE_M = 10.0
-_DEGREE_M = 111_195.0
 
 
 class Tracks(NamedTuple):
@@ -81,9 +81,10 @@ def _drives(network: RoadNetwork, matcher: RoadMatcher, seed: int) -> dict[str, 
             continue
         seconds = np.append(np.arange(0, leg.duration_s, _EVERY_S), leg.duration_s)
         squeeze = np.cos(np.radians(origin[0]))
-        lat = np.interp(seconds, leg.seconds, leg.latitudes) + draws.normal(0, _NOISE_M / _DEGREE_M, seconds.size)
+        lat = np.interp(seconds, leg.seconds, leg.latitudes)
+        lat += draws.normal(0, _NOISE_M / METRES_PER_DEGREE, seconds.size)
         lon = np.interp(seconds, leg.seconds, leg.longitudes)
-        lon += draws.normal(0, _NOISE_M / _DEGREE_M / squeeze, seconds.size)
+        lon += draws.normal(0, _NOISE_M / METRES_PER_DEGREE / squeeze, seconds.size)
         found = matcher.match(lat, lon, seconds)
         true, held = set(leg.arcs.tolist()), {*found.path_arcs.tolist(), *found.arc[found.arc >= 0].tolist()}
         nearest = network.snap(lat, lon).segment

@@ -9,9 +9,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EARTH_RADIUS_M", "bearing_deg", "distance_m", "distances_m", "offset_m"]
+__all__ = ["EARTH_RADIUS_M", "METRES_PER_DEGREE", "bearing_deg", "distance_m", "distances_m", "offset_m"]
 
 EARTH_RADIUS_M = 6_371_008.8
+METRES_PER_DEGREE = math.radians(1.0) * EARTH_RADIUS_M
+"""Of latitude; of longitude times the cosine of the latitude."""
 
 
 @njit(cache=True, nogil=True)

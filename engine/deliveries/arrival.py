@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.compiled import rule
 from engine.shards.events import EventKind, note, note_start
 from engine.shards.stops import NO_TURN, StopState
-from models.geo import distance_m
+from models.geo import METRES_PER_DEGREE, distance_m
 from models.messages.live import Motion
 
 __all__ = ["visit_stops"]
@@ -31,7 +31,6 @@ STILL_M = 15.0
 `HALT_M` dates 14 s early."""
 MIN_MARGIN_M = 15.0
 """How far out of the radius a driver must be to have left, or the fix's accuracy where that is worse."""
-METRES_PER_DEGREE = 111_194.9  # of latitude, on the sphere of models.geo: a cheap look before the distance
 
 _OUTSIDE = int(StopState.OUTSIDE)
 _INSIDE = int(StopState.INSIDE)
@@ -140,6 +139,7 @@ def visit_stops(driver: np.void, stops: NDArray[np.void], events: NDArray[np.voi
     while place >= 0:
         stop = stops[place]
         place = stop["next"]
+        # a cheap look before the distance
         is_near = abs(stop["lat"] - driver["lat"]) * METRES_PER_DEGREE <= stop["radius_m"]
         if not is_near and (stop["state"] == _OUTSIDE or stop["state"] == _LEFT):
             continue

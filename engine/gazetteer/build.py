@@ -17,6 +17,7 @@ from typing import Any
 
 from engine.gazetteer.words import shortened, words_of
 from models.errors import BadSettings
+from models.geo import METRES_PER_DEGREE
 from models.replacing import replacing
 
 __all__ = [
@@ -150,8 +151,8 @@ def write_gazetteer(gathered: Gathered, target: Path) -> Gazetteered:
 
 def distance_m(one: Point, other: Point) -> float:
     """Return the distance of two points that are near each other, metres: a plane will do."""
-    north = (one[0] - other[0]) * 111_195
-    east = (one[1] - other[1]) * 111_195 * math.cos(math.radians((one[0] + other[0]) / 2))
+    north = (one[0] - other[0]) * METRES_PER_DEGREE
+    east = (one[1] - other[1]) * METRES_PER_DEGREE * math.cos(math.radians((one[0] + other[0]) / 2))
     return math.hypot(north, east)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import rule
-from engine.geofences.shapes import CIRCLE, CORRIDOR, METRES_PER_DEGREE, POLYGON, Fence, to_plane
+from engine.geofences.shapes import CIRCLE, CORRIDOR, POLYGON, Fence, to_plane
+from models.geo import METRES_PER_DEGREE
 
 __all__ = ["CELL_DEGREES", "FENCE", "LEVELS", "FenceArrays", "FenceIndex", "cell_key", "cell_of", "find_cell"]
 

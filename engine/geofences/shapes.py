@@ -11,21 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import rule
-from models.geo import EARTH_RADIUS_M
+from models.geo import METRES_PER_DEGREE
 
 __all__ = [
     "CIRCLE",
     "CORRIDOR",
-    "METRES_PER_DEGREE",
     "POLYGON",
     "Fence",
     "border_distance_m",
     "passes_through",
     "to_plane",
 ]
-
-METRES_PER_DEGREE = math.radians(1.0) * EARTH_RADIUS_M
-"""Of latitude."""
 
 CIRCLE, POLYGON, CORRIDOR = 1, 2, 3
 """Kinds of fence in the compiled index."""

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.eta.base_time import PACES
-from models.geo import distances_m
+from models.geo import METRES_PER_DEGREE, distances_m
 
 __all__ = ["GridPace"]
 
-_METRES_PER_DEGREE = 111_194.9
 _CAR = PACES["car"]
 
 
@@ -53,7 +52,7 @@ class GridPace:
         """Return how far east and north the second places lie of the first, metres."""
         turn = (np.subtract(to_lon, from_lon) + 180.0) % 360.0 - 180.0  # the short way over the date line
         middle = np.radians(np.add(from_lat, to_lat) / 2)
-        return turn * np.cos(middle) * _METRES_PER_DEGREE, np.subtract(to_lat, from_lat) * _METRES_PER_DEGREE
+        return turn * np.cos(middle) * METRES_PER_DEGREE, np.subtract(to_lat, from_lat) * METRES_PER_DEGREE
 
     def turned(
         self, east_m: NDArray[np.float64], north_m: NDArray[np.float64]
@@ -67,8 +66,8 @@ class GridPace:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return places in the frame, metres across and along from its middle."""
         turn = (lon - self.lon + 180.0) % 360.0 - 180.0
-        east_m = turn * np.cos(np.radians(self.lat)) * _METRES_PER_DEGREE  # one scale for all: cells must not bend
-        return self.turned(east_m, (lat - self.lat) * _METRES_PER_DEGREE)
+        east_m = turn * np.cos(np.radians(self.lat)) * METRES_PER_DEGREE  # one scale for all: cells must not bend
+        return self.turned(east_m, (lat - self.lat) * METRES_PER_DEGREE)
 
     def times_s(
         self,

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.geo import distances_m
+from models.geo import METRES_PER_DEGREE, distances_m
 
 __all__ = ["KINDS", "Doorsteps"]
 
@@ -22,7 +22,6 @@ _VISIT_SIGMA = 0.30
 _PER_KG = 0.012
 _ABSENT, _ABSENT_S = 0.03, 45.0
 _POPULARITY = 1.05  # exponent of Zipf's law over addresses
-_METRES_PER_DEGREE = 111_194.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Doorsteps:
     def parked(self, rng: np.random.Generator, address: int) -> tuple[float, float]:
         """Return where a van stands during one visit, latitude and longitude in degrees."""
         away_m, bearing = self.parking_m[address] * rng.uniform(0.5, 1.2), rng.uniform(0.0, 2 * np.pi)
-        north, east = away_m * np.cos(bearing) / _METRES_PER_DEGREE, away_m * np.sin(bearing) / _METRES_PER_DEGREE
+        north, east = away_m * np.cos(bearing) / METRES_PER_DEGREE, away_m * np.sin(bearing) / METRES_PER_DEGREE
         latitude, longitude = float(self.latitude[address]), float(self.longitude[address])
         return latitude + float(north), longitude + float(east / np.cos(np.radians(latitude)))
 

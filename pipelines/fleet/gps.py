@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.geo import METRES_PER_DEGREE
 from models.messages.fixes import DEGREE, FIX, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE
 
 __all__ = ["Phone", "Track", "record"]
-
-_METRES_PER_DEGREE = 111_194.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,8 @@ def record(
     north, east = (_drift(rng, seconds, phone) + rng.normal(0.0, 1.0, len(seconds)) * spread for _ in range(2))
     fixes: NDArray[np.void] = np.zeros(len(seconds), FIX)
     fixes["time"] = epoch_ms + np.rint(seconds * 1000.0).astype(np.int64)
-    fixes["lat"] = np.rint((lat + north / _METRES_PER_DEGREE) * DEGREE)
-    fixes["lon"] = np.rint((lon + east / (_METRES_PER_DEGREE * np.cos(np.radians(lat)))) * DEGREE)
+    fixes["lat"] = np.rint((lat + north / METRES_PER_DEGREE) * DEGREE)
+    fixes["lon"] = np.rint((lon + east / (METRES_PER_DEGREE * np.cos(np.radians(lat)))) * DEGREE)
     fixes["speed"], fixes["heading"], fixes["altitude"] = np.nan, np.nan, np.nan
     fixes["accuracy"] = np.where(jumps, rng.uniform(30.0, 90.0, len(seconds)), rng.uniform(4.0, 14.0, len(seconds)))
     fixes["seq"], fixes["battery"] = UNKNOWN_SEQUENCE, UNKNOWN_BATTERY

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engine.roads.network import RoadNetwork
 from models.errors import InvalidInput
-from models.geo import distances_m
+from models.geo import METRES_PER_DEGREE, distances_m
 from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import Way
 from pipelines.fleet.simulate import City
@@ -17,7 +17,6 @@ __all__ = ["RoadWays", "city_on_roads", "porto"]
 _PROFILE = "van"
 _QUIET_MPS = 50 / 3.6  # people live along streets that are no faster
 _FROM_KERB_M = (5.0, 25.0)
-_METRES_PER_DEGREE = 111_194.9
 
 
 class RoadWays:
@@ -51,7 +50,7 @@ def city_on_roads(
 ) -> City:
     """Return a city of so many addresses within a radius of the depot, on the roads of a network."""
     latitude, longitude = _doors(network, rng, addresses, depot, radius_m)
-    north = radius_m / _METRES_PER_DEGREE
+    north = radius_m / METRES_PER_DEGREE
     east = north / np.cos(np.radians(depot[0]))
     box = (depot[0] - north, depot[1] - east, depot[0] + north, depot[1] + east)
     return City(RoadWays(network), Doorsteps.simulate(rng, latitude, longitude), depot, box, zone)
@@ -78,7 +77,7 @@ def _doors(
     share = rng.random(count)
     north, east = lat[begin + 1] - lat[begin], (lon[begin + 1] - lon[begin]) * np.cos(np.radians(lat[begin]))
     norm = np.maximum(np.hypot(north, east), 1e-9)
-    aside = rng.uniform(*_FROM_KERB_M, count) * rng.choice([-1.0, 1.0], count) / _METRES_PER_DEGREE
+    aside = rng.uniform(*_FROM_KERB_M, count) * rng.choice([-1.0, 1.0], count) / METRES_PER_DEGREE
     return (
         lat[begin] + share * north - aside * east / norm,
         lon[begin] + (share * east + aside * north / norm) / np.cos(np.radians(lat[begin])),

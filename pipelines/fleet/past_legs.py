@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.eta.bases import PROFILES, BaseTimes, Ends
+from models.geo import METRES_PER_DEGREE
 from pipelines.datasets import LegDataset
 from pipelines.fleet.files import legs_table, van_name
 from pipelines.fleet.gps import Phone
@@ -32,7 +33,6 @@ _KNOWN = (
 )
 """Columns of simulated legs that a shard fills too. Times at the door are read from departures."""
 _SEED = 1
-_METRES_PER_DEGREE = 111_194.9
 
 
 def past_legs(
@@ -85,7 +85,7 @@ def past_columns(
 def _as_seen(columns: dict[str, NDArray[Any]], base: BaseTimes) -> dict[str, NDArray[Any]]:
     """Return where ways seem to begin, and how long they are from there."""
     rng, count = np.random.default_rng(_SEED), len(columns["from_lat"])
-    north, east = rng.normal(0.0, Phone().drift_m / _METRES_PER_DEGREE, (2, count))
+    north, east = rng.normal(0.0, Phone().drift_m / METRES_PER_DEGREE, (2, count))
     seen = {
         "from_lat": columns["from_lat"] + north,
         "from_lon": columns["from_lon"] + east / np.cos(np.radians(columns["from_lat"])),
