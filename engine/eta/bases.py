@@ -15,6 +15,7 @@ from engine.roads.barred import BarredRoads
 from engine.roads.barriers import Barrier, holding_up
 from engine.roads.hierarchy import CLOSED
 from engine.roads.network import RoadNetwork
+from engine.roads.pinned import Journeys, PinnedWays
 from engine.roads.weights import RoadWeights
 from models.eta.base_time import BASES, PACES
 from models.geo import distances_m
@@ -87,10 +88,12 @@ class BaseTimes(Protocol):
         *,
         traffic_of: NDArray[np.bool_] | None = None,
         barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+        journeys: Journeys | None = None,
     ) -> Bases:
         """Return the base of each way, and of some of them what the traffic makes of it.
 
-        `barriers` says which ways go around which; in the traffic column too.
+        `barriers` says which ways go around which; in the traffic column too. `journeys` says who asks again and again,
+        which is answered faster and not otherwise.
         """
 
 
@@ -105,6 +108,7 @@ class GreatCircles:
         *,
         traffic_of: NDArray[np.bool_] | None = None,
         barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+        journeys: Journeys | None = None,
     ) -> Bases:
         """Return metres and seconds as `models.eta.base_time` says; what is nearer than a house takes no time."""
         away_m = distances_m(ends.from_lat, ends.from_lon, ends.to_lat, ends.to_lon)
@@ -126,6 +130,8 @@ class RoadBases:
         Of when that is, epoch seconds.
     barred
         Where roads around barriers are kept from one state to the next.
+    pinned
+        Where ways of those who ask again and again are.
     """
 
     def __init__(
@@ -134,12 +140,17 @@ class RoadBases:
         traffic: Mapping[str, RoadWeights] | None = None,
         traffic_at_s: float | None = None,
         barred: BarredRoads | None = None,
+        pinned: PinnedWays | None = None,
     ) -> None:
         self.network, self.traffic_at_s = network, traffic_at_s
-        self.barred = barred or BarredRoads()
+        self._barred, self._pinned = barred or BarredRoads(), pinned or PinnedWays(network)
         self._straight, self._traffic = GreatCircles(), traffic or {}
         # a profile that the map does not know has no roads
         self._names = {number: name for number, name in enumerate(PROFILES) if name in network.profiles}
+
+    def in_traffic(self, traffic: Mapping[str, RoadWeights], at_s: float | None) -> "RoadBases":
+        """Return the same with other traffic; what is known of ways on free roads goes on."""
+        return RoadBases(self.network, traffic, at_s, self._barred, self._pinned)
 
     def between(
         self,
@@ -147,14 +158,15 @@ class RoadBases:
         *,
         traffic_of: NDArray[np.bool_] | None = None,
         barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+        journeys: Journeys | None = None,
     ) -> Bases:
         """Return metres and free-flow seconds on the roads; what is nearer than a house takes no time."""
         found = self._straight.between(ends)
         is_free = np.ones(len(found.seconds), np.bool_)
         for these, ways in barriers.items():
             is_free &= ~ways
-            self._fill(found, ends, ways, traffic_of, these)
-        self._fill(found, ends, is_free, traffic_of, ())
+            self._fill(found, ends, ways, traffic_of, these, journeys)
+        self._fill(found, ends, is_free, traffic_of, (), journeys)
         return found
 
     def _fill(
@@ -164,6 +176,7 @@ class RoadBases:
         ways: NDArray[np.bool_],
         traffic_of: NDArray[np.bool_] | None,
         barriers: tuple[Barrier, ...],
+        journeys: Journeys | None,
     ) -> None:
         """Put in what some ways are on the roads, around barriers."""
         for number, name in self._names.items():
@@ -171,10 +184,11 @@ class RoadBases:
             if not rows.size:
                 continue
             mine = holding_up(barriers, name)
-            free = self.barred.around(self.network, self.network.free_flow(name), mine)
-            start = self.network.snap(ends.from_lat[rows], ends.from_lon[rows], weights=free)
-            end = self.network.snap(ends.to_lat[rows], ends.to_lon[rows], weights=free)
-            packed = self.network.snapped_ways(start, end, free)
+            free = self._barred.around(self.network, self.network.free_flow(name), mine)
+            begin, finish = (ends.from_lat[rows], ends.from_lon[rows]), (ends.to_lat[rows], ends.to_lon[rows])
+            start, end, packed = self._pinned.ways(
+                begin, finish, free, None if journeys is None else journeys.part(rows)
+            )
             known = np.flatnonzero(packed < CLOSED)
             rows, free_ms = rows[known], packed[known] >> 32
             found.metres[rows] = (packed[known] & 0xFFFFFFFF) / 10
@@ -184,6 +198,6 @@ class RoadBases:
                 continue
             asked = np.flatnonzero(traffic_of[rows] & (free_ms > 0))
             start, end = start.part(known[asked]), end.part(known[asked])
-            slowed = self.barred.around(self.network, self._traffic[name], mine)
+            slowed = self._barred.around(self.network, self._traffic[name], mine)
             now = self.network.snapped_ways(start, end, slowed)
             found.traffic[rows[asked]] = np.where(now < CLOSED, (now >> 32) / free_ms[asked], np.nan)

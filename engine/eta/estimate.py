@@ -18,6 +18,7 @@ from engine.eta.said import Said
 from engine.eta.table import EtaTable
 from engine.eta.under_way import begin_legs, mark_places, progress
 from engine.roads.barriers import Barrier, holding
+from engine.roads.pinned import Journeys
 from engine.shards.drivers import DriverTable
 from engine.shards.stops import StopState
 from models.messages.records import put_records, take_records
@@ -98,7 +99,11 @@ class Estimate:
         looked = self.whole[owner] | (stops["flags"][at] & AheadFlag.PREDICTED == 0)
         around = _around(closures, self.tenants, self.here.now_ms)
         ways_around = {these: drivers[owner] for these, drivers in around.items()}
-        found, straight = base.between(ends, traffic_of=looked, barriers=ways_around), _STRAIGHT.between(ends)
+        rows = np.full(len(at), -1, np.int64)
+        rows[self.wanted.of_firsts] = self.slots  # ways behind the next stop are seldom asked for
+        journeys = Journeys(rows, is_to_pinned=True)
+        found = base.between(ends, traffic_of=looked, barriers=ways_around, journeys=journeys)
+        straight = _STRAIGHT.between(ends)
         for name, column in (("base_m", found.metres), ("base_s", found.seconds), ("base", found.source)):
             stops[name][at] = column
         stops["traffic"][at[looked]] = np.nan_to_num(found.traffic[looked], nan=0.0)
@@ -196,7 +201,7 @@ class Estimate:
         self, base: BaseTimes, around: Mapping[tuple[Barrier, ...], NDArray[np.bool_]]
     ) -> dict[str, NDArray[np.float64]]:
         """Return how the first legs have gone so far; later ones have not begun."""
-        found = progress(self.heads, self.stops[self.wanted.firsts], self.here, base, around)
+        found = progress(self.heads, self.stops[self.wanted.firsts], self.here, base, around, self.slots)
         columns: dict[str, NDArray[np.float64]] = {}
         for name, values in found.items():
             columns[name] = np.full(len(self.wanted.places), 0.0 if name == "elapsed_s" else np.nan)

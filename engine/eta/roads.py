@@ -55,7 +55,7 @@ class RoadWatch:
             at = None if found is None else found[_USUAL].traffic
             if found is not None or known is not None:
                 weights = {} if found is None else {str(name): one.weights for name, one in found.items()}
-                self._etas.base = RoadBases(base.network, weights, None if at is None else at.timestamp(), base.barred)
+                self._etas.base = base.in_traffic(weights, None if at is None else at.timestamp())
             if at != known:
                 log.debug("traffic.taken", at=None if at is None else at.isoformat())
             known = at

@@ -9,6 +9,7 @@ from engine.eta.bases import NOWHERE_CLOSED, BaseTimes, Ends, GreatCircles
 from engine.eta.legs_ahead import LegsAhead, Whereabouts
 from engine.eta.said import Said
 from engine.roads.barriers import Barrier
+from engine.roads.pinned import Journeys
 from engine.shards.stops import StopState
 from models.eta.weather import WEATHER_COLUMNS
 from models.geo import distances_m
@@ -45,10 +46,12 @@ def progress(
     here: Whereabouts,
     base: BaseTimes,
     barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]] = NOWHERE_CLOSED,
+    slots: NDArray[np.int64] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return how the legs to the first stops have gone so far, D values each.
 
-    `barriers` says which drivers go around which closures.
+    `barriers` says which drivers go around which closures, `slots` where each one's head is, so that ways are gone on
+    with.
     """
     under_way = (heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"])
     under_way &= heads["leg_ms"] > 0
@@ -58,8 +61,8 @@ def progress(
     has_past = (heads["past_ms"] > 0) & (since_s > 0) & (since_s < _RECENT_S)
     return {
         "elapsed_s": elapsed_s,
-        "driven_ratio": _driven(heads, here, elapsed_s, base, barriers),
-        "straight_ratio": _driven(heads, here, elapsed_s, _STRAIGHT, NOWHERE_CLOSED),
+        "driven_ratio": _driven(heads, here, elapsed_s, base, barriers, slots),
+        "straight_ratio": _driven(heads, here, elapsed_s, _STRAIGHT, NOWHERE_CLOSED, None),
         "recent_mps": np.divide(recent_m, since_s, out=np.full(len(heads), np.nan), where=has_past),
     }
 
@@ -70,6 +73,7 @@ def _driven(
     elapsed_s: NDArray[np.float64],
     base: BaseTimes,
     barriers: Mapping[tuple[Barrier, ...], NDArray[np.bool_]],
+    slots: NDArray[np.int64] | None,
 ) -> NDArray[np.float64]:
     """Return the time taken so far ÷ the base time of the way driven so far; NaN for who has not set out."""
     ratio = np.full(len(heads), np.nan)
@@ -77,7 +81,8 @@ def _driven(
     starts, profile = heads["leg_lat"][gone], heads["profile"][gone]
     ends = Ends(starts, heads["leg_lon"][gone], here.lat[gone], here.lon[gone], profile)
     around = {these: drivers[gone] for these, drivers in barriers.items()}
-    seconds = base.between(ends, barriers=around).seconds
+    journeys = None if slots is None else Journeys(slots[gone], is_to_pinned=False)
+    seconds = base.between(ends, barriers=around, journeys=journeys).seconds
     ratio[gone] = np.divide(elapsed_s[gone], seconds, out=ratio[gone], where=seconds > 0)
     return ratio
 

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from engine.compiled import road_rule
 from engine.roads.hierarchy import CLOSED, Hierarchy, Ints, Metric, Weights
 
-__all__ = ["Seeds", "matrix_weights", "pair_weights", "way_between"]
+__all__ = ["OUT_OF_REACH", "Seeds", "climb_all", "matrix_weights", "pair_weights", "way_between"]
+
+OUT_OF_REACH = CLOSED // 2
+"""What is reached with as much is not: a closed edge behind a seed below zero weighs less than `CLOSED`."""
 
 _LANES = 16  # sources that are swept together: one row of them is two cache lines
 _BLOCK = 128  # sources that a thread takes at a time
@@ -271,11 +274,11 @@ def _pairs(h: Hierarchy, metric: Metric, sources: Seeds, targets: Seeds) -> Weig
     chain, other = np.empty(size, np.int32), np.empty(size, np.int32)
     out = np.full(sources.starts.size - 1, CLOSED, np.int64)
     for pair in range(out.size):
-        count = _climb_all(h.parent, h.up_start, h.up_head, metric.up, sources, pair, reach, chain)
-        other_count = _climb_all(h.parent, h.down_start, h.down_tail, metric.down, targets, pair, back, other)
+        count = climb_all(h.parent, h.up_start, h.up_head, metric.up, sources, pair, reach, chain)
+        other_count = climb_all(h.parent, h.down_start, h.down_tail, metric.down, targets, pair, back, other)
         for place in range(other_count):
             node = np.uint32(other[place])
-            if reach[node] < CLOSED and back[node] < CLOSED:
+            if reach[node] < OUT_OF_REACH and back[node] < OUT_OF_REACH:
                 out[pair] = min(out[pair], reach[node] + back[node])
         for place in range(count):
             reach[np.uint32(chain[place])] = CLOSED
@@ -285,7 +288,7 @@ def _pairs(h: Hierarchy, metric: Metric, sources: Seeds, targets: Seeds) -> Weig
 
 
 @road_rule
-def _climb_all(
+def climb_all(
     parent: Ints, start: Ints, other: Ints, weights: Weights, seeds: Seeds, point: int, reach: Weights, chain: Ints
 ) -> int:
     """Put down what all nodes above a point's seeds are reached with; return how many there are, in `chain` ascending.

@@ -14,6 +14,7 @@ from engine.roads.build import build_network
 from engine.roads.file import read_network
 from engine.roads.matching import RoadMatcher
 from engine.roads.network import RoadNetwork
+from engine.roads.pinned import Journeys, PinnedWays
 from engine.roads.traffic import TrafficLedger
 from models.errors import BadSettings
 
@@ -51,6 +52,8 @@ def main() -> None:
     lat, lon = np.transpose(places)
     snaps = network.snap(lat, lon)
     network.snapped_ways(snaps, snaps, network.free_flow())
+    journeys = Journeys(np.arange(2), is_to_pinned=True)
+    PinnedWays(network).ways((lat[:2], lon[:2]), (lat[1:], lon[1:]), network.free_flow(), journeys)
     network.closed(network.free_flow(), [0])
     if (way := network.leg(places[0], places[1])) is not None:  # and somebody who drives it
         matched = RoadMatcher(network).match(way.latitudes, way.longitudes, way.seconds)

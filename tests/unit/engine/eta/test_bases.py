@@ -8,6 +8,8 @@ from engine.eta.bundles import BundlePredictor
 from engine.eta.estimator import Estimator, Models
 from engine.eta.legs_ahead import LegsAhead
 from engine.eta.predictor import ANY_BASE, COLD_START, OWN_BASE, ColdStart, digest_of
+from engine.roads.barriers import Barrier
+from engine.roads.pinned import Journeys
 from models.eta.base_time import BASES
 from models.eta.features import leg_features
 from tests.legs import a_bundle, some_legs
@@ -41,6 +43,24 @@ def test_ways_are_those_of_the_roads_and_elsewhere_of_the_great_circle(town):
     assert found.seconds[0] == pytest.approx(leg.duration_s, abs=0.01)
     assert found.seconds[1] == straight.seconds[1]
     assert found.seconds[2:4].tolist() == [0.0, 0.0]  # two addresses of one house are no way
+
+
+@pytest.mark.parametrize("is_to_pinned", [True, False])
+def test_base_times_of_a_driver_under_way_are_those_of_anybody_there(town, is_to_pinned):
+    """Also around a closure that comes and goes on the way, and in traffic that comes later."""
+    grid, network = town
+    slow = {"van": network.weights("van", np.linspace(1, 3, network.arc_count))}
+    closed = Barrier("polygon", tuple(grid.at(23, east, north) for east, north in ((-9, -9), (-9, 9), (9, 9), (9, -9))))
+    free = RoadBases(network)
+    for step, base in enumerate((free, free, free.in_traffic(slow, 1.0), free)):
+        here, other = grid.at(21, east=20 + 30 * step, north=3), grid.at(25)
+        ends = [(*here, *other)] * 2 if is_to_pinned else [(*other, *here)] * 2
+        ways = Ends(*np.transpose(ends), np.full(2, VAN, np.uint8))
+        asked = {"traffic_of": np.ones(2, np.bool_), "barriers": {(closed,): np.array([False, step in (1, 2)])}}
+        found = base.between(ways, **asked, journeys=Journeys(np.array([3, 7]), is_to_pinned))
+        for mine, anybody in zip(found, base.between(ways, **asked), strict=True):
+            assert np.array_equal(mine, anybody, equal_nan=True)
+        assert (found.seconds[1] > found.seconds[0]) == (step in (1, 2))
 
 
 def a_model(base, seed=1):
