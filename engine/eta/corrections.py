@@ -4,6 +4,7 @@ Every shard takes in the finishes of all shards, in the order in which they came
 all say the same. A finish carries what champion and candidate had said: who is promoted has a residual of its own.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ __all__ = ["Corrections", "Finish", "ModelSaid", "area_of"]
 _AREA_RESOLUTION = 6  # H3 cells of 36 km²: some dozen finishes a cell in a window of six hours
 _FADING_S = 300.0  # the residual is one of departures, and harms what is said minutes later
 _LEAST_S = 30.0  # shorter legs are noise of the geofence's edge
+_REMEMBERED = 2**16  # stops whose areas are kept: they are asked for every few seconds
 _EVERYBODY = ""  # in place of a tenant
 
 
@@ -156,6 +158,7 @@ class Corrections:
         return found
 
 
+@functools.lru_cache(_REMEMBERED)
 def area_of(tenant: str, latitude: float, longitude: float) -> str:
     """Return the window of finishes around a place."""
     return f"{tenant}/{h3.latlng_to_cell(latitude, longitude, _AREA_RESOLUTION)}"

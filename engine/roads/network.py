@@ -205,8 +205,12 @@ class RoadNetwork:
     def snapped_ways(self, start: Snaps, end: Snaps, weights: RoadWeights) -> NDArray[np.int64]:
         """Return packed weights from each snapped place to the one beside it, N."""
         ends = self.ends(weights)
-        packed = pair_weights(self.hierarchy, weights.metric, ends.leaving(start), ends.arriving(end))
-        same = np.flatnonzero((start.segment == end.segment) & start.found)
+        packed: NDArray[np.int64] = np.full(start.segment.size, CLOSED, np.int64)
+        is_same = start.segment == end.segment
+        apart, same = np.flatnonzero(~is_same), np.flatnonzero(is_same & start.found)
+        if apart.size:
+            leaving, arriving = ends.leaving(start.part(apart)), ends.arriving(end.part(apart))
+            packed[apart] = pair_weights(self.hierarchy, weights.metric, leaving, arriving)
         if same.size:
             start, end = start.part(same), end.part(same)
             around = pair_weights(self.hierarchy, weights.metric, ends.leaving_behind(start), ends.arriving(end))

@@ -5,14 +5,16 @@ answer can see what ended later; `history_columns` plays finished legs through i
 are sums by hashed keys of driver and place, drawn to zero by n/(n+5); companies do not see each other's.
 """
 
+import functools
 import hashlib
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h3
 import numpy as np
+from h3.api import basic_int as h3
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
@@ -33,6 +35,7 @@ _RECENT = 10  # legs of a driver that count as recent
 _SHRINK = 5.0  # n legs count n/(n+5), no news the rest
 _DRIVER = 0  # place among the keys of a leg
 _UNKNOWN = 0  # key of what is not known
+_REMEMBERED = 2**16  # names whose digests are kept: drivers of a shard are asked for again and again
 
 
 class PaceHistory:
@@ -100,8 +103,9 @@ class PaceHistory:
     def told(self, keys: Sequence[int]) -> tuple[float, ...]:
         """Return what is known of one leg by its keys, in the order of `HISTORY_COLUMNS`."""
         recent = self._recent.get(keys[_DRIVER], ())
-        long, cell, driver_cell, pair = (_shrunk(*self._sums.get(key, (0, 0.0))) for key in keys)
-        return _shrunk(len(recent), sum(recent)), long, cell, driver_cell, pair
+        found = [self._sums.get(key) for key in keys]
+        means = [math.nan if one is None else one[1] / (one[0] + _SHRINK) for one in found]
+        return sum(recent) / (len(recent) + _SHRINK) if recent else math.nan, *means
 
 
 def history_columns(
@@ -153,13 +157,10 @@ def history_columns(
     return {"as_of_ms": limits_ms, **dict(zip(HISTORY_COLUMNS, told.T, strict=True))}
 
 
+@functools.lru_cache(_REMEMBERED)
 def driver_alias(tenant: str, driver: str) -> str:
     """Return what a driver is called in data sets and models, which name nobody."""
     return hashlib.blake2b(f"{tenant}/{driver}".encode(), digest_size=8).hexdigest()
-
-
-def _shrunk(count: int, total: float) -> float:
-    return total / (count + _SHRINK) if count else np.nan
 
 
 def keys_of(legs: Legs) -> NDArray[np.uint64]:
@@ -193,11 +194,19 @@ def _other_vehicles(legs: Legs, rows: int) -> NDArray[Any]:
 
 def _hashed(values: ArrayLike, rows: int) -> NDArray[np.uint64]:
     """Return 64 bits for each text, 0 for none."""
-    given = np.broadcast_to(np.asarray(values, dtype=object), (rows,))
-    texts = np.array(["" if each is None else str(each) for each in given.tolist()], dtype=str)
-    unique, back = np.unique(texts, return_inverse=True)
-    digests = [hashlib.blake2b(text.encode(), digest_size=8).digest() if text else bytes(8) for text in unique.tolist()]
-    return np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)[back]
+    given = np.asarray(values, dtype=object)
+    if given.ndim == 0:
+        return np.full(rows, _digest(_text(given.item())), np.uint64)
+    return np.array([_digest(_text(each)) for each in np.broadcast_to(given, (rows,)).tolist()], np.uint64)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") if text else _UNKNOWN
 
 
 def _mixed(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -210,4 +219,4 @@ def _mixed(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uin
 
 def _cells(legs: Legs, end: str) -> NDArray[np.uint64]:
     places = zip(np.asarray(legs[f"{end}_lat"]).tolist(), np.asarray(legs[f"{end}_lon"]).tolist(), strict=True)
-    return np.array([h3.str_to_int(h3.latlng_to_cell(lat, lon, _CELL)) for lat, lon in places], np.uint64)
+    return np.array([h3.latlng_to_cell(lat, lon, _CELL) for lat, lon in places], np.uint64)
