@@ -198,7 +198,8 @@ class ShardEstimates:
             if (whose := self._whose(stop)) is not None:
                 tenant, _, delivery = whose
                 model = models.of(tenant).version
-                effects.points.append(point_of(stop, tenant, delivery, model))
+                if stop["kind"] == StopKind.DROPOFF:  # nobody asks how the estimate of a pick-up changed
+                    effects.points.append(point_of(stop, tenant, delivery, model))
                 effects.estimates.append(
                     (tenant, answer_of(stop, delivery, model, self._memory.etas.base.traffic_at_s))
                 )

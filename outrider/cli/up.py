@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from engine.environment import prepare_environment
 from engine.settings import Settings
@@ -28,7 +29,7 @@ def up(
         settings = settings.model_copy(update={"api": settings.api.model_copy(update={"port": port})})
     configure_logging(settings.log_level)
     prepare_environment(settings)
-    asyncio.run(_serve(settings))
+    uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:

@@ -402,6 +402,17 @@ def test_what_is_hours_away_is_told_less_often_than_what_is_near():
     assert near > 2 * far > 0
 
 
+def test_watchers_hear_of_pick_ups_too_and_the_history_keeps_drop_offs():
+    memory, estimates = a_memory()
+    drop_off = assigned("dlv_1", 2500.0)
+    pick_up = msgspec.structs.replace(assigned("dlv_1", 1500.0).stops[0], kind="pickup")
+    memory.assign(msgspec.structs.replace(drop_off, stops=(pick_up, *drop_off.stops)))
+    effects = play(memory, estimates, range(2))
+    told = {(said["delivery"], said["stop"]) for one in effects for _, said in one.estimates}
+    assert told == {("dlv_1", "pickup"), ("dlv_1", "dropoff")}
+    assert {point["stop"] for one in effects for point in one.points} == {"dropoff"}
+
+
 def test_a_leg_with_a_break_in_it_is_nobodys_lesson():
     for rest_s in (0, 60):
         memory, estimates = a_memory()
