@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.eta.bases import GREAT_CIRCLE, PROFILES, ROADS
 from engine.travel.pace import ROAD_PACES
+from models.eta.base_time import PACES
 from models.eta.clock import local_clock
 from models.eta.history import PaceHistory
 from models.eta.spread import Spread
@@ -30,7 +31,9 @@ ANY_BASE = "provider"
 COLD_START = "cold-start"
 """Version of the estimate that needs no model."""
 
-_LOW, _HIGH = 0.65, 1.6  # four of five real trips lie between these shares of their base time
+# Four of five real trips lie in this range. What every leg costs however short it is, is hardly anything for who is
+# under way or has somebody at the kerb: below, that and the driving are two things that nobody knows.
+_LESS_FIXED, _LESS_DRIVEN, _HIGH = 0.9, 0.35, 1.6
 
 
 class Predictor(Protocol):
@@ -79,11 +82,14 @@ class ColdStart:
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return base times with the range in which four of five real trips lie."""
-        return np.asarray(_usual_s(legs)[:, None] * np.array([_LOW, 1.0, _HIGH]))
+        fixed_s, driven_s = _parts_s(legs)
+        usual_s = fixed_s + driven_s
+        below_s = np.hypot(_LESS_FIXED * fixed_s, _LESS_DRIVEN * driven_s)
+        return np.stack([usual_s - below_s, usual_s, _HIGH * usual_s], axis=1)
 
     def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         """Return what the weather and what just happened add: base times are all there is beside them."""
-        usual_s = _usual_s(legs)
+        usual_s = np.sum(_parts_s(legs), axis=0)
         wet = _weather(legs)
         return {"weather": usual_s * (1.0 - 1.0 / wet) / 60, "today": usual_s * np.expm1(shift) / 60}
 
@@ -96,25 +102,28 @@ class ColdStart:
         return np.zeros((len(lat), 3))
 
 
-def _usual_s(legs: Legs) -> NDArray[np.float64]:
-    """Return what legs usually take: of the great circle as it is, of free roads at the pace of the hour.
+def _parts_s(legs: Legs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what legs usually take, however short they are and for their length: free roads at the pace of the hour.
 
-    Where traffic is known, it takes the place of the hour's, and of the weather's: it flows so in this weather.
+    Base times of the great circle hold both already. Where traffic is known, it takes the place of the hour's, and of
+    the weather's: it flows so in this weather.
     """
     wet, base_s = _weather(legs), np.asarray(legs["base_s"], np.float64)
     on_roads = np.flatnonzero((np.asarray(legs.get("base_of", GREAT_CIRCLE)) == ROADS) & (base_s > 0))
+    kind = np.asarray(legs.get("profile", np.full(len(base_s), _USUAL)), np.int64)
+    fixed_s = np.minimum(_STRAIGHT_FIXED_S[kind], base_s)
+    driven_s = base_s - fixed_s
     if not on_roads.size:
-        return np.asarray(wet * base_s)
+        return wet * fixed_s, wet * driven_s
     moments = np.asarray(legs["moment_ms"])[on_roads].astype(np.int64)
     zone = np.asarray(legs.get("zone", "UTC"))
     clock = local_clock(moments, zone if zone.ndim == 0 else zone[on_roads])
     hour = (clock.weekday * 24 + clock.hour).astype(np.int64)
-    profile = np.asarray(legs["profile"])[on_roads]
+    profile = kind[on_roads]
     traffic = np.asarray(legs.get("traffic_ratio", np.full(len(base_s), np.nan)), np.float64)[on_roads]
     factor = np.where(np.isfinite(traffic), traffic, _HOURS[profile, hour])
-    usual_s = base_s.copy()
-    usual_s[on_roads] = _FIXED_S[profile] + factor * base_s[on_roads]
-    return np.asarray(wet * usual_s)
+    fixed_s[on_roads], driven_s[on_roads] = _FIXED_S[profile], factor * base_s[on_roads]
+    return wet * fixed_s, wet * driven_s
 
 
 def _weather(legs: Legs) -> NDArray[np.float64]:
@@ -129,5 +138,7 @@ def _weather(legs: Legs) -> NDArray[np.float64]:
     return np.where(has_traffic, 1.0, weather_factor(rain, cold, wind, by_bike))
 
 
+_USUAL = PROFILES.index("van")
+_STRAIGHT_FIXED_S = np.array([PACES[name].fixed_s for name in PROFILES])
 _FIXED_S = np.array([ROAD_PACES[name].fixed_s for name in PROFILES])  # type: ignore[index]  # the same names
 _HOURS = np.array([ROAD_PACES[name].hours for name in PROFILES])  # type: ignore[index]  # the same names

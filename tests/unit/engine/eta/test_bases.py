@@ -140,3 +140,16 @@ def test_without_a_model_free_roads_take_as_long_as_at_that_hour():
     middle = ColdStart().predict(legs)[:, 1]
     assert 600 < middle[0] < middle[1] < middle[2]
     assert middle[3] == 600.0
+
+
+@pytest.mark.parametrize("source", [ROADS, GREAT_CIRCLE])
+def test_the_range_without_a_model_lets_short_ways_end_soon_and_long_ones_not(source):
+    """Whoever is near is often there in less than what a leg usually costs however short it is."""
+    base_s = np.array([20.0, 60.0, 300.0, 3600.0])
+    monday_at_noon = np.full(4, 1_750_075_200_000)
+    legs = {"base_s": base_s, "base_of": np.full(4, source), "profile": np.full(4, VAN), "moment_ms": monday_at_noon}
+    low, middle, high = ColdStart().predict(legs).T
+    assert ((low > 0) & (low < middle) & (middle < high)).all()
+    assert low[1] < 0.5 * middle[1]
+    assert low[3] > 0.6 * middle[3]
+    assert (np.diff(low / middle) >= 0).all()
