@@ -5,7 +5,6 @@ reported elsewhere is false. The plain alternative calls a van arrived with its 
 The days before those that are judged train a model, which a shard then serves on the judged ones (`bench.city_etas`).
 """
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,21 +19,19 @@ from bench.city_etas import LEAST_LEGS, measure_etas
 from bench.report import console, heading
 from engine.eta.bases import RoadBases
 from engine.motion.late import derive
-from engine.motion.profiles import PARCEL, pack_profiles
+from engine.motion.profiles import PARCEL
 from engine.roads.network import RoadNetwork
-from engine.shards.advance import EventKind, ShardState, advance
-from engine.shards.stops import PlannedStop, StopKind
 from models.documents.delivery import STOP_RADIUS_M
 from models.geo import distances_m
 from models.messages.fixes import DEGREE, STORED
 from pipelines.fleet.gps import Track
 from pipelines.fleet.on_roads import porto
+from pipelines.fleet.seen_legs import SeenLeg, seen_legs, watch
 from pipelines.fleet.simulate import Fleet, Leg, simulate_days, working_days
 
-__all__ = ["ArrivalScore", "found_arrivals", "measure_city", "plain_arrivals", "score_arrivals", "score_stops"]
+__all__ = ["ArrivalScore", "measure_city", "plain_arrivals", "score_arrivals", "score_stops"]
 
 _CLOSE_MS = 120_000
-_BATCH = 500  # fixes that a shard takes at once
 
 Arrivals = Mapping[int, int]
 """Leg → epoch ms of arrival."""
@@ -72,36 +69,6 @@ class ArrivalScore:
     def median_error_s(self) -> float:
         """Return the median distance in time of what was found."""
         return float(np.median(self.errors_s)) if self.errors_s else float("nan")
-
-
-def found_arrivals(legs: Sequence[Leg], track: Track) -> Arrivals:
-    """Return when the engine's rules saw a van arrive at each of its stops.
-
-    It knows all stops and their order from the start, and of each hand-over when the driver reports it.
-    """
-    state = ShardState(profiles=pack_profiles((PARCEL,)))
-    row = state.drivers.add(1, 0, 0, 0)
-    stops = state.drivers.stops
-    keys = {
-        stops.open(row, number + 1, [PlannedStop("dropoff", leg.lat, leg.lon, STOP_RADIUS_M)])[0]: number
-        for number, leg in enumerate(legs)
-    }
-    stops.order(row, {(number + 1, StopKind.DROPOFF): number for number in range(len(legs))})
-    fixes = track.fixes.copy()
-    fixes["driver"] = 1
-    reported = np.searchsorted(track.sent_ms, [leg.served_ms for leg in legs]).tolist()
-    edges = sorted({0, len(fixes), *reported, *range(0, len(fixes), _BATCH)})
-    found: dict[int, int] = {}
-    for begin, end in itertools.pairwise(edges):
-        while reported and reported[0] <= begin:
-            stops.close(len(legs) - len(reported) + 1)
-            del reported[0]
-        positions = np.arange(begin + 1, end + 1, dtype=np.uint64)
-        rows = np.full(end - begin, row, np.int32)
-        step = advance(state, fixes[begin:end], rows, track.sent_ms[begin:end], positions)
-        for event in step.events[step.events["kind"] == EventKind.STOP_ARRIVED]:
-            found.setdefault(keys[int(event["subject"])], int(event["time"]))
-    return found
 
 
 def plain_arrivals(legs: Sequence[Leg], track: Track) -> Arrivals:
@@ -144,7 +111,7 @@ def score_arrivals(days: Iterable[tuple[Sequence[Leg], Track]]) -> tuple[Arrival
     """Return how well the engine and the plain rule find the arrivals of van days."""
     ours, plain = ArrivalScore(), ArrivalScore()
     for legs, track in days:
-        ours.add(found_arrivals(legs, track), legs)
+        ours.add(watch(legs, track).arrivals, legs)
         plain.add(plain_arrivals(legs, track), legs)
     return ours, plain
 
@@ -155,8 +122,8 @@ def measure_city(network: Path, *, days: int, vans: int, gps_days: int, seed: in
     roads = RoadNetwork.load(network)
     city = porto(roads, np.random.default_rng(seed))
     judged = frozenset(working_days(Fleet(days=days))[-gps_days:])
-    fleet = Fleet(vans=vans, days=days, gps_days=judged)
-    history: list[Leg] = []
+    fleet = Fleet(vans=vans, days=days, gps_days=frozenset(range(days)))
+    history: list[SeenLeg] = []
     replayed: list[tuple[Sequence[Leg], Mapping[int, Track]]] = []
     van_days: list[tuple[Sequence[Leg], Track]] = []
     for day in progress.track(
@@ -166,10 +133,10 @@ def measure_city(network: Path, *, days: int, vans: int, gps_days: int, seed: in
         console=console,
         transient=True,
     ):
-        if day.tracks:
-            replayed.append((day.legs, day.tracks))
-        else:
-            history += day.legs
+        if day.number not in judged:
+            history += seen_legs(day)
+            continue
+        replayed.append((day.legs, day.tracks))
         van_days += [([leg for leg in day.legs if leg.van == van], made) for van, made in day.tracks.items()]
     simulate_s = time.perf_counter() - began
     ours, plain = score_arrivals(progress.track(van_days, "arrivals", console=console, transient=True))

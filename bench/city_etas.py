@@ -23,6 +23,7 @@ from models.eta.history import driver_alias
 from models.geo import distances_m
 from pipelines.fleet.gps import Track
 from pipelines.fleet.past_legs import past_legs
+from pipelines.fleet.seen_legs import SeenLeg
 from pipelines.fleet.simulate import Leg
 from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trip_schemas import load_schema
@@ -40,7 +41,7 @@ _HOUR_MS = 3_600_000
 _ZONE_DEG = 0.04  # about 4 km
 
 
-def past_of(legs: Sequence[Leg], zone: str, base: BaseTimes) -> Trips:
+def past_of(legs: Sequence[SeenLeg], zone: str, base: BaseTimes) -> Trips:
     """Return legs as what the fleet drove in the past, with base times as a shard puts them down."""
     return past_legs(legs, zone, TENANT, lambda van: driver_alias(TENANT, driver_of(van)), base)
 
@@ -178,7 +179,7 @@ def promise_figures(said: Said) -> dict[str, Any]:
 
 
 def measure_etas(
-    history: Sequence[Leg],
+    history: Sequence[SeenLeg],
     days: Sequence[tuple[Sequence[Leg], Mapping[int, Track]]],
     base: BaseTimes,
     vans: int,

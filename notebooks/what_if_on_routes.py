@@ -20,6 +20,7 @@ import numpy as np
 from engine.eta.chain import arrivals_along
 from models.geo import distances_m
 from pipelines.fleet.past_legs import past_legs
+from pipelines.fleet.seen_legs import seen_legs
 from pipelines.fleet.simulate import Fleet, simulate_days
 from pipelines.fleet.straight_city import straight_city
 from pipelines.replay_finishes import replay
@@ -27,8 +28,8 @@ from pipelines.training import TrainingPlan, train_bundle
 from pipelines.trees import TreePlan
 from pipelines.trip_schemas import load_schema
 
-fleet = Fleet(vans=6, stops_per_van=24, days=14)
-legs = [leg for day in simulate_days(np.random.default_rng(7), straight_city(), fleet) for leg in day.legs]
+fleet = Fleet(vans=6, stops_per_van=24, days=14, gps_days=frozenset(range(14)))
+legs = [leg for day in simulate_days(np.random.default_rng(7), straight_city(), fleet) for leg in seen_legs(day)]
 trips = past_legs(legs, "Europe/Lisbon", "acme")  # as `outrider legs export` would give them
 last_day = trips.legs["moment_ms"] // 86_400_000 == trips.legs["moment_ms"][-1] // 86_400_000
 train, today = trips.take(~last_day), trips.take(last_day)

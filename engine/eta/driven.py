@@ -13,9 +13,10 @@ from engine.eta.bases import PROFILES
 from engine.eta.live import Finished
 from engine.shards.stops import StopKind
 
-__all__ = ["leg_of"]
+__all__ = ["LEAST_LEG_S", "leg_of"]
 
-_LEAST_S = 5.0  # shorter ones are the geofence's edge
+LEAST_LEG_S = 5.0
+"""What took less is no leg but the edge of a geofence, seconds."""
 
 
 def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_ms: int) -> dict[str, Any] | None:
@@ -28,7 +29,7 @@ def leg_of(finished: Finished, tenant: str, driver: str, delivery: str, arrived_
     """
     head, stop = finished.head, finished.stop
     duration_s = (arrived_ms - int(head["leg_ms"])) / 1000
-    if not finished.is_leg or duration_s < _LEAST_S or not head["leg_base_s"] > 0:
+    if not finished.is_leg or duration_s < LEAST_LEG_S or not head["leg_base_s"] > 0:
         return None
     parts = ("leg", delivery, StopKind(int(stop["kind"])).name, driver, int(stop["born"]))
     return {

@@ -14,11 +14,13 @@ from engine.shards.stops import StopState
 from models.eta.weather import WEATHER_COLUMNS
 from models.geo import distances_m
 
-__all__ = ["begin_legs", "mark_places", "progress"]
+__all__ = ["SETTING_OUT_M", "begin_legs", "mark_places", "progress"]
+
+SETTING_OUT_M = 40.0
+"""Who has not come further still stands where the leg begins, metres."""
 
 _MARK_MS = 60_000
 _RECENT_S = 300.0  # a mark older than this says nothing of the last minutes
-_SETTING_OUT_M = 40.0  # who has not come further still stands where the leg begins
 _SAID = (
     ("leg_raw_s", "raw"),
     ("leg_shift", "shift"),
@@ -112,7 +114,7 @@ def begin_legs(
     is_other = (heads["leg_delivery"] != first["delivery"]) | (heads["leg_kind"] != first["kind"])
     # the place stays where the leg was first seen to begin: one that follows who creeps along is never left
     stood = heads["leg_ms"] >= heads["at"]
-    stood &= distances_m(heads["leg_lat"], heads["leg_lon"], here.lat, here.lon) < _SETTING_OUT_M
+    stood &= distances_m(heads["leg_lat"], heads["leg_lon"], here.lat, here.lon) < SETTING_OUT_M
     is_new = is_other | (heads["leg_ms"] == 0)
     begins = (is_new | stood) & (first["state"] != StopState.ARRIVED)
     heads["leg_delivery"] = np.where(is_other, first["delivery"], heads["leg_delivery"])

@@ -19,7 +19,7 @@ from outrider.demo.apprentice import Company, Lesson, When
 from outrider.demo.town import Town, load_city, load_roads
 from pipelines.datasets import LegDataset
 from pipelines.fleet.past_legs import past_columns
-from pipelines.fleet.simulate import Leg
+from pipelines.fleet.seen_legs import SeenLeg
 from pipelines.registry import Registry
 from pipelines.retraining import retrain
 from pipelines.training import TrainingPlan
@@ -31,7 +31,7 @@ _NICENESS = 5  # the fleet that drives goes first
 _FEW_LEGS = 3_000
 
 
-def learn(legs: Sequence[Leg], company: Company, base: BaseTimes | None = None) -> Lesson:
+def learn(legs: Sequence[SeenLeg], company: Company, base: BaseTimes | None = None) -> Lesson:
     """Train on a company's legs, and let the model serve it.
 
     A week may be too little to be sure that it is better than a table. It serves all the same, as by `outrider promote

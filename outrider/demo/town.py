@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from pipelines.fleet.simulate import City, Fleet, Leg, draw_paces, simulate_days
+from pipelines.fleet.simulate import City, Fleet, draw_paces, simulate_days
 from pipelines.fleet.traffic import Traffic
 
 if TYPE_CHECKING:
     from engine.roads.network import RoadNetwork
+    from pipelines.fleet.seen_legs import SeenLeg
 
 __all__ = ["PAST_DAYS", "Town", "load_city", "load_roads"]
 
@@ -47,18 +48,21 @@ class Town:
         traffic = Traffic.simulate(rng, first_day, PAST_DAYS + 2, city.box, city.zone)
         return cls(city, traffic, local, draw_paces(rng, max(vans, _LEAST_VANS)))
 
-    def past(self) -> list[Leg]:
-        """Return what the vans drove on the days before today, around the time of day that it is now."""
+    def past(self) -> "list[SeenLeg]":
+        """Return what the engine saw the vans drive on the days before today, around the time of day that it is now."""
+        from pipelines.fleet.seen_legs import seen_legs  # compiled rules: only whoever makes the past waits for them
+
         fleet = Fleet(
             vans=len(self.paces),
             stops_per_van=_STOPS_A_VAN,
             first_day=self.traffic.begins.date(),
             days=PAST_DAYS,
+            gps_days=frozenset(range(PAST_DAYS)),
             begins=(self.now - _EARLIER).time(),
             paces=self.paces,
         )
         days = simulate_days(np.random.default_rng(_PAST_SEED), self.city, fleet, self.traffic)
-        return [leg for day in days for leg in day.legs]
+        return [leg for day in days for leg in seen_legs(day)]
 
 
 def load_roads() -> "RoadNetwork":

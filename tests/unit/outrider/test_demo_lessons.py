@@ -39,16 +39,17 @@ def test_whoever_makes_the_town_anew_has_the_same_one(town, past):
 
 
 def test_the_past_ends_yesterday_and_is_of_this_time_of_day(past):
-    assert max(leg.day for leg in past) == PAST_DAYS - 1
-    firsts = [leg.departed_ms for leg in past if leg.stop == 0]
+    assert max(seen.leg.day for seen in past) == PAST_DAYS - 1
+    firsts = [seen.leg.departed_ms for seen in past if seen.leg.stop == 0]
     minutes = [datetime.datetime.fromtimestamp(ms / 1000, LISBON) for ms in firsts]
     assert all(21 * 60 < moment.hour * 60 + moment.minute < 22 * 60 + 30 for moment in minutes)
-    assert max(leg.arrived_ms for leg in past) < NOW.timestamp() * 1000
+    assert max(seen.arrived_ms for seen in past) < NOW.timestamp() * 1000
 
 
 def test_drivers_are_as_fast_as_they_were(town, past):
-    took = [np.mean([leg.arrived_ms - leg.departed_ms for leg in past if leg.van == van]) for van in range(VANS)]
-    free = [np.mean([leg.base_s for leg in past if leg.van == van]) for van in range(VANS)]
+    by_van = [[seen for seen in past if seen.leg.van == van] for van in range(VANS)]
+    took = [np.mean([seen.arrived_ms - seen.began_ms for seen in mine]) for mine in by_van]
+    free = [np.mean([seen.leg.base_s for seen in mine]) for mine in by_van]
     assert np.corrcoef(np.divide(took, free), town.paces)[0, 1] > 0.5
 
 

@@ -10,10 +10,9 @@ import pytest
 
 from bench.city import score_arrivals
 from bench.city_etas import departures_of, eta_figures, late_figures, past_of, promise_figures
-from bench.city_replay import CityReplay
-from engine.eta.bases import GREAT_CIRCLE, PROFILES, Ends, GreatCircles
+from bench.city_replay import CityReplay, delivery_of
+from engine.eta.bases import GREAT_CIRCLE, GreatCircles
 from engine.eta.predictor import ColdStart
-from models.geo import distances_m
 from outrider.traces import read_trace
 from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import drive
@@ -21,6 +20,7 @@ from pipelines.fleet.files import legs_table, write_trace
 from pipelines.fleet.gps import Phone
 from pipelines.fleet.past_legs import past_legs
 from pipelines.fleet.rounds import order_stops, share_out
+from pipelines.fleet.seen_legs import seen_legs
 from pipelines.fleet.simulate import City, Fleet, simulate_days
 from pipelines.fleet.straight_city import StraightWays
 from pipelines.fleet.traffic import Traffic
@@ -61,31 +61,50 @@ def test_a_van_is_in_one_place_at_a_time():
 
 def test_as_history_legs_say_how_long_stops_took_without_the_waiting_for_their_windows():
     legs = [
-        dataclasses.replace(leg, window_begins_ms=(leg.arrived_ms + leg.served_ms) // 2) if leg.stop % 3 == 0 else leg
-        for day in simulated(days=3)
-        for leg in day.legs
+        dataclasses.replace(
+            seen,
+            leg=dataclasses.replace(
+                seen.leg,
+                window_begins_ms=(seen.leg.arrived_ms + seen.leg.served_ms) // 2 if seen.leg.stop % 3 == 0 else 0,
+            ),
+        )
+        for day in simulated(days=3, gps=frozenset(range(3)))
+        for seen in seen_legs(day)
     ]
     trips = past_legs(legs, "Europe/Lisbon", "acme", lambda van: f"drv_{van}")
-    truth = {(f"drv_{leg.van}", leg.moved_ms): leg for leg in legs}
+    truth = {(f"drv_{seen.leg.van}", seen.began_ms): seen for seen in legs}
     read = trips.legs
     known = np.flatnonzero(np.isfinite(read["service_s"]))
     assert len(known) > len(trips) / 2
     assert set(read["company"].astype(str)) == {"acme"}
+    more_s = []
     for row in known.tolist():
-        leg = truth[str(read["driver"][row]), int(read["moment_ms"][row])]
-        served_s = (leg.served_ms - max(leg.arrived_ms, leg.window_begins_ms)) / 1000
-        assert served_s < read["service_s"][row] < served_s + 180  # until the van is on the road again
+        seen = truth[str(read["driver"][row]), int(read["moment_ms"][row])]
+        served_s = (seen.leg.served_ms - max(seen.arrived_ms, seen.leg.window_begins_ms)) / 1000
+        more_s.append(read["service_s"][row] - served_s)
+    assert min(more_s) >= 0
+    assert np.quantile(more_s, 0.95) < 180  # until the van is on the road again, but for who goes on next door on foot
 
 
-def test_as_history_legs_have_the_base_times_that_a_shard_would_have_put_down():
-    legs = [leg for day in simulated(days=1) for leg in day.legs]
-    plain, seen = (past_legs(legs, "Europe/Lisbon", "acme", base=base).legs for base in (None, GreatCircles()))
-    off_m = distances_m(plain["from_lat"], plain["from_lon"], seen["from_lat"], seen["from_lon"])
-    assert 2 < np.median(off_m) < 15  # a phone's drift
-    straight = GreatCircles().between(Ends.of(seen, np.full(len(off_m), PROFILES.index("van"), np.uint8)))
-    assert np.array_equal(seen["base_s"], straight.seconds)
-    assert set(seen["base_of"].tolist()) == {GREAT_CIRCLE}
-    assert np.array_equal(seen["duration_s"], plain["duration_s"])
+def test_as_history_legs_are_what_a_shard_puts_down():
+    [day] = simulated(vans=2, gps=frozenset({0}))
+    replay = CityReplay(ColdStart(), GreatCircles(), 2, str(LISBON))
+    assert list(replay.drive(day.legs, day.tracks))[-1] == 1.0
+    seen = {delivery_of(one.leg): one for one in seen_legs(day)}
+    both = seen.keys() & replay.said.finishes.keys()
+    assert len(both) > 0.9 * len(replay.said.finishes)
+    for delivery in both:
+        assert replay.said.finishes[delivery].finished_ms == seen[delivery].arrived_ms
+    read = past_legs([seen[name] for name in sorted(both)], "Europe/Lisbon", "acme", base=GreatCircles()).legs
+    assert set(read["base_of"].tolist()) == {GREAT_CIRCLE}
+    put_down = {finish.finished_ms: finish for finish in (replay.said.finishes[name] for name in both)}
+    ended_ms = read["moment_ms"] + np.rint(read["duration_s"] * 1000).astype(np.int64)
+    finishes = [put_down[at_ms] for at_ms in ended_ms.tolist()]
+    # a shard looks at a van that stands every few seconds only
+    off_s = read["duration_s"] - np.array([finish.actual_s for finish in finishes])
+    assert np.median(np.abs(off_s)) <= 5
+    base_s = np.array([finish.base_s for finish in finishes])
+    assert np.median(np.abs(read["base_s"] / base_s - 1)) < 0.01
 
 
 def test_nobody_works_on_sundays_and_holidays():
@@ -175,13 +194,13 @@ def test_repeats_change_nothing_for_the_engine(share):
 
 
 def test_a_shard_estimates_the_days_of_the_city_at_their_own_time():
-    (history, day) = simulated(days=2, vans=2, gps=frozenset({1}))
+    (history, day) = simulated(days=2, vans=2, gps=frozenset({0, 1}))
     replay = CityReplay(ColdStart(), GreatCircles(), 2, str(LISBON))
     assert list(replay.drive(day.legs, day.tracks))[-1] == 1.0
 
     found = departures_of(replay.said, day.legs)
     figures = (
-        eta_figures(found, past_of(history.legs, "Europe/Lisbon", GreatCircles()))
+        eta_figures(found, past_of(list(seen_legs(history)), "Europe/Lisbon", GreatCircles()))
         | promise_figures(replay.said)
         | late_figures(replay.said, day.legs)
     )
