@@ -25,7 +25,7 @@ from models.eta.schema import LEG_COLUMNS
 from models.geo import distances_m
 from models.replacing import replacing
 from pipelines.trip_schemas import TripSchema
-from pipelines.trips import Trips, read_trips, trips_of_columns
+from pipelines.trips import Trips, passes_over_a_stop, read_trips, trips_of_columns
 
 __all__ = ["LegDataset", "company_folder", "read_history"]
 
@@ -190,6 +190,7 @@ def _with_service(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]
     )
     is_known = (names[ahead] == names[behind]) & (moved_m < _SAME_PLACE_M)
     is_known &= (stood_s > 0) & (stood_s <= _LONGEST_SERVICE_S) & np.isnan(given[behind])
+    is_known &= ~passes_over_a_stop(columns, behind, ahead)
     given = given.copy()
     given[behind[is_known]] = stood_s[is_known]
     return found | {"service_s": given}

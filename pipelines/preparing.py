@@ -17,7 +17,6 @@ from pipelines.trips import Trips
 
 __all__ = ["Suspicion", "clean_trips", "constant_features", "find_leakage", "fit_spec", "of_one_base", "refuse_leakage"]
 
-_SHORTEST_S = 60.0
 _FASTEST_MPS, _SLOWEST_MPS = 30.0, 0.3
 _LEAST_OF_CATEGORY = 20
 _GRID_STEP_DEG = 3.0
@@ -29,13 +28,14 @@ _LEAST_FOR_LEAK = 100
 def clean_trips(trips: Trips, schema: TripSchema) -> tuple[Trips, dict[str, int]]:
     """Return the trips to learn from, and how many each rule took. Scoring uses all of them."""
     duration_s, away_m = trips.legs["duration_s"], _great_circles_m(trips)
-    speed_mps = away_m / duration_s
-    is_apart = away_m > schema.floor_m
+    # round the block to the house behind is slow as the crow flies only
+    driven_m = np.fmax(away_m, np.asarray(trips.legs.get("base_m", away_m), np.float64))
+    is_apart = driven_m > schema.floor_m
     rules = {
-        f"shorter than {_SHORTEST_S:.0f} s": duration_s < _SHORTEST_S,
+        f"shorter than {schema.shortest_s:.0f} s": duration_s < schema.shortest_s,
         f"longer than {schema.longest_s:.0f} s": duration_s > schema.longest_s,
-        f"faster than {_FASTEST_MPS:.0f} m/s": speed_mps > _FASTEST_MPS,
-        f"slower than {_SLOWEST_MPS} m/s": is_apart & (speed_mps < _SLOWEST_MPS),
+        f"faster than {_FASTEST_MPS:.0f} m/s": away_m / duration_s > _FASTEST_MPS,
+        f"slower than {_SLOWEST_MPS} m/s": is_apart & (driven_m / duration_s < _SLOWEST_MPS),
     }
     good, taken = np.ones(len(trips), bool), {}
     for rule, bad in rules.items():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.eta.chain import arrivals_along
 from models.eta.calibration import conformal_offset
 from models.eta.spread import Spread
-from pipelines.trips import Trips, finishes_ms
+from pipelines.trips import Trips, finishes_ms, passes_over_a_stop
 
 __all__ = ["fit_spread", "ways_of"]
 
@@ -97,7 +97,8 @@ class _Foretold:
     stops_s: NDArray[np.float64]
     """S × 3."""
     stood_s: NDArray[np.float64]
-    """At each stop, without waiting for its window; −1 at the last of a way, after which it is over."""
+    """At each stop, without waiting for its window; −1 where nobody knows it of this stop alone: at the last of a way,
+    after which it is over, and where the next was made on foot."""
     opens_ms: NDArray[np.int64]
     arrived_ms: NDArray[np.int64]
 
@@ -120,13 +121,16 @@ class _Foretold:
         before = np.flatnonzero(~is_last)
         stood_s[before] = np.maximum(0.0, (moments_ms[rows[before + 1]] - begins_ms[rows[before]]) / 1000)
         known_s = np.maximum(stood_s, 0.0)[:, None].repeat(3, axis=1)
+        # what was said of one stop is no word on two
+        is_two = passes_over_a_stop(trips.legs, rows[before], rows[before + 1])
+        stood_s[before[is_two]] = -1.0
         opens_ms = np.nan_to_num(trips.legs.get("opens_ms", np.zeros(len(trips))), nan=0.0)
         return cls(
             counts=counts,
             begins_ms=moments_ms[firsts],
             legs_s=quantiles_s[rows] * np.exp(np.repeat(shifts[firsts], counts) - shifts[rows])[:, None],
             drove_s=trips.legs["duration_s"][rows],
-            stops_s=known_s if services_s is None else services_s[rows],
+            stops_s=known_s if services_s is None else np.where(stood_s[:, None] < 0, known_s, services_s[rows]),
             stood_s=stood_s,
             opens_ms=opens_ms[rows].astype(np.int64),
             arrived_ms=finishes_ms(trips)[rows],

@@ -45,8 +45,10 @@ class TripSchema:
     """Turn of the street grid, degrees clockwise from north; found in the data where it is not given."""
     floor_m: float = 50.0
     """Shorter great circles are taken for this, metres: how exact the places are."""
+    shortest_s: float = 60.0
+    """Shorter trips are not learned from (they are still scored): a taxi's are mistakes, a van's lead next door."""
     longest_s: float = 10_800.0
-    """Longer trips are not learned from (they are still scored)."""
+    """Longer trips are not learned from either."""
     takes_all: bool = False
     """Whether columns of the file that are named as those of a leg are read without being listed."""
     history: bool = False

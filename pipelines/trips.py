@@ -16,7 +16,7 @@ from models.eta.clock import instants_of_wall_time
 from models.eta.schema import CATEGORIES, LEG_COLUMNS
 from pipelines.trip_schemas import TripSchema
 
-__all__ = ["Trips", "finishes_ms", "read_trips", "trips_of_columns"]
+__all__ = ["Trips", "finishes_ms", "passes_over_a_stop", "read_trips", "trips_of_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ class Trips:
 def finishes_ms(trips: Trips) -> NDArray[np.int64]:
     """Return when each trip ended, epoch milliseconds."""
     return np.asarray(trips.legs["moment_ms"] + (trips.legs["duration_s"] * 1000).astype(np.int64))
+
+
+def passes_over_a_stop(
+    legs: Mapping[str, NDArray[Any]], behind: NDArray[np.int64], ahead: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell between which legs of a driver another stop was made that no leg led to: on foot, to the house next door.
+
+    `behind` and `ahead` are places of legs that follow one another. Where nobody counted the stops left, none was.
+    """
+    left = np.asarray(legs.get("stops_left", np.full(len(legs["moment_ms"]), np.nan)), np.float64)
+    return np.asarray(left[ahead] < left[behind] - 1)
 
 
 def read_trips(path: Path, schema: TripSchema) -> Trips:

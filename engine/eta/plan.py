@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.deliveries.nearest import NOTHING, nearest_first
-from engine.shards.stops import StopKind, StopState
+from engine.shards.stops import STOP_NAMES, StopKind, StopState
 from models.eta.spread import usual_service_s
 
 __all__ = [
@@ -72,7 +72,6 @@ AHEAD = np.dtype(
 
 _KEPT = ("born", "shown", "told", "promise", "promised", "risk", "calls", "flags", "reached", "updated", "confidence")
 _KEPT_OF_LEG = ("base_m", "base_s", "leg_s", "base", "stood_in", "traffic")
-_NAMES = {kind: kind.name.lower() for kind in StopKind}
 _NEW = -2  # place of a stop that the plan before had not: before none that may be there
 
 
@@ -213,7 +212,7 @@ def ranks_of(routes: Mapping[str, RouteOrder]) -> dict[tuple[str, str], int]:
 
 
 def _visit(stop: OpenStop) -> tuple[str, str]:
-    return stop.name, _NAMES[stop.kind]
+    return stop.name, STOP_NAMES[stop.kind]
 
 
 def _nearest_first(stops: Sequence[OpenStop], here: tuple[float, float] | None) -> list[OpenStop]:

@@ -17,7 +17,7 @@ from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.live import Finished
 from engine.eta.plan import CONFIDENCES, AheadFlag
 from engine.eta.predictor import COLD_START, digest_of
-from engine.shards.stops import StopKind, StopState
+from engine.shards.stops import STOP_NAMES, StopState
 from models.eta.base_time import BASES
 from models.eta.history import driver_alias
 
@@ -251,7 +251,7 @@ def _digest(*parts: object) -> str:
 
 
 def _kind(stop: np.void) -> str:
-    return StopKind(int(stop["kind"])).name.lower()
+    return STOP_NAMES[int(stop["kind"])]
 
 
 def _instant(ms: int) -> datetime.datetime:

@@ -21,7 +21,7 @@ from engine.motion.profiles import PROFILES, MotionProfile, pack_profiles
 from engine.registry import DriverRef
 from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
-from engine.shards.stops import STOP, PlannedStop, StopKind, StopState
+from engine.shards.stops import STOP, STOP_NAMES, PlannedStop, StopKind, StopState
 from engine.sinks.history import HistoryBuffer, to_stored
 from models.documents.closure import Closure
 from models.documents.delivery import CLOSED
@@ -35,7 +35,6 @@ __all__ = ["DeliveryState", "PartitionImage", "ShardMemory"]
 
 _PROFILE_NAMES = tuple(PROFILES)
 _STOP_KINDS, _STOP_STATES = {int(one): one for one in StopKind}, tuple(StopState)
-_STOP_NAMES = {int(one): one.name.lower() for one in StopKind}
 _PICKED_UP = frozenset({"picked_up", "in_transit", "arrived"})
 _KEPT_WHEN_ERASED = ("number", "tenant", "partition", "profile", "stop_head", "open_stops", "version")
 _LEVEL = 3
@@ -424,7 +423,7 @@ class ShardMemory:
 
     def _stop_ahead(self, key: int, kind: int, state: int, lat: float, lon: float, since_ms: int) -> OpenStop:
         delivery, chosen = self.deliveries[key], _STOP_KINDS[kind]
-        plan = next(one for one in delivery.stops if one.kind == _STOP_NAMES[kind])
+        plan = next(one for one in delivery.stops if one.kind == STOP_NAMES[kind])
         return OpenStop(
             delivery=key,
             name=delivery.id,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from engine.shards.drivers import DriverTable
 
-__all__ = ["NO_TURN", "STOP", "PlannedStop", "StopKind", "StopState", "StopTable"]
+__all__ = ["NO_TURN", "STOP", "STOP_NAMES", "PlannedStop", "StopKind", "StopState", "StopTable"]
 
 NO_TURN = 2**16 - 1
 """Turn of a stop that no plan orders."""
@@ -31,6 +31,10 @@ class StopKind(IntEnum):
     """Take the goods."""
     DROPOFF = 2
     """Hand them over."""
+
+
+STOP_NAMES: dict[int, str] = {int(kind): kind.name.lower() for kind in StopKind}
+"""What plans and the API call each kind."""
 
 
 class StopState(IntEnum):

@@ -93,6 +93,26 @@ def test_waiting_for_a_window_is_no_service(tmp_path):
     np.testing.assert_array_equal(trips.legs["service_s"][known], np.where(waited[known], 300.0, 1200.0))
 
 
+def test_the_time_at_two_doors_is_the_service_of_neither(tmp_path):
+    legs = finished(40) | {
+        "driver": np.full(40, "drv_1", dtype=object),
+        "moment_ms": 1_780_300_000_000 + np.arange(40) * 1_500_000,
+        "duration_s": np.full(40, 1_200.0),
+        "from_lat": np.full(40, 41.15),
+        "to_lat": np.full(40, 41.15),
+        "from_lon": np.full(40, -8.61),
+        "to_lon": np.full(40, -8.61),
+    }
+    left = 80.0 - np.arange(40)
+    left[20:] -= 1  # between these a door was reached on foot
+    left[30:] += 5  # and here more was given to the driver
+    dataset = LegDataset(tmp_path)
+    dataset.add(legs | {"stops_left": left})
+    served_s = dataset.read("ten_1").legs["service_s"]
+    assert np.flatnonzero(np.isnan(served_s)).tolist() == [19, 39]
+    assert set(served_s[np.isfinite(served_s)]) == {300.0}
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

@@ -1,9 +1,10 @@
-"""What is learned from: base times of one kind alone, and which kind goes into the bundle."""
+"""What is learned from: which trips, with base times of one kind alone, and which kind goes into the bundle."""
 
 import numpy as np
 import pytest
 
-from pipelines.preparing import of_one_base
+from pipelines.preparing import clean_trips, of_one_base
+from pipelines.trip_schemas import load_schema
 from tests.trips import town_trips
 
 
@@ -28,3 +29,26 @@ def test_trips_with_the_base_times_that_most_have_are_kept(base_of, whose, share
 def test_trips_without_base_times_get_the_models_own():
     trips = town_trips(40)
     assert of_one_base(trips) == (trips, "street grid")
+
+
+@pytest.mark.parametrize(("schema", "learned"), [("legs", [False, True, True]), ("nyc_taxi", [False, False, True])])
+def test_a_vans_way_to_the_next_house_is_learned_from_and_a_taxis_is_a_mistake(schema, learned):
+    assert cleaned(load_schema(schema), [10.0, 40.0, 200.0]) == learned
+
+
+def test_a_long_way_round_the_block_is_learned_from_where_somebody_says_how_long_it_is():
+    legs = load_schema("legs")
+    assert cleaned(legs, [600.0, 600.0]) == [False, False]  # 111 m as the crow flies
+    assert cleaned(legs, [600.0, 600.0], base_m=[4_000.0, 120.0]) == [True, False]
+
+
+def cleaned(schema, durations_s, **columns):
+    """Return which of some trips of 111 m are learned from."""
+    town = town_trips(100)
+    trips = town.take(np.arange(len(durations_s)))
+    north = {"to_lat": trips.legs["from_lat"] + 0.001, "to_lon": trips.legs["from_lon"]}
+    own = {name: np.array(values) for name, values in columns.items()} | {"number": np.arange(len(durations_s))}
+    trips = type(trips)(trips.legs | north | own | {"duration_s": np.array(durations_s)}, trips.split, trips.refused)
+    kept, taken = clean_trips(trips, schema)
+    assert sum(taken.values()) == len(trips) - len(kept)
+    return np.isin(own["number"], kept.legs["number"]).tolist()

@@ -49,6 +49,20 @@ def test_the_correlation_is_found_and_sums_are_covered(correlation):
     assert 0.73 < np.mean(inside) < 0.87
 
 
+def test_what_was_said_of_a_stop_is_not_held_against_two():
+    trips, quantiles_s = days_of_rounds(0.3)
+    services_s = np.tile([STOP_S - 40, STOP_S, STOP_S + 40], (len(trips), 1))
+    names = trips.legs["driver"].astype(str)
+    made = {name: np.cumsum(names == name) for name in set(names)}  # so many of each driver's legs so far
+    done = np.select([names == name for name in made], list(made.values()))
+    counted = type(trips)(trips.legs | {"stops_left": 10_000.0 - done}, trips.split, trips.refused)
+    is_driven = done % 5 != 3
+    told = quantiles_s[is_driven], None, services_s[is_driven]
+    known, blind = (fit_spread(one.take(is_driven), *told) for one in (counted, trips))
+    assert 0.8 < known.high < 1.25
+    assert blind.high > 1.5  # two stops and a leg come as one stop that takes far longer than was said
+
+
 def test_a_way_is_one_drivers_and_without_a_long_rest():
     trips, _ = days_of_rounds(0.3, days=2, legs=7, drivers=2)
     ways = ways_of(trips)
