@@ -29,6 +29,8 @@ HALT_M = 30.0
 STILL_M = 15.0
 """The same for half a minute, from which an arrival dates: in the simulated city it errs least, 9 s in the middle where
 `HALT_M` dates 14 s early."""
+MOST_ROLL_MS = 5_000
+"""Longest that a driver is taken to have rolled on unseen: who sends nothing while standing was not on the way so long."""
 MIN_MARGIN_M = 15.0
 """How far out of the radius a driver must be to have left, or the fix's accuracy where that is worse."""
 
@@ -83,11 +85,15 @@ def _come_inside(stop: np.void, driver: np.void) -> None:
     stop["halt_lat"] = stop["still_lat"] = driver["lat"]
     stop["halt_lon"] = stop["still_lon"] = driver["lon"]
     stop["lent"] = 0
+    stop["rolled"] = 1
 
 
 @rule
 def _halt(stop: np.void, driver: np.void) -> None:
-    """Note since when the driver has kept to one place, and when within its first half minute it still rolled."""
+    """Note since when the driver has kept to one place, and until when within its first half minute it still rolled.
+
+    It came to a halt after the last fix that found it elsewhere, and before the next.
+    """
     if distance_m(stop["halt_lat"], stop["halt_lon"], driver["lat"], driver["lon"]) > HALT_M:
         stop["halt_time"] = driver["time"]
         stop["halt_lat"] = driver["lat"]
@@ -99,6 +105,10 @@ def _halt(stop: np.void, driver: np.void) -> None:
         stop["still_time"] = driver["time"]
         stop["still_lat"] = driver["lat"]
         stop["still_lon"] = driver["lon"]
+        stop["rolled"] = 1
+    elif stop["rolled"]:
+        stop["still_time"] += min((driver["time"] - stop["still_time"]) // 2, MOST_ROLL_MS)
+        stop["rolled"] = 0
 
 
 @rule

@@ -71,7 +71,8 @@ STOP = np.dtype(
         ("state", "u1"),  # StopState
         ("hits", "u1"),  # fixes outside in a row since arrival
         ("lent", "u1"),  # whether it came to its halt for another stop
-        ("pad", "u1", (6,)),  # no hidden padding: equal states are equal bytes
+        ("rolled", "u1"),  # whether it had rolled by the last fix inside
+        ("pad", "u1", (5,)),  # no hidden padding: equal states are equal bytes
         ("turn", "<u2"),  # place in the driver's planned order, NO_TURN where there is none
     ],
     align=True,

@@ -104,7 +104,7 @@ def test_the_promise_is_the_first_estimate_and_is_scored_on_arrival():
     first = estimates.answers(DRIVER)[0]
     found = play(memory, estimates, range(2, 60))
     [outcome] = [one for effects in found for one in effects.outcomes]
-    stands_s = WAY.index(2500.0) * 10  # it came inside the radius ten seconds before
+    stands_s = WAY.index(2500.0) * 10 + 5  # between the fix that brings it there and the next, ten seconds after
     assert outcome["delivery"] == "dlv_1"
     assert outcome["errorS"] == round(stands_s - (first["promise"][1] - START_MS) / 1000, 1)
     assert outcome["promisedAt"].timestamp() * 1000 == first["promised"]
@@ -119,7 +119,7 @@ def test_a_driven_leg_is_kept_with_what_was_known_when_it_began():
     [leg] = [one for effects in found for one in effects.legs if one["to"][0] < LATITUDE + 2600 * DEGREES_PER_M]
     assert (leg["tenant"], leg["driver"], leg["stopsLeft"], leg["serviceAheadS"]) == (TENANT, "drv_1", 1.0, 120.0)
     assert leg["from"] == [LATITUDE, LONGITUDE]
-    stands_s = WAY.index(2500.0) * 10  # it came inside the radius ten seconds before
+    stands_s = WAY.index(2500.0) * 10 + 5  # between the fix that brings it there and the next, ten seconds after
     assert leg["arrived"].timestamp() * 1000 == START_MS + stands_s * 1000
     assert 0 <= leg["departed"].timestamp() * 1000 - START_MS <= 10_000
     assert leg["baseM"] > 2400
