@@ -30,7 +30,7 @@ STILL_M = 15.0
 """The same for half a minute, from which an arrival dates: in the simulated city it errs least, 9 s in the middle where
 `HALT_M` dates 14 s early."""
 MOST_ROLL_MS = 5_000
-"""Longest that a driver is taken to have rolled on unseen: who sends nothing while standing was not on the way so long."""
+"""Longest that a driver is taken to have rolled on unseen: who sends nothing while standing did not roll so long."""
 MIN_MARGIN_M = 15.0
 """How far out of the radius a driver must be to have left, or the fix's accuracy where that is worse."""
 
