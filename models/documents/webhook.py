@@ -22,6 +22,7 @@ WhyDisabled = Literal["asked", "gone", "failing"]
 """`asked`: by a person. `gone`: it answered 410. `failing`: nothing was taken for days."""
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_LONGEST_ADDRESS = 2000
 _web_address: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
 
 
@@ -34,12 +35,20 @@ def _address(text: str) -> str:
         raise ValueError("an address to post to has no fragment")
     if not parsed.port:
         raise ValueError("port 0 can't be reached")
-    return str(parsed)
+    normal = str(parsed)
+    if len(normal) > _LONGEST_ADDRESS:  # it ends with a slash, and is spelled in ASCII
+        raise ValueError(f"an address has at most {_LONGEST_ADDRESS} characters in its normal form")
+    return normal
 
 
 WebhookAddress = Annotated[
     str,
-    Field(min_length=1, max_length=2000, json_schema_extra={"format": "uri"}, examples=["https://example.com/hooks"]),
+    Field(
+        min_length=1,
+        max_length=_LONGEST_ADDRESS,
+        json_schema_extra={"format": "uri"},
+        examples=["https://example.com/hooks"],
+    ),
     AfterValidator(_address),
 ]
 """An `https` address, or an `http` one where the settings let it."""
