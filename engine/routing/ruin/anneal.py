@@ -15,10 +15,12 @@ from engine.routing.ruin.recreate import chance, find_place, insert, shorten
 from engine.routing.ruin.terrain import (
     ABSENT,
     COUNT,
+    DRIVEN,
     FIRST,
     IS_TOUCHED,
     MISSING,
     NODE,
+    OLD_DRIVEN,
     OLD_SIZE,
     SECOND,
     SIZE,
@@ -27,6 +29,7 @@ from engine.routing.ruin.terrain import (
     TOUCHES,
     Plan,
     Terrain,
+    Whole,
     Work,
 )
 
@@ -37,6 +40,8 @@ _STRING = 10  # longest string
 _SPLIT = 0.5  # share of strings that keep some of their middle
 _LONGER = 0.01  # chance that one node more of it is kept
 _LESS = 1e-6
+
+Costs = NDArray[np.float32]
 
 
 @rule
@@ -88,7 +93,7 @@ def anneal(
                 costs[1] = costs[0]
                 _copy(plan, best)
         else:
-            _take_back(terrain, plan, work)
+            _take_back(plan, work)
         for index in range(work.counts[TOUCHES]):
             work.vans[IS_TOUCHED, work.vans[TOUCHED, index]] = False
 
@@ -185,10 +190,14 @@ def _take_string(plan: Plan, work: Work, vehicle: int, job: int, length: int) ->
 def _order(terrain: Terrain, plan: Plan, work: Work, count: int) -> None:
     """Put the jobs that want a place into an order drawn by chance: by one of the keys, or at random."""
     row = int(chance(plan.random) * (len(terrain.keys) + 1))
-    keys = np.empty(count)
     for index in range(count):
-        keys[index] = chance(plan.random) if row >= len(terrain.keys) else terrain.keys[row, work.jobs[TAKEN, index]]
-    work.jobs[TAKEN, :count] = work.jobs[TAKEN, :count][np.argsort(keys)]
+        job = work.jobs[TAKEN, index]
+        key = chance(plan.random) if row >= len(terrain.keys) else terrain.keys[row, job]
+        place = index
+        while place > 0 and work.keys[place - 1] > key:
+            work.keys[place], work.jobs[TAKEN, place] = work.keys[place - 1], work.jobs[TAKEN, place - 1]
+            place -= 1
+        work.keys[place], work.jobs[TAKEN, place] = key, job
 
 
 @rule
@@ -200,12 +209,13 @@ def _touch(plan: Plan, work: Work, vehicle: int) -> None:
     work.vans[TOUCHED, work.counts[TOUCHES]] = vehicle
     work.counts[TOUCHES] += 1
     size = plan.routes[SIZE, vehicle]
-    work.nodes[vehicle, :size] = plan.points[vehicle, 1 : size + 1, NODE]
-    work.vans[OLD_SIZE, vehicle], work.cost[vehicle] = size, plan.cost[vehicle]
+    _copy_route(plan.points, plan.legs, work.points, work.legs, vehicle, size)
+    work.vans[OLD_SIZE, vehicle], work.vans[OLD_DRIVEN, vehicle] = size, plan.routes[DRIVEN, vehicle]
+    work.cost[vehicle] = plan.cost[vehicle]
 
 
 @rule
-def _take_back(terrain: Terrain, plan: Plan, work: Work) -> None:
+def _take_back(plan: Plan, work: Work) -> None:
     """Make the routes what they were before the step."""
     for index in range(work.counts[COUNT]):
         plan.where[work.jobs[TAKEN, index]] = -1
@@ -213,10 +223,20 @@ def _take_back(terrain: Terrain, plan: Plan, work: Work) -> None:
         vehicle = work.vans[TOUCHED, index]
         size = work.vans[OLD_SIZE, vehicle]
         plan.routes[SIZE, vehicle] = size
-        plan.points[vehicle, 1 : size + 1, NODE] = work.nodes[vehicle, :size]
-        for position in range(size):
-            plan.where[work.nodes[vehicle, position] // 2] = vehicle
-        drive(terrain, plan, vehicle)
+        _copy_route(work.points, work.legs, plan.points, plan.legs, vehicle, size)
+        plan.routes[DRIVEN, vehicle], plan.cost[vehicle] = work.vans[OLD_DRIVEN, vehicle], work.cost[vehicle]
+        for index in range(1, size + 1):
+            node = plan.points[vehicle, index, NODE]
+            plan.where[node // 2], plan.spot[node] = vehicle, index
+
+
+@rule
+def _copy_route(points: Whole, legs: Costs, to_points: Whole, to_legs: Costs, vehicle: int, size: int) -> None:
+    for index in range(size + 2):
+        for column in range(points.shape[2]):
+            to_points[vehicle, index, column] = points[vehicle, index, column]
+    for index in range(size + 1):
+        to_legs[vehicle, index] = legs[vehicle, index]
 
 
 @rule
@@ -231,8 +251,10 @@ def _note_missing(plan: Plan, work: Work) -> None:
 
 @rule
 def _copy(plan: Plan, best: Plan) -> None:
-    best.where[:] = plan.where
+    for job in range(len(plan.where)):
+        best.where[job] = plan.where[job]
     for vehicle in range(len(plan.cost)):
         size = plan.routes[SIZE, vehicle]
         best.routes[SIZE, vehicle] = size
-        best.points[vehicle, 1 : size + 1, NODE] = plan.points[vehicle, 1 : size + 1, NODE]
+        for index in range(1, size + 1):
+            best.points[vehicle, index, NODE] = plan.points[vehicle, index, NODE]

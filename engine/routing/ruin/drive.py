@@ -41,7 +41,7 @@ from engine.routing.ruin.terrain import (
     Whole,
 )
 
-__all__ = ["begin_at", "drive", "trial_cost"]
+__all__ = ["begin_at", "drive", "drive_by", "trial_cost"]
 
 _NEVER = -(2**60)
 
@@ -78,6 +78,7 @@ def drive(terrain: Terrain, plan: Plan, vehicle: int) -> bool:
     points[0, AT], points[size + 1, AT] = vans[START], vans[END]
     for index in range(1, size + 1):
         points[index, AT] = nodes[points[index, NODE], PLACE]
+        plan.spot[points[index, NODE]] = index
     moment, driven, in_time = vans[LEAVES], 0, True
     points[0, DEPARTS] = moment
     for index in range(size + 1):
@@ -113,6 +114,43 @@ def drive(terrain: Terrain, plan: Plan, vehicle: int) -> bool:
         in_time = in_time and lasts <= vans[LONGEST_S]
     plan.cost[vehicle] = cost
     return in_time
+
+
+@rule
+def drive_by(terrain: Terrain, plan: Plan, vehicle: int, job: int, new: int) -> None:
+    """Work one route out again, which has the single stop of a job at one point more; its duration must not count."""
+    size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
+    nodes, _, way_s, way_m, arc = _ways(terrain, vehicle)
+    before, here, behind = points[new - 1, AT], nodes[points[new, NODE], PLACE], points[new + 1, AT]
+    points[new, AT] = here
+    legs[new - 1], legs[new] = arc[before, here], arc[here, behind]
+    plan.routes[DRIVEN, vehicle] += way_m[before, here] + way_m[here, behind] - way_m[before, behind]
+    plan.cost[vehicle] = (
+        terrain.prices[vehicle, USE] + terrain.prices[vehicle, PER_METRE] * plan.routes[DRIVEN, vehicle]
+    )
+    moment = points[new - 1, DEPARTS]
+    for index in range(new, size + 1):
+        node = points[index, NODE]
+        moment += way_s[points[index - 1, AT], points[index, AT]]
+        begins = begin_at(nodes, node, moment)
+        moment = (moment if begins < 0 else begins) + nodes[node, SERVICE]
+        if index > new and moment == points[index, DEPARTS]:
+            break
+        points[index, DEPARTS] = moment
+    for index in range(new, 0, -1):
+        node = points[index, NODE]
+        reached = points[index + 1, LATEST] - way_s[points[index, AT], points[index + 1, AT]] - nodes[node, SERVICE]
+        latest = _latest_for(nodes, node, reached)
+        if index < new and latest == points[index, LATEST]:
+            break
+        points[index, LATEST] = latest
+    is_brought = terrain.jobs[job, KIND] == DELIVERY
+    for dimension in range(terrain.jobs.shape[1] - LOAD):
+        aboard, amount = ABOARD + 3 * dimension, terrain.jobs[job, LOAD + dimension]
+        points[new, aboard] = points[new - 1, aboard]
+        for index in range(0 if is_brought else new, new if is_brought else size + 1):
+            points[index, aboard] += amount
+        _peaks(points, aboard, size)
 
 
 @rule
@@ -160,12 +198,22 @@ def _load(jobs: Whole, points: Whole, size: int) -> None:
             job = points[index, NODE] // 2
             if jobs[job, KIND] == DELIVERY:
                 held += jobs[job, LOAD + dimension]
-        points[0, aboard] = points[0, aboard + 1] = held
+        points[0, aboard] = held
         for index in range(1, size + 1):
             amount = jobs[points[index, NODE] // 2, LOAD + dimension]
             held += amount if points[index, NODE] % 2 == 0 else -amount
             points[index, aboard] = held
-            points[index, aboard + 1] = max(held, points[index - 1, aboard + 1])
-        points[size, aboard + 2] = held
-        for index in range(size - 1, -1, -1):
-            points[index, aboard + 2] = max(points[index, aboard], points[index + 1, aboard + 2])
+        _peaks(points, aboard, size)
+
+
+@rule
+def _peaks(points: Whole, aboard: int, size: int) -> None:
+    """Work out the most that is on board in one dimension up to each leg, and from it on."""
+    most = points[0, aboard]
+    for index in range(size + 1):
+        most = max(most, points[index, aboard])
+        points[index, aboard + 1] = most
+    most = points[size, aboard]
+    for index in range(size, -1, -1):
+        most = max(most, points[index, aboard])
+        points[index, aboard + 2] = most

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import search_rule as rule
-from engine.routing.ruin.drive import begin_at, drive, trial_cost
+from engine.routing.ruin.drive import begin_at, drive, drive_by, trial_cost
 from engine.routing.ruin.terrain import (
     ABOARD,
     AT,
@@ -61,13 +61,18 @@ def chance(random: NDArray[np.uint64]) -> float:
 def find_place(terrain: Terrain, plan: Plan, job: int, work: Work, everywhere: bool) -> int:
     """Return the vehicle in which a job costs least, -1 if none can take it or it is dearer than leaving it out.
 
-    Looked at are the routes that serve a job near it and an empty vehicle of each group; all others if none of these
-    will do, or `everywhere` is set. The legs of its stops are put into `work.counts`.
+    A single stop is tried beside those that it goes best with, a pair in the routes that serve a job near it, and both
+    in an empty vehicle of each group; in all routes if none of these will do, or `everywhere` is set. The legs of its
+    stops are put into `work.counts`.
     """
     least, best = terrain.price[job], -1
     work.counts[TOKEN] += 1
-    token = work.counts[TOKEN]
-    near = 0 if everywhere else min(_LOOKED_AT, terrain.near.shape[1])
+    token, near = work.counts[TOKEN], 0
+    if not everywhere:
+        if terrain.jobs[job, KIND] == PAIR:
+            near = min(_LOOKED_AT, terrain.near.shape[1])
+        else:
+            least, best = _beside(terrain, plan, job, work)
     for turn in range(3):  # the routes near it, an empty vehicle of each group, all others
         work.seen[:] = False
         for place in range(near if turn == 0 else len(terrain.vans)):
@@ -91,6 +96,57 @@ def find_place(terrain: Terrain, plan: Plan, job: int, work: Work, everywhere: b
 
 
 @rule
+def _beside(terrain: Terrain, plan: Plan, job: int, work: Work) -> tuple[float, int]:
+    """Return the least cost of a single stop beside those that it is best put beside, and the vehicle; -1 if none."""
+    least, best, token = terrain.price[job], -1, work.counts[TOKEN]
+    points, legs, where, spot, routes = plan.points, plan.legs, plan.where, plan.spot, plan.routes
+    nodes, jobs, beside, vans, ways, arc = (
+        terrain.nodes,
+        terrain.jobs,
+        terrain.beside,
+        terrain.vans,
+        terrain.ways,
+        terrain.arc,
+    )
+    stamp, counts, random, may, scratch = work.stamp, work.counts, plan.random, terrain.may, work.scratch
+    most = 1 if jobs[job, KIND] == DELIVERY else 2
+    node = 2 * job + 1 if most == 1 else 2 * job
+    place, service = nodes[node, PLACE], nodes[node, SERVICE]
+    count = beside.shape[1]
+    for turn in range(count):
+        other = beside[job, turn]
+        if other < 0:
+            continue
+        vehicle, leg = where[other // 2], spot[other]
+        if vehicle < 0:
+            continue
+        if turn < count // 2:
+            stamp[other] = token
+        else:
+            leg -= 1
+            if leg > 0 and stamp[points[vehicle, leg, NODE]] == token:
+                continue
+        here, there, rate = points[vehicle, leg, AT], points[vehicle, leg + 1, AT], vans[vehicle, RATE]
+        added = arc[rate, here, place] + arc[rate, place, there] - legs[vehicle, leg]
+        if added >= least:
+            continue
+        way = vans[vehicle, PROFILE]
+        begins = begin_at(nodes, node, points[vehicle, leg, DEPARTS] + ways[way, here, place])
+        if begins < 0 or begins + service + ways[way, place, there] > points[vehicle, leg + 1, LATEST]:
+            continue
+        if not may[vans[vehicle, GROUP], job] or not _fits(jobs, vans, points, vehicle, job, leg, most):
+            continue
+        if routes[SIZE, vehicle] + 1 > min(vans[vehicle, MOST_STOPS], points.shape[1] - 2):
+            continue
+        if vans[vehicle, TIMED] or vans[vehicle, LONGEST_M] < ENDLESS:
+            added = _trial(terrain, plan, vehicle, job, leg, leg, scratch)
+        if added < least and chance(random) >= _BLINK:
+            least, best = added, vehicle
+            counts[FIRST] = counts[SECOND] = leg
+    return least, best
+
+
+@rule
 def _try(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, work: Work) -> float:
     """Return what a job costs in a route, at its best place; `inf` unless that is below `least`."""
     stops = 2 if terrain.jobs[job, KIND] == PAIR else 1
@@ -108,6 +164,9 @@ def insert(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, sec
     """Put a job into one leg of a route, or its pickup into one and its delivery into another."""
     size, points = plan.routes[SIZE, vehicle], plan.points[vehicle]
     is_pair = terrain.jobs[job, KIND] == PAIR
+    if size > 0 and not is_pair and not terrain.vans[vehicle, TIMED]:
+        _squeeze_in(terrain, plan, vehicle, job, first + 1)
+        return
     for index in range(size, 0, -1):
         shift = (1 if index > first else 0) + (1 if is_pair and index > second else 0)
         points[index + shift, NODE] = points[index, NODE]
@@ -117,6 +176,23 @@ def insert(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, sec
     plan.routes[SIZE, vehicle] += 2 if is_pair else 1
     plan.where[job] = vehicle
     drive(terrain, plan, vehicle)
+
+
+@rule
+def _squeeze_in(terrain: Terrain, plan: Plan, vehicle: int, job: int, new: int) -> None:
+    """Put a single stop at a point of a route of which nothing but the way counts; what is behind it moves on."""
+    size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
+    for index in range(size + 1, new - 1, -1):
+        for column in range(points.shape[1]):
+            points[index + 1, column] = points[index, column]
+        legs[index] = legs[index - 1]
+        if index <= size:
+            plan.spot[points[index, NODE]] = index + 1
+    node = 2 * job if terrain.jobs[job, KIND] != DELIVERY else 2 * job + 1
+    points[new, NODE] = node
+    plan.spot[node], plan.where[job] = new, vehicle
+    plan.routes[SIZE, vehicle] = size + 1
+    drive_by(terrain, plan, vehicle, job, new)
 
 
 @rule
@@ -173,7 +249,7 @@ def _single(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, 
         begins = begin_at(nodes, node, departs + way_s[here, place])
         if begins < 0 or begins + service + way_s[place, there] > points[index + 1, LATEST]:
             continue
-        if not _fits(terrain.jobs, vans, points, job, index, most):
+        if not _fits(terrain.jobs, terrain.vans, plan.points, vehicle, job, index, most):
             continue
         if vans[TIMED] or vans[LONGEST_M] < ENDLESS:
             added = _trial(terrain, plan, vehicle, job, index, index, work.scratch)
@@ -186,10 +262,11 @@ def _single(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, 
 
 
 @rule
-def _fits(jobs: Whole, vans: Whole, points: Whole, job: int, leg: int, most: int) -> bool:
+def _fits(jobs: Whole, vans: Whole, points: Whole, vehicle: int, job: int, leg: int, most: int) -> bool:
     """Tell whether there is room for a job on a leg (`most` 0), or on all before it (1) or behind it (2) as well."""
     for dimension in range(jobs.shape[1] - LOAD):
-        if points[leg, ABOARD + 3 * dimension + most] + jobs[job, LOAD + dimension] > vans[ROOM + dimension]:
+        held = points[vehicle, leg, ABOARD + 3 * dimension + most]
+        if held + jobs[job, LOAD + dimension] > vans[vehicle, ROOM + dimension]:
             return False
     return True
 
@@ -219,7 +296,7 @@ def _pair(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, wo
         departs += nodes[pickup, SERVICE]
         previous = source
         for second in range(first, size + 1):  # the delivery in this leg, which begins at the pickup if it is the first
-            if not _fits(terrain.jobs, vans, points, job, second, 0):
+            if not _fits(terrain.jobs, terrain.vans, plan.points, vehicle, job, second, 0):
                 break
             following = points[second + 1, AT]
             added = fetched + arc[previous, sink] + arc[sink, following]

@@ -44,7 +44,7 @@ SIZE, DRIVEN = 0, 1
 TAKEN, MISSING = 0, 1
 """Rows of `Work.jobs`."""
 
-TOUCHED, IS_TOUCHED, STAMP, OLD_SIZE = 0, 1, 2, 3
+TOUCHED, IS_TOUCHED, STAMP, OLD_SIZE, OLD_DRIVEN = range(5)
 """Rows of `Work.vans`."""
 
 COUNT, ABSENT, TOUCHES, TOKEN, FIRST, SECOND = range(6)
@@ -65,6 +65,9 @@ class Terrain(NamedTuple):
     """By what jobs are put in order before they are given a place: one row for each order, least is first."""
     near: Short
     """The jobs nearest to each, J × M, nearest first."""
+    beside: Short
+    """Nodes between which a job of a single stop is best put, J × 2N: those to come before it, best first, then those
+    to come behind it; -1 where there are no more, and for pairs."""
     vans: Whole
     """V × (11 + D)."""
     prices: Reals
@@ -90,6 +93,8 @@ class Plan(NamedTuple):
     """Of each route, V."""
     where: Whole
     """Vehicle of each job, J; -1 if it has none."""
+    spot: Whole
+    """Point of each node in its route, 2J."""
     random: NDArray[np.uint64]
     """State of the generator, 1."""
 
@@ -99,8 +104,10 @@ class Work(NamedTuple):
 
     jobs: Whole
     """2 × J."""
+    keys: Reals
+    """By what the jobs that want a place are put in order, J."""
     vans: Whole
-    """4 × V."""
+    """5 × V."""
     counts: Whole
     seen: NDArray[np.bool_]
     """Groups of which an empty vehicle was tried, G."""
@@ -108,8 +115,12 @@ class Work(NamedTuple):
     """Jobs that are taken out, J."""
     scratch: Short
     """Room for a route, L + 2."""
-    nodes: Short
-    """Routes as they were, V × L."""
+    stamp: Whole
+    """Token of the look in which the leg behind a node was seen, 2J."""
+    points: Whole
+    """Routes as they were, as in a plan."""
+    legs: NDArray[np.float32]
+    """As in a plan."""
     cost: Reals
     """V."""
 
@@ -123,20 +134,24 @@ def empty_plan(terrain: Terrain, longest: int, seed: int) -> Plan:
         routes=np.zeros((2, vehicles), np.int64),
         cost=np.zeros(vehicles),
         where=np.full(len(terrain.jobs), -1, np.int64),
+        spot=np.zeros(len(terrain.nodes), np.int64),
         random=np.array([0x9E3779B97F4A7C15 ^ (seed * 2 + 1)], np.uint64),
     )
 
 
 def room_for(terrain: Terrain, plan: Plan) -> Work:
     """Return room for a search."""
-    vehicles, longest, jobs = len(plan.points), plan.points.shape[1] - 2, len(terrain.jobs)
+    vehicles, jobs = len(plan.points), len(terrain.jobs)
     return Work(
         jobs=np.zeros((2, jobs), np.int64),
-        vans=np.zeros((4, vehicles), np.int64),
+        keys=np.zeros(jobs),
+        vans=np.zeros((5, vehicles), np.int64),
         counts=np.zeros(6, np.int64),
         seen=np.zeros(len(terrain.may), np.bool_),
         gone=np.zeros(jobs, np.bool_),
-        scratch=np.zeros(longest + 2, np.int32),
-        nodes=np.zeros((vehicles, longest), np.int32),
+        scratch=np.zeros(plan.points.shape[1], np.int32),
+        stamp=np.zeros(len(terrain.nodes), np.int64),
+        points=np.zeros_like(plan.points),
+        legs=np.zeros_like(plan.legs),
         cost=np.zeros(vehicles),
     )

@@ -13,6 +13,7 @@ from engine.routing.ruin.terrain import (
     OPENS,
     PAIR,
     PLACE,
+    SERVICE,
     SIZE,
     START,
     WINDOWS,
@@ -24,6 +25,8 @@ from engine.routing.search import Routes, dearest
 __all__ = ["lacks", "read_routes", "terrain_of", "visits_of", "write_routes"]
 
 _NEAR = 100  # jobs that count as near one
+_BESIDE = 30  # nodes on either side that a stop is tried beside
+_WAIT = 0.2  # what a second of waiting counts for, of one on the way
 
 
 def lacks(problem: Problem) -> list[str]:
@@ -81,6 +84,7 @@ def terrain_of(problem: Problem) -> Terrain:
         price=np.array([left_out if job.penalty is None else job.penalty for job in jobs]),
         keys=_keys(nodes, problem.loads(), arc[0], vans[0][START]),
         near=_near(nodes[:, PLACE], arc[0]),
+        beside=_beside(nodes, arc[0], seconds[0]),
         vans=np.column_stack([np.array(vans, np.int64), problem.capacities()]),
         prices=np.array([(one.fixed, one.per_metre, one.per_second) for one in vehicles], np.float64),
         may=np.array([[problem.may_serve(number, job) for job in range(len(jobs))] for number in first_of]),
@@ -171,3 +175,32 @@ def _near(place: NDArray[np.int64], arc: NDArray[np.float32]) -> NDArray[np.int3
     nearest = np.argpartition(apart, count - 1, axis=1)[:, :count]
     order = np.argsort(np.take_along_axis(apart, nearest, 1), axis=1, kind="stable")
     return np.take_along_axis(nearest, order, 1).astype(np.int32)
+
+
+def _beside(nodes: NDArray[np.int64], arc: NDArray[np.float32], seconds: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the nodes that single stops are best put behind, and those before: near, with little waiting between."""
+    places, jobs = nodes[:, PLACE], len(nodes) // 2
+    known = np.flatnonzero(places >= 0)
+    count = min(_BESIDE, len(known) - 1)
+    single = np.array([job for job in range(jobs) if (places[2 * job : 2 * job + 2] < 0).any()], np.int64)
+    beside = np.full((jobs, 2 * count), -1, np.int32)
+    if not len(single) or count <= 0:
+        return beside
+    stops = 2 * single + (places[2 * single] < 0)
+    opens, closes = nodes[:, OPENS], nodes[np.arange(len(nodes)), OPENS + 2 * np.maximum(1, nodes[:, WINDOWS]) - 1]
+    rate = float(arc[:-1, :-1].mean()) / max(1.0, float(seconds[:-1, :-1].mean()))
+    for side in (0, 1):
+        first, then = (known, stops) if side == 0 else (stops, known)
+        ways = np.ix_(places[first], places[then])
+        leaves = nodes[first, SERVICE][:, None] + seconds[ways]
+        wait = np.maximum(0, opens[then] - (closes[first][:, None] + leaves))
+        apart = arc[ways] + _WAIT * rate * wait
+        apart[opens[first][:, None] + leaves > closes[then]] = np.inf
+        apart = apart.T if side == 0 else apart
+        apart[np.arange(len(stops)), np.searchsorted(known, stops)] = np.inf
+        nearest = np.argpartition(apart, count - 1, axis=1)[:, :count]
+        order = np.argsort(np.take_along_axis(apart, nearest, 1), axis=1, kind="stable")
+        nearest = np.take_along_axis(nearest, order, 1)
+        found = np.where(np.isfinite(np.take_along_axis(apart, nearest, 1)), known[nearest], -1)
+        beside[single, side * count : (side + 1) * count] = found
+    return beside

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from engine.routing.members import members_for
 from engine.routing.problem import Break, Job, Problem, Stop, Vehicle
-from engine.routing.ruin.translation import lacks
+from engine.routing.ruin.anneal import anneal, complete
+from engine.routing.ruin.drive import drive
+from engine.routing.ruin.terrain import NODE, SIZE, empty_plan, room_for
+from engine.routing.ruin.translation import lacks, terrain_of
 from engine.routing.search import ENGINES, Budget
 from engine.routing.solvers import pyvrp
 from engine.routing.solvers.ruin_recreate import improve
@@ -65,6 +68,30 @@ def test_whatever_it_plans_keeps_every_rule_and_costs_what_it_says(seed):
         check = check_route(problem, vehicle, visits)
         assert check.violations == ()
         assert check.cost <= cost + 1e-6  # with several windows a later begin may be shorter than it knows
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 50.0]))
+def test_what_changes_step_by_step_is_what_each_route_gives_when_it_is_worked_out_anew(seed, warmth):
+    problem = without_commitments(a_mixed_problem(seed)) if seed % 2 else a_plain_problem(seed, 60, 12)
+    terrain = terrain_of(problem)
+    plan, best = (empty_plan(terrain, 2 * len(problem.jobs), seed) for _ in range(2))
+    work = room_for(terrain, plan)
+    costs = np.full(2, complete(terrain, plan, work))
+    anneal(terrain, plan, best, work, costs, warmth, 300)
+    for vehicle, size in enumerate(plan.routes[SIZE].tolist()):
+        kept = [array[vehicle, : size + 1].copy() for array in (plan.points, plan.legs)]
+        spots = plan.spot[plan.points[vehicle, 1 : size + 1, NODE]]
+        cost, driven = plan.cost[vehicle], plan.routes[:, vehicle].copy()
+        assert drive(terrain, plan, vehicle)
+        if size:
+            np.testing.assert_array_equal(plan.points[vehicle, : size + 1], kept[0])
+            np.testing.assert_array_equal(plan.legs[vehicle, : size + 1], kept[1])
+        assert spots.tolist() == list(range(1, size + 1))
+        assert plan.cost[vehicle] == pytest.approx(cost)
+        assert plan.routes[:, vehicle].tolist() == driven.tolist()
+    missing = sum(terrain.price[job] for job in np.flatnonzero(plan.where < 0))
+    assert costs[0] == pytest.approx(plan.cost.sum() + missing)
 
 
 @pytest.mark.parametrize("problem", [a_plain_problem(3), pairs(3)])
