@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
@@ -92,7 +93,8 @@ class Shift:
         if status in _TO_THE_DOOR:
             steps = _TO_THE_DOOR[_TO_THE_DOOR.index(status) + 1 :]
             await self._tell([(delivery, step) for step in steps], begun_s)
-        visit = self._van.visit((stop["latitude"], stop["longitude"]), stop["weightKg"] or 0.0)
+        place, weight_kg = (stop["latitude"], stop["longitude"]), stop["weightKg"] or 0.0
+        visit = self._van.visit(place, weight_kg, self._opens_s(stop))
         self._tracks.append(visit.track)
         await self._clock.until(self._ms(visit.done_s))
         # who is there may have been seen by the engine: then the first step is refused, and the second counts
@@ -100,6 +102,13 @@ class Shift:
         await self._tell([(delivery, "arrived"), (delivery, outcome)], visit.done_s)
         self.delivered += visit.is_delivered
         self.failed += not visit.is_delivered
+
+    def _opens_s(self, stop: Mapping[str, Any]) -> float:
+        """Return when the customer may be called on, seconds of the van's time."""
+        window = stop["timeWindow"]
+        if window is None:
+            return -math.inf
+        return datetime.datetime.fromisoformat(window["start"]).timestamp() - self._zero_ms / 1000
 
     async def _rest(self) -> None:
         self._tracks.append(self._van.stand(_REST_S) if self._van.is_home else self._van.go_home())

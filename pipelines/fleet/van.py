@@ -3,6 +3,7 @@
 Pure. What happens on the way, at the door and in the phone is that of the simulated city.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,8 +81,8 @@ class Van:
         """Whether it stands at its depot."""
         return self.at == self._depot
 
-    def visit(self, place: tuple[float, float], weight_kg: float) -> VanVisit:
-        """Drive to an address and hand something over.
+    def visit(self, place: tuple[float, float], weight_kg: float, opens_s: float = -math.inf) -> VanVisit:
+        """Drive to an address and hand something over, once the customer's time window is open.
 
         Parameters
         ----------
@@ -89,6 +90,8 @@ class Van:
             Where, latitude and longitude in degrees. Its doorstep is that of the nearest address of the city.
         weight_kg
             Of what is handed over.
+        opens_s
+            When the window opens, seconds from the first midnight of the traffic.
         """
         doors, departs_s = self._city.doorsteps, self.now_s + _BOARDING_S
         address = doors.nearest(*place)
@@ -101,7 +104,7 @@ class Van:
             leg = drive(self._rng, self._city.ways.way(self.at, goal), departs_s, self._traffic, self._pace)
             self.at = goal
         served_s, is_delivered = doors.serve_s(self._rng, address, weight_kg, self._pace)
-        done_s = leg.arrival_s + served_s
+        done_s = max(leg.arrival_s, opens_s) + served_s
         track = self._record(leg.at_s, leg.way.latitude, leg.way.longitude, done_s)
         return VanVisit(track, leg.arrival_s, done_s, is_delivered)
 

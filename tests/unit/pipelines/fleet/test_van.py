@@ -93,3 +93,14 @@ def test_a_van_stands_and_comes_home(city, van):
     until_s = van.now_s + 30.0
     assert away_m(van.stand(30.0).fixes, DEPOT).max() < 60
     assert van.now_s == until_s
+
+
+def test_who_comes_before_the_window_opens_waits_at_the_door(city, traffic, van):
+    late = Van(np.random.default_rng(3), city, traffic, DEPOT, EIGHT_S, PHONE).visit(door(city, 7), 2.0)
+    opens_s = late.arrived_s + 900.0
+    early = van.visit(door(city, 7), 2.0, opens_s)
+    assert early.arrived_s == late.arrived_s
+    assert early.done_s == pytest.approx(opens_s + late.done_s - late.arrived_s)
+    standing = early.track.fixes[seconds(early.track.fixes, traffic) > early.arrived_s]
+    assert away_m(standing, van.at).max() < 40.0
+    assert van.visit(door(city, 8), 2.0, opens_s).arrived_s > early.done_s
