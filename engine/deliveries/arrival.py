@@ -106,7 +106,7 @@ def _halt(stop: np.void, driver: np.void) -> None:
         stop["still_lat"] = driver["lat"]
         stop["still_lon"] = driver["lon"]
         stop["rolled"] = 1
-    elif stop["rolled"]:
+    elif stop["rolled"] and driver["time"] > stop["still_time"]:
         stop["still_time"] += min((driver["time"] - stop["still_time"]) // 2, MOST_ROLL_MS)
         stop["rolled"] = 0
 
