@@ -150,7 +150,7 @@ def test_a_receiver_that_drifts_later_on_does_not_date_an_arrival_anew():
     parked = [a_fix(t, 5 if t < 60 else 25) for t in range(0, 120, 10)]
     step = play(state, fixes_of(*parked))
     [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
-    assert event["time"] == parked[0]["time"]
+    assert parked[0]["time"] <= event["time"] <= parked[1]["time"]
 
 
 def test_a_stop_made_out_of_turn_is_believed_after_a_longer_halt():
