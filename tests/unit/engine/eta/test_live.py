@@ -1,23 +1,16 @@
 """Estimates of a whole shard: a replay in other pieces, through a snapshot, ends with the same bytes."""
 
 import asyncio
-import threading
 
 import msgspec
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib import recfunctions
 
-from engine.conditions.answers import Flow, Weather, cell_of
-from engine.conditions.board import ConditionBoard
-from engine.eta.bases import ROADS, GreatCircles
 from engine.eta.corrections import Finish, ModelSaid
-from engine.eta.estimator import Estimator, Models
-from engine.eta.predictor import ColdStart
+from engine.eta.estimator import Estimator
 from engine.log.read import Block, FixBatch
-from engine.registry import DriverRef
 from engine.shards.estimates import ShardEstimates
 from engine.shards.memory import PartitionImage, ShardMemory
 from engine.shards.stops import STOP
@@ -25,38 +18,7 @@ from models.messages.commands import DeliveryAssigned, RoutePlanned, StopPlan
 from models.messages.log import PartitionId
 from models.messages.records import layout_of
 from tests.builders import DEGREES_PER_M, LATITUDE, LONGITUDE, START_MS, a_fix, fixes_of
-
-TENANT, DRIVER = "ten_a", 1
-WAY = [min(2500.0, 50.0 * turn) for turn in range(60)]  # 5 m/s to the north, a fix every 10 s, then standing
-
-
-def a_memory() -> tuple[ShardMemory, ShardEstimates]:
-    memory = ShardMemory()
-    memory.begin(0)
-    memory.activate([DriverRef(DRIVER, PartitionId(0), "drv_1", TENANT, "Ana", "parcel")], {})
-    return memory, ShardEstimates(memory, Estimator(memory.tenant_of, lambda _: "Europe/Lisbon"))
-
-
-def assigned(delivery: str, north_m: float, version: int = 2, closes_s: float = 0.0) -> DeliveryAssigned:
-    closes_ms = START_MS + round(closes_s * 1000) if closes_s else 0
-    stop = StopPlan("dropoff", LATITUDE + north_m * DEGREES_PER_M, LONGITUDE, 60.0, 0, closes_ms, 120.0)
-    return DeliveryAssigned("evt_1", TENANT, DRIVER, delivery, version, "assigned", (stop,))
-
-
-def play(memory, estimates, turns, batches=1):
-    """Apply fixes of the way, `batches` of them to a step, passing the moments in between; return what came of it."""
-    found = []
-    for start in range(turns.start, turns.stop, batches):
-        part = range(start, min(start + batches, turns.stop))
-        for turn in part:
-            found += asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000}))
-            fixes = fixes_of(a_fix(10.0 * turn, WAY[turn]))
-            received = np.array([START_MS + turn * 10_000 + 300])
-            batch = FixBatch(fixes, (received << 20).astype(np.uint64), received, (Block(PartitionId(0), 0, 1),))
-            step, _ = memory.apply(batch)
-            found.append(estimates.note(step.events))
-    found += asyncio.run(estimates.pass_to({0: START_MS + turns.stop * 10_000}))
-    return found
+from tests.estimates import DRIVER, TENANT, WAY, Asked, a_memory, assigned, play
 
 
 def state_of(memory: ShardMemory) -> tuple[bytes, bytes]:
@@ -108,131 +70,6 @@ def test_the_promise_is_the_first_estimate_and_is_scored_on_arrival():
     assert outcome["delivery"] == "dlv_1"
     assert outcome["errorS"] == round(stands_s - (first["promise"][1] - START_MS) / 1000, 1)
     assert outcome["promisedAt"].timestamp() * 1000 == first["promised"]
-
-
-def test_a_driven_leg_is_kept_with_what_was_known_when_it_began():
-    memory, estimates = a_memory()
-    memory.assign(assigned("dlv_1", 2500.0))
-    play(memory, estimates, range(2))
-    memory.assign(assigned("dlv_2", 2900.0))  # comes on the way: the leg began without it
-    found = play(memory, estimates, range(2, 60))
-    [leg] = [one for effects in found for one in effects.legs if one["to"][0] < LATITUDE + 2600 * DEGREES_PER_M]
-    assert (leg["tenant"], leg["driver"], leg["stopsLeft"], leg["serviceAheadS"]) == (TENANT, "drv_1", 1.0, 120.0)
-    assert leg["from"] == [LATITUDE, LONGITUDE]
-    stands_s = WAY.index(2500.0) * 10 + 5  # between the fix that brings it there and the next, ten seconds after
-    assert leg["arrived"].timestamp() * 1000 == START_MS + stands_s * 1000
-    assert 0 <= leg["departed"].timestamp() * 1000 - START_MS <= 10_000
-    assert leg["baseM"] > 2400
-    assert leg["vehicle"] == "van"
-    assert "trafficRatio" not in leg  # nobody knew it
-
-
-class _InAJam(GreatCircles):
-    """Ways in traffic that takes half as long again."""
-
-    def between(self, ends, *, traffic_of=None, **how):
-        found = super().between(ends, **how)
-        return found._replace(traffic=np.full(len(found.seconds), np.nan if traffic_of is None else 1.5))
-
-
-def test_a_driven_leg_is_kept_with_the_traffic_that_the_model_was_told_of():
-    memory, estimates = a_memory()
-    memory.etas.base = _InAJam()
-    memory.assign(assigned("dlv_1", 2500.0))
-    [leg] = [one for effects in play(memory, estimates, range(60)) for one in effects.legs]
-    assert leg["trafficRatio"] == 1.5
-
-
-def snow(until_s=86_400):
-    """Return a board on which it snows in all hours of the day."""
-    hours = until_s // 3600
-    weather = Weather(START_MS / 1000, START_MS // 3_600_000 * 3600, (2.5,) * hours, (-3.0,) * hours, (2.0,) * hours)
-    return ConditionBoard({cell_of(Weather, LATITUDE, LONGITUDE): weather})
-
-
-def test_snow_makes_an_arrival_later_and_is_the_reason_and_is_kept_with_the_leg():
-    said = []
-    for board in (ConditionBoard(), snow()):
-        memory, estimates = a_memory()
-        memory.etas.conditions = board
-        memory.assign(assigned("dlv_1", 2500.0))
-        play(memory, estimates, range(1))
-        said.append(int(memory.etas.table.plans[DRIVER][0]["promise"][1]) - START_MS)
-        factors = estimates.answer(DRIVER, "dlv_1")["factors"]
-        assert ("weather" in [name for name, _ in factors]) == bool(board.weather)
-    assert said[1] == pytest.approx(1.3 * said[0], rel=0.01)
-    [leg] = [one for effects in play(memory, estimates, range(1, 60)) for one in effects.legs]
-    assert (leg["rainMmH"], leg["temperatureC"], leg["windMps"]) == (2.5, -3.0, 2.0)
-
-
-def test_the_traffic_of_another_server_counts_where_the_fleet_has_taught_none():
-    memory, estimates = a_memory()
-    cell = cell_of(Flow, LATITUDE + 2500 * DEGREES_PER_M, LONGITUDE)
-    memory.etas.conditions = ConditionBoard(flow={cell: Flow(START_MS / 1000, 1.7)})
-    memory.etas.base = _OnRoads()
-    memory.assign(assigned("dlv_1", 2500.0))
-    asked = Asked(estimates.estimator)
-    play(memory, estimates, range(1))
-    assert asked.legs[0]["traffic_ratio"].tolist() == [1.7]
-    memory.etas.base = _InAJam()
-    memory.assign(assigned("dlv_2", 2900.0))
-    play(memory, estimates, range(1, 4))
-    assert asked.legs[-1]["traffic_ratio"][0] == 1.5
-
-
-class _OnRoads(GreatCircles):
-    """Ways that say they are on roads."""
-
-    def between(self, ends, **how):
-        found = super().between(ends, **how)
-        return found._replace(source=np.full(len(found.seconds), ROADS, np.uint8))
-
-
-def test_a_leg_begins_where_its_driver_stood_however_slowly_it_sets_out():
-    """From standing for two minutes the driver creeps at 2 m/s: 20 m between two fixes, less than a start is wide."""
-    memory, estimates = a_memory()
-    memory.assign(assigned("dlv_1", 1500.0))
-    way = [0.0] * 12 + [20.0 * turn for turn in range(1, 80)] + [1600.0] * 20
-    found = []
-    for turn, north in enumerate(way):
-        found += asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000}))
-        received = np.array([START_MS + turn * 10_000 + 300])
-        fixes = fixes_of(a_fix(10.0 * turn, min(north, 1500.0)))
-        step, _ = memory.apply(
-            FixBatch(fixes, (received << 20).astype(np.uint64), received, (Block(PartitionId(0), 0, 1),))
-        )
-        found.append(estimates.note(step.events))
-    [leg] = [one for effects in found for one in effects.legs]
-    assert 110 <= leg["departed"].timestamp() - START_MS / 1000 <= 150
-    assert leg["from"] == [LATITUDE, LONGITUDE]
-    assert leg["baseM"] > 1400
-
-
-def test_the_first_word_of_a_far_stop_knows_the_hour_at_which_it_is_reached():
-    """A model by which everything takes four times as long as roads that are free."""
-
-    class Slow(ColdStart):
-        version = "slow"
-
-        def __init__(self):
-            self.hours = []
-
-        def predict(self, legs):
-            self.hours.append((np.asarray(legs["moment_ms"]) - START_MS) / 3_600_000)
-            return np.asarray(legs["base_s"])[:, None] * np.array([3.0, 4.0, 5.0])
-
-    memory, estimates = a_memory()
-    slow = Slow()
-    estimates.estimator.models = Models(champion=slow)
-    visits = [f"dlv_{number}" for number in range(6)]
-    for number, delivery in enumerate(visits):
-        memory.assign(assigned(delivery, 10_000.0 * (number + 1)))
-    order = tuple((delivery, "dropoff") for delivery in visits)
-    memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, START_MS, "van", order))
-    play(memory, estimates, range(2))
-    reached = memory.etas.table.plans[DRIVER]["promise"][:, 1]
-    left_h = (reached[:-1] - START_MS) / 3_600_000 + 120 / 3600
-    np.testing.assert_allclose(slow.hours[1][1:], left_h, rtol=0.1)
 
 
 def test_a_stop_of_which_nobody_says_how_long_it_takes_takes_what_the_model_says():
@@ -346,50 +183,6 @@ def test_a_driver_who_falls_silent_becomes_late_by_the_clock_alone():
     assert [event["type"] for event in events] == ["delivery.late_risk"]
 
 
-class Asked:
-    """An estimator that notes what it is asked, and may wait before it says it."""
-
-    def __init__(self, estimator):
-        self._say, self.legs, self.began, self.may_end = estimator.say, [], threading.Event(), threading.Event()
-        self.may_end.set()
-        estimator.say = self
-
-    def __call__(self, ahead):
-        self.legs.append(ahead.legs)
-        self.began.set()
-        self.may_end.wait()
-        return self._say(ahead)
-
-
-def test_the_very_first_estimate_asks_of_each_leg_for_its_own_hour():
-    memory, estimates = a_memory()
-    for number in range(8):
-        memory.assign(assigned(f"dlv_{number}", 20_000.0 * (number + 1)))
-    asked = Asked(estimates.estimator)
-    play(memory, estimates, range(1))
-    first = asked.legs[0]
-    begins_ms = first["moment_ms"]
-    assert len(begins_ms) == 8
-    between_s = np.diff(begins_ms) / 1000
-    assert between_s == pytest.approx(first["base_s"][:-1] + 120.0, abs=1.0)
-
-
-def test_a_stop_more_asks_for_its_own_legs_alone():
-    memory, estimates = a_memory()
-    for number in (1, 2, 3, 5, 6, 7):
-        memory.assign(assigned(f"dlv_{number}", 1000.0 * number))
-    asked = Asked(estimates.estimator)
-    play(memory, estimates, range(2))
-    known = len(asked.legs)
-    before = {one["delivery"]: one["estimated"] for one in estimates.answers(DRIVER)}
-    memory.assign(assigned("dlv_4", 4000.0))
-    play(memory, estimates, range(2, 4))
-    ends_m = (asked.legs[known]["to_lat"] - LATITUDE) / DEGREES_PER_M
-    assert ends_m == pytest.approx([1000, 4000, 5000], abs=1)  # the one under way, to the new stop, and on from there
-    after = {one["delivery"]: one["estimated"] for one in estimates.answers(DRIVER)}
-    assert after["dlv_7"] - before["dlv_7"] > 100_000
-
-
 def test_what_is_hours_away_is_told_less_often_than_what_is_near():
     memory, estimates = a_memory()
     for number in range(40):
@@ -411,19 +204,6 @@ def test_watchers_hear_of_pick_ups_too_and_the_history_keeps_drop_offs():
     told = {(said["delivery"], said["stop"]) for one in effects for _, said in one.estimates}
     assert told == {("dlv_1", "pickup"), ("dlv_1", "dropoff")}
     assert {point["stop"] for one in effects for point in one.points} == {"dropoff"}
-
-
-def test_a_leg_with_a_break_in_it_is_nobodys_lesson():
-    for rest_s in (0, 60):
-        memory, estimates = a_memory()
-        memory.assign(assigned("dlv_1", 2500.0))
-        rests = (("dlv_1", "dropoff", START_MS + 30_000, START_MS + 30_000 + rest_s * 1000),) if rest_s else ()
-        visits = (("dlv_1", "dropoff"),)
-        memory.take_route(RoutePlanned("evt_2", TENANT, DRIVER, "rte_1", 2, START_MS, "van", visits, rests))
-        found = play(memory, estimates, range(60))
-        assert sum(len(effects.outcomes) for effects in found) == 1
-        assert sum(len(effects.finishes) for effects in found) == sum(len(effects.legs) for effects in found)
-        assert sum(len(effects.finishes) for effects in found) == (0 if rest_s else 1)
 
 
 async def test_what_comes_in_while_a_thread_asks_changes_nothing_under_its_hands():
