@@ -52,7 +52,7 @@ def past_columns(
     base
         Who says base times, as in a shard. Without it they are those of the ways that the vans took.
     """
-    legs = sorted(legs, key=lambda seen: (seen.leg.departed_ms, seen.leg.van))
+    legs = sorted(legs, key=lambda seen: (seen.leg.departed_ms, seen.leg.van))  # as the table puts them
     table = legs_table([seen.leg for seen in legs], zone)
     columns: dict[str, NDArray[Any]] = {name: table[name].to_numpy(zero_copy_only=False) for name in _KNOWN}
     columns["moment_ms"] = np.array([seen.began_ms for seen in legs], np.int64)
