@@ -1,9 +1,12 @@
 """The planner's page and the page of ETAs in a real browser, on a whole Outrider."""
 
 import asyncio
+import datetime
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -113,6 +116,71 @@ async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(
     await card.wait_for(state="detached")
     routes = await stops_by_route(company)
     assert any(urgent in stops for stops in routes.values())
+
+
+@pytest.mark.timeout(120)
+async def test_a_drivers_break_stands_among_the_stops_of_a_route_and_in_what_a_proposal_changes(
+    page: Page, company: Company
+) -> None:
+    tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+    driver = (await company.admin.make("drivers", {"name": "Driver 3"}))["id"]
+    rest = {"window": {"start": "08:15", "end": "08:45"}, "durationS": 1800}
+    van = await company.admin.make("vehicles", {"name": "Van 3", "driverId": driver, "breaks": [rest]})
+    ids = [one["id"] for one in await listed(company, "deliveries")]
+    place = {"latitude": 41.16, "longitude": -8.625}
+    long = (await company.admin.make("deliveries", {"dropoff": place, "serviceTimeS": 1500}))["id"]
+    stops = [{"deliveryId": one} for one in (ids[0], long, *ids[1:])]
+    route = await company.admin.make(
+        "routes",
+        {"stops": stops, "origin": DEPOT, "start": f"{tomorrow}T08:00:00Z"}
+        | {"driverId": driver, "vehicleId": van["id"]},
+    )
+    [taken] = route["breaks"]
+    assert (await company.admin.ask("POST", f"routes/{route['id']}/dispatch")).status_code == 200
+    urgent = await order(company.admin, "URGENT-1", 41.152, -8.62)
+    await company.admin.make("routes/proposals", {"insert": [urgent], "cancel": [long]})
+    await open_view(page, company, "Plan")
+
+    # on the card it stands where it will be taken, and nothing that changes is out of reach
+    await page.get_by_role("tab", name="Proposals").click()
+    card = page.locator("[data-proposal]")
+    await expect(card.get_by_text("URGENT-1", exact=True)).to_be_visible(timeout=SLOWLY)
+    await card.get_by_role("button", name="more").click()
+    rows = await card.locator("li").all_inner_texts()
+    times = [found[0] for row in rows if (found := re.findall(r"\d\d:\d\d", row))]
+    assert times == sorted(times)
+    assert len(rows) > 8
+    assert any(row.startswith("Driver's break") for row in rows[1:-1]), rows
+
+    # in the route it stands between the stops
+    await open_route(page, route["id"])
+    rows = await page.get_by_role("region", name="Route", exact=True).locator("li").all_inner_texts()
+    assert rows[taken["before"]].startswith("Driver's break")
+    assert len(rows) == len(stops) + 1
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("width", [375, 820, 1360])
+async def test_all_that_can_be_pressed_is_within_the_page_and_under_nothing_else(
+    page: Page, company: Company, width: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 720})
+    await planned(company)
+    await open_view(page, company, "Plan")
+    await expect(page.locator("[role=tab] .badge")).to_have_text(["2"], timeout=SLOWLY)
+    assert await page.evaluate(OUT_OF_REACH) == []
+    await page.get_by_role("navigation", name="Views").get_by_role("button", name="Live").click()
+    await page.get_by_role("searchbox", name="Find a vehicle").wait_for()
+    assert await page.evaluate(OUT_OF_REACH) == []
+
+
+OUT_OF_REACH = """[...document.querySelectorAll("header button, [role=tablist] button, .maplibregl-ctrl button")]
+  .filter((button) => {
+    const { left, right, top, bottom } = button.getBoundingClientRect();
+    const seen = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    return left < 0 || right > window.innerWidth || seen === null || seen.closest("button") !== button;
+  })
+  .map((button) => button.innerText || button.title)"""
 
 
 @pytest.mark.timeout(120)
@@ -298,6 +366,11 @@ async def refuse(route: PageRoute) -> None:
 async def after(event: asyncio.Event, route: PageRoute) -> None:
     await event.wait()
     await route.continue_()
+
+
+async def listed(company: Company, kind: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await company.admin.ask("GET", kind)).json()["items"]
+    return found
 
 
 async def stops_by_route(company: Company) -> dict[str, list[str]]:

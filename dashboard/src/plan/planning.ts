@@ -91,6 +91,13 @@ export interface Violation {
   detail: string;
 }
 
+/** A rest of the driver; it is taken on the way to the stop of this number, counted from 0. */
+export interface PlannedBreak {
+  before: number;
+  start: string;
+  end: string;
+}
+
 export interface Route {
   id: string;
   version: number;
@@ -103,6 +110,7 @@ export interface Route {
   origin: Position | null;
   destination: Position | null;
   stops: Stop[];
+  breaks: PlannedBreak[];
   distanceM: number;
   durationS: number;
   cost: number;
