@@ -31,6 +31,7 @@ class Roads:
     def __init__(self):
         self.drivers = {}
         self.away = False
+        self.asked = 0
 
     def put(self, driver, north, **fields):
         seen = {"online": True, "stale": False, "speed": None, "heading": None, "accuracy": None, "battery": None}
@@ -40,6 +41,7 @@ class Roads:
         )
 
     async def all_nearest(self, tenant, latitude, longitude, limit):
+        self.asked += self.away
         if self.away:
             raise StoreUnavailable("a shard does not answer", 0.5)
         return sorted(self.drivers.values(), key=lambda one: abs(one.latitude - latitude))[:limit]
@@ -253,6 +255,28 @@ async def test_a_timer_survives_the_worker_that_waited_for_it(admin, phones, run
         await second.stop()
     assert (await answer(phones[0][1], begun["offers"][0]["id"])).status_code == 409
     assert len(await open_of(phones[1][1])) == 1
+
+
+async def test_a_round_goes_on_however_long_drivers_could_not_be_seen(admin, phones, running, roads):
+    database = running[1].database
+    delivery = await a_delivery(admin)
+    begun = await offered(admin, delivery, timeLimitS=5)
+    await let_time_pass(running, begun["id"], 5)
+    kinds = offer_kinds(database, 4, roads)
+    mine = {"tenant": (await admin.ask("GET", "auth/profile")).json()["tenantId"], "kind": TIMEOUT}
+    await database.tasks.update_one(mine, {"$set": {"attempts": len(kinds[TIMEOUT].delays_s)}})  # its last try is next
+    roads.away, worker = True, TaskWorker(database, kinds)
+    await worker.start()
+    try:
+        await eventually(lambda: roads.asked > 0)
+        roads.away = False
+
+        async def next_is_asked():
+            return [one["state"] for one in (await rounds_of(admin, delivery))[0]["offers"]] == ["expired", "open"]
+
+        await eventually(next_is_asked, 20)
+    finally:
+        await worker.stop()
 
 
 async def let_time_pass(running, identifier, seconds):
