@@ -53,12 +53,15 @@ class WebhookReplay:
     async def failed(self, scope: Scope, webhook: Webhook) -> int:
         """Tell a webhook of what it was told of in vain, and return how many events that are.
 
-        What lies among the dead letters is taken from there; what has left no dead letter gets a new task.
+        What lies among the dead letters is taken from there; what has left no dead letter gets a new task. What will be
+        tried again anyway is left to that.
         """
         events = await self._attempts.failed_events(scope, webhook.id, MOST_AT_ONCE)
         tasks = {task_of(webhook, event).id: event for event in events}
+        for waiting in await self._tasks.waiting(scope, list(tasks)):
+            del tasks[waiting]
         revived = await self._tasks.revive_all(scope, list(tasks))
         replay = new_id("rpl")
         left = [event for task, event in tasks.items() if task not in revived]
         await self._tasks.put([task_of(webhook, event, replay) for event in left])
-        return len(events)
+        return len(tasks)

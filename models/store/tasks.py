@@ -191,6 +191,11 @@ class TaskRepository:
         await self._tasks.update_many({**query, "_id": {"$in": dead}}, _revived())
         return set(dead)
 
+    async def waiting(self, scope: Scope, tasks: Sequence[str]) -> set[str]:
+        """Return which of the tasks still wait or are being done."""
+        query = {"_id": {"$in": list(tasks)}, "tenant": scope.tenant, "state": "waiting"}
+        return {found["_id"] async for found in self._tasks.find(query, {"_id": 1})}
+
     async def next_due(self, rooms: Mapping[str, Room]) -> datetime.datetime | None:
         """Return when the first of the tasks that wait is due for which there is room."""
         found = await self._tasks.find_one(_waiting(rooms), {"due": 1}, sort=[("due", 1)]) if rooms else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymongo import WriteConcern
 
+from models.documents.document import now
 from models.documents.webhook import Webhook, WebhookAttempt
 from models.errors import Conflict, NotFound
 from models.store.connections import Database
@@ -161,12 +162,15 @@ class WebhookAttemptRepository:
         return None if first is None else first["time"]
 
     async def failed_events(self, scope: Scope, webhook: str, limit: int) -> list[str]:
-        """Return ids of events that a webhook was told of in vain and is told of no more, oldest failure first."""
+        """Return ids of events that a webhook was told of in vain and that have no try ahead, oldest failure first.
+
+        A try that was due and never came was meant for a webhook that was disabled by then.
+        """
         pipeline: Sequence[dict[str, Any]] = [
             {"$match": {"tenant": scope.tenant, "webhook": webhook}},
             {"$sort": {"_id": 1}},
             {"$group": {"_id": "$event", "last": {"$last": "$$ROOT"}}},
-            {"$match": {"last.ok": False, "last.nextAttempt": None}},
+            {"$match": {"last.ok": False, "last.nextAttempt": {"$not": {"$gt": now()}}}},
             {"$sort": {"last._id": 1}},
             {"$limit": limit},
             {"$project": {"_id": 1}},

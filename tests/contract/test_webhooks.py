@@ -239,6 +239,32 @@ async def test_what_failed_is_replayed_at_once(admin, httpserver, database):
     assert await items(admin, "dead-letters") == []
 
 
+async def test_what_failed_before_it_was_disabled_is_replayed_too(admin, httpserver, database):
+    httpserver.expect_oneshot_request("/hook").respond_with_data("", 500)
+    webhook = await a_webhook(admin, httpserver)
+    failed = f"webhooks/{webhook['id']}/deliveries?ok=false"
+    async with telling(database, (60.0,)):
+        await a_delivery(admin)
+        await eventually(lambda: _count(admin, failed, 1))
+        replay = await admin.ask("POST", f"webhooks/{webhook['id']}/replay", json={"failed": True})
+        assert replay.json()["queued"] == 0, "it is tried again anyway"
+    await admin.ask("POST", f"webhooks/{webhook['id']}/disable")
+    mine = {"tenant": await tenant_of(admin)}
+    await database.tasks.update_many(mine, {"$set": {"due": now()}})
+    await database.webhook_attempts.update_many(mine, {"$set": {"nextAttempt": now()}})  # as if the minute had passed
+    httpserver.expect_request("/hook").respond_with_data("")
+    async with telling(database):
+        await eventually(lambda: _is(waiting_of(database, mine), lambda count: count == 0))
+        await admin.ask("POST", f"webhooks/{webhook['id']}/enable")
+        replay = await admin.ask("POST", f"webhooks/{webhook['id']}/replay", json={"failed": True})
+        assert replay.json()["queued"] == 1
+        await eventually(lambda: len(told(httpserver)) == 2)
+
+
+def waiting_of(database, mine):
+    return lambda: database.tasks.count_documents({**mine, "state": "waiting"})
+
+
 async def test_a_disabled_webhook_is_told_nothing_and_a_replay_brings_what_it_missed(admin, httpserver, database):
     httpserver.expect_request("/hook").respond_with_data("")
     webhook = await a_webhook(admin, httpserver)
