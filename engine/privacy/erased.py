@@ -4,11 +4,12 @@ Pure. Figures stay right: statuses, times, drivers and the rough place stay; who
 """
 
 import datetime
+from typing import Any
 
 from models.documents.audit import AuditEntry
 from models.documents.delivery import CLOSED, Customer, Delivery, Place
 
-__all__ = ["ERASED", "erased", "redacted"]
+__all__ = ["ERASED", "erased", "redacted", "roughened"]
 
 ERASED = "[erased]"
 """In place of what was erased, where something has to stand."""
@@ -53,6 +54,30 @@ def redacted(entry: AuditEntry, *, whole: bool) -> AuditEntry:
         for change in entry.changes
     )
     return entry.model_copy(update={"changes": changes})
+
+
+def roughened(entry: AuditEntry, delivery: str) -> AuditEntry:
+    """Return an audit entry about a route in which the stops of a delivery are as rough as its places."""
+    changes = tuple(
+        change.model_copy(
+            update={"before": _rough_stops(change.before, delivery), "after": _rough_stops(change.after, delivery)}
+        )
+        if change.field == "stops"
+        else change
+        for change in entry.changes
+    )
+    return entry.model_copy(update={"changes": changes})
+
+
+def _rough_stops(stops: Any, delivery: str) -> Any:
+    """Return stops as MongoDB keeps them, those of a delivery rough."""
+    if stops is None:
+        return None
+    rough = ("latitude", "longitude")
+    return [
+        stop | {name: round(stop[name], _COARSE_DIGITS) for name in rough} if stop["deliveryId"] == delivery else stop
+        for stop in stops
+    ]
 
 
 def _place(place: Place, *, coarse: bool) -> Place:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from engine.deliveries.proofs import proofs_of
 from engine.drivers.commands import DriverCommands
-from engine.privacy.erased import ERASED, erased, redacted
+from engine.privacy.erased import ERASED, erased, redacted, roughened
 from engine.privacy.positions import RunningPositions
 from engine.settings import Settings
 from engine.sinks.archive import archive_root
@@ -158,6 +158,8 @@ class _Erasure:
             await self._proofs.delete_of(scope, delivery.id)
             await self._stored.forget_links(scope, delivery.id)
             after = erased(delivery, now())
+            if delivery.status in CLOSED:
+                await self._stored.roughen_plans(scope, after, partial(roughened, delivery=delivery.id))
             try:
                 await self._deliveries.replace(after, expected=delivery.version, announcements=[_erased(scope, after)])
             except VersionConflict:

@@ -142,6 +142,34 @@ class PrivacyRepository:
             made = await sealed(self._database.vault, "audit", scope.tenant, change(entry).stored())
             await self._database.audit.replace_one({"_id": entry.id, "tenant": scope.tenant}, made)
 
+    async def roughen_plans(self, scope: Scope, delivery: Delivery, change: Callable[[AuditEntry], AuditEntry]) -> None:
+        """Put the places of a delivery, as it is erased, into the routes and proposals that it is or was on.
+
+        Parameters
+        ----------
+        change
+            Does the same to an audit entry about a route.
+        """
+        places = {"pickup": delivery.pickup, "dropoff": delivery.dropoff}
+        known = {kind: place for kind, place in places.items() if place is not None and place.latitude is not None}
+        stops = [{f"{kind}.deliveryId": delivery.id, f"{kind}.kind": kind} for kind in known]
+        plans = ((self._database.routes, "stops"), (self._database.proposals, "routes.$[].stops"))
+        for collection, path in plans if known else ():
+            points = {
+                f"{path}.$[{kind}].{name}": getattr(place, name)
+                for kind, place in known.items()
+                for name in ("latitude", "longitude")
+            }
+            query = {"tenant": scope.tenant, f"{path.replace('.$[]', '')}.deliveryId": delivery.id}
+            # whoever is about to store what was read before has to read again
+            await collection.update_many(query, {"$set": points, "$inc": {"version": 1}}, array_filters=stops)
+        trail = await self.audit(scope, {"entity": delivery.id})
+        routes = {
+            side for entry in trail for one in entry.changes if one.field == "route" for side in (one.before, one.after)
+        }
+        for route in routes - {None}:
+            await self.redact(scope, route, change)
+
     async def strip_events(self, scope: Scope, aggregate: str, fields: Sequence[str]) -> None:
         """Take fields out of what the events of an aggregate say."""
         query = {"tenant": scope.tenant, "aggregate": aggregate}

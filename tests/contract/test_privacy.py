@@ -182,6 +182,40 @@ async def test_an_erasure_leaves_no_trace_of_a_customer(running, admin, database
     assert (await admin.ask("GET", f"deliveries/{kept['id']}")).json()["customer"]["name"] == other.words[0]
 
 
+async def test_plans_keep_no_door_of_a_customer_either(running, admin, database):
+    customer = Customer()
+    door = {"latitude": 41.1598761, "longitude": -8.6298761}
+    driver = await admin.make("drivers", {"name": "Ana"})
+    orders = [customer.order(dropoff=door | {"address": "x"}, pickup=None), {"dropoff": PLACE}]
+    delivery, other = [(await admin.make("deliveries", one))["id"] for one in orders]
+    stops = [{"deliveryId": one} for one in (delivery, other)]
+    body = {"origin": PLACE, "driverId": driver["id"], "stops": stops}
+    gone = await admin.make("routes", body)
+    await admin.ask("DELETE", f"routes/{gone['id']}")
+    route = await admin.make("routes", body)
+    await admin.ask("POST", f"routes/{route['id']}/dispatch")
+    assert (await admin.make("routes/proposals", {"cancel": [other]}))["routes"]
+    for status in ("accepted", "picked_up", "failed"):
+        await admin.ask("PATCH", f"deliveries/{delivery}/status", json={"status": status})
+    assert await places_behind_the_seal(database, door) >= {"audit", "proposals", "routes", "deliveries"}
+    await erase(running, admin, {"phone": customer.phone})
+    assert await places_behind_the_seal(database, door) == set()
+    left = (await admin.ask("GET", f"routes/{route['id']}")).json()
+    assert [stop["latitude"] for stop in left["stops"]] == [41.16, PLACE["latitude"]]
+    assert left["version"] > route["version"]
+
+
+async def places_behind_the_seal(database, place):
+    """Return the collections in which a latitude is found when everything is opened."""
+    found = set()
+    async for name, fields in documents(database):
+        if "dataKey" in fields and name != "data_keys":
+            fields = await opened(database.vault, name, fields["tenant"], fields)
+        if str(place["latitude"]) in str(fields):
+            found.add(name)
+    return found
+
+
 async def test_an_erasure_is_audited_without_the_data(running, admin):
     customer = Customer()
     await closed_delivery(admin, customer)
