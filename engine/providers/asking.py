@@ -3,10 +3,11 @@
 from typing import Any
 
 import httpx2
+import msgspec
 
 from models.errors import ProviderDown
 
-__all__ = ["JsonServer"]
+__all__ = ["JsonServer", "json_of"]
 
 _LONGEST_PAUSE_S = 3600.0  # of what a server may ask for
 
@@ -63,7 +64,18 @@ class JsonServer:
                         raise ProviderDown(f"{self._name} answered far too much")
         except httpx2.HTTPError as fault:
             raise ProviderDown(f"{self._name} can't be reached: {type(fault).__name__}") from fault
-        try:
-            return response.status_code, httpx2.Response(200, content=bytes(body)).json()
-        except (ValueError, RecursionError) as fault:
-            raise ProviderDown(f"{self._name} answered no JSON") from fault
+        return response.status_code, json_of(self._name, body)
+
+
+def json_of(name: str, body: bytes | bytearray) -> Any:
+    """Return what a server says in JSON (RFC 8259: no NaN, no infinity; whole numbers may be of any size).
+
+    Raises
+    ------
+    ProviderDown
+        If it is none.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError) as fault:
+        raise ProviderDown(f"{name} answered no JSON") from fault

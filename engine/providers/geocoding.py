@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Protocol
 
 import httpx2
 
+from engine.providers.asking import json_of
 from engine.providers.breaker import Breaker
 from engine.providers.circuits import SharedCircuits
 from engine.settings import GeocodingSettings
@@ -108,14 +109,7 @@ class NominatimGeocoder:
                 body += piece
                 if len(body) > _MAX_ANSWER_BYTES:
                     raise ProviderDown("geocoding answered far too much")
-        return _parsed(bytes(body))
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return httpx2.Response(200, content=body).json()
-    except (ValueError, RecursionError) as fault:
-        raise ProviderDown("geocoding answered no JSON") from fault
+        return json_of("geocoding", body)
 
 
 def _located(answer: Any) -> Located | None:
@@ -126,7 +120,7 @@ def _located(answer: Any) -> Located | None:
         latitude, longitude = float(first["lat"]), float(first["lon"])
         rank = int(first.get("place_rank") or 0)
         name = str(first.get("display_name") or "")[:500]
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as fault:
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as fault:
         raise ProviderDown("geocoding answered something else than places") from fault
     if not (math.isfinite(latitude) and abs(latitude) <= 90 and math.isfinite(longitude) and abs(longitude) <= 180):
         raise ProviderDown("geocoding answered a point that is nowhere")

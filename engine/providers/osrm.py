@@ -7,11 +7,10 @@ closures, because it can leave out classes of roads alone; its answers say that 
 from typing import Any
 
 import numpy as np
-import polyline
 from numpy.typing import NDArray
 
 from engine.providers.asking import JsonServer
-from engine.providers.cells import cells_of
+from engine.providers.cells import amount_of, cells_of, line_of
 from engine.travel.answers import Journey, OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.errors import ProviderDown
 
@@ -55,11 +54,11 @@ class OsrmTravel:
         _check_near(answer.get("waypoints"))
         try:
             route = answer["routes"][0]
-            line = polyline.decode(route["geometry"], 6)
-            whole = float(route["duration"]), float(route["distance"])
-            return TravelLeg(origin, destination, *whole, line, self.name, _date(answer))
-        except (KeyError, IndexError, TypeError, ValueError) as fault:
+            said = route["duration"], route["distance"], route["geometry"]
+        except (KeyError, IndexError, TypeError) as fault:
             raise ProviderDown("osrm answered something else than a route") from fault
+        whole = amount_of(self.name, said[0]), amount_of(self.name, said[1])
+        return TravelLeg(origin, destination, *whole, line_of(self.name, said[2]), self.name, _date(answer))
 
     async def close(self) -> None:
         """Close connections."""
@@ -82,7 +81,7 @@ def _check_near(waypoints: Any) -> None:
     """Refuse an answer whose places were put on roads far away."""
     try:
         far = any(float(one["distance"]) > _FAR_M for one in waypoints)
-    except (KeyError, TypeError, ValueError) as fault:
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise ProviderDown("osrm did not say where it put the places") from fault
     if far:
         raise OutOfRegion

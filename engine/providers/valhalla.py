@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import polyline
 from numpy.typing import NDArray
 
 from engine.providers.asking import JsonServer
-from engine.providers.cells import cells_of
+from engine.providers.cells import amount_of, cells_of, line_of
 from engine.roads.barriers import outlines
 from engine.travel.answers import Journey, OutOfRegion, Place, TravelLeg, TravelMatrix
 from models.errors import ProviderDown
@@ -26,7 +25,7 @@ _COSTINGS: Mapping[str, Mapping[str, Any]] = {
     "truck": {"costing": "truck"},
     "bike": {"costing": "bicycle"},
 }
-_NOWHERE = frozenset({170, 171})  # places without a road, or on roads that do not hang together
+_NOWHERE = (170, 171)  # places without a road, or on roads that do not hang together
 _NO_WAY = 442
 _SNAP_M = 500  # it would take roads 35 km away
 
@@ -67,11 +66,11 @@ class ValhallaTravel:
         _check(status, answer)
         try:
             leg = answer["trip"]["legs"][0]
-            summary, line = leg["summary"], polyline.decode(leg["shape"], 6)
-            whole = float(summary["time"]), float(summary["length"]) * 1000
-            return TravelLeg(origin, destination, *whole, line, self.name, None)
-        except (KeyError, IndexError, TypeError, ValueError) as fault:
+            said = leg["summary"]["time"], leg["summary"]["length"], leg["shape"]
+        except (KeyError, IndexError, TypeError) as fault:
             raise ProviderDown("valhalla answered something else than a route") from fault
+        whole = amount_of(self.name, said[0]), amount_of(self.name, said[1], scale=1000.0)
+        return TravelLeg(origin, destination, *whole, line_of(self.name, said[2]), self.name, None)
 
     async def close(self) -> None:
         """Close connections."""

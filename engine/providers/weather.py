@@ -1,6 +1,5 @@
 """Weather by the hour from a server that answers as Open-Meteo does (https://open-meteo.com/en/docs)."""
 
-import math
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ _LIMITS = {"precipitation": (0.0, 500.0), "temperature_2m": (-95.0, 65.0), "wind
 """What is asked for, and between what it can be: mm/h, °C, m/s."""
 _HOUR_S = 3600
 _MOST_HOURS = 400
+_LATEST_S = 2**40  # what is later is no time of weather, and fits into nothing
 
 
 class OpenMeteoWeather:
@@ -59,6 +59,8 @@ def _hours(times: Any) -> tuple[int, int]:
         at != times[0] + _HOUR_S * place for place, at in enumerate(times)
     ):
         raise ProviderDown("the weather's server answered hours that do not follow one another")
+    if not 0 <= times[0] <= _LATEST_S:
+        raise ProviderDown("the weather's server answered hours that can't be")
     return times[0], len(times)
 
 
@@ -69,7 +71,7 @@ def _values(values: Any, count: int, least: float, most: float) -> tuple[float |
     for value in values:
         if value is None:
             found.append(None)
-        elif type(value) in (int, float) and math.isfinite(value) and least <= value <= most:
+        elif type(value) in (int, float) and least <= value <= most:
             found.append(float(value))
         else:
             raise ProviderDown("the weather's server answered values that can't be")

@@ -1,6 +1,7 @@
 """Weather and traffic of other servers: they lengthen plans, are named, and whatever they do, a plan is made."""
 
 import datetime
+import math
 import time
 
 import numpy as np
@@ -150,6 +151,10 @@ HOW = MISBEHAVED | {
     "times of nothing": answering(a_segment(freeFlowTravelTime=0)),
     "a guess of its own": answering(a_segment(confidence=0.1)),
     "years of hours": answering(a_forecast(hours=2 * 8760)),
+    "rain without end": answering(a_forecast(precipitation=[10**400] * 96)),
+    "hours beyond all time": answering(a_forecast(time=[10**30 + 3600 * hour for hour in range(96)])),
+    "times without end": answering(a_segment(currentTravelTime=10**400)),
+    "times that are no numbers": answering(a_segment(freeFlowTravelTime=math.nan)),
     "a closed road": answering(a_segment(roadClosure=True)),
     "hours too late": late(answering(a_forecast(rain=2.5))),
     "a segment too late": late(answering(a_segment())),

@@ -86,6 +86,8 @@ async def test_what_was_found_says_how_sure_it_is(nominatim, rank, kind):
         b'[{"lat": "x", "lon": "1"}]',
         b'[{"lat": "NaN", "lon": "1"}]',
         b'[{"lat": "91", "lon": "1"}]',
+        b'[{"lat": 1' + b"0" * 400 + b', "lon": "1"}]',
+        b'[{"lat": "41", "lon": "1", "place_rank": 1e400}]',
         b'[{"lon": "1"}]',
         b"[" * 100_000,
         b"[" + b" " * 300_000 + b"]",

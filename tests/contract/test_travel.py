@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -160,6 +161,8 @@ HOW = MISBEHAVED | {
     "text for times": answering(GOOD_TABLE | {"durations": [["a", "b"], [1, 2]]}),
     "negative times": answering(GOOD_TABLE | {"durations": [[0, -5], [1, 0]]}),
     "endless times": answering(json.dumps(GOOD_TABLE).replace("300.4", "1e300")),
+    "times without end": answering(json.dumps(GOOD_TABLE).replace("300.4", "1" * 400)),
+    "places without end": answering(GOOD_TABLE | {"sources": [{"distance": 10**400}] * 2}),
     "no word of where": answering(GOOD_TABLE | {"sources": None}),
     "too slow": late(answering(GOOD_TABLE)),
 }
@@ -171,6 +174,36 @@ async def test_whatever_a_server_does_somebody_else_answers(server, asking, how)
     found = await asking().matrix(PLACES, VAN)
     assert found.provider == "great_circle"
     assert (found.duration_s[0, 1] > 200, found.date) == (True, None)
+
+
+GOOD_ROUTE = {"duration": 300.0, "distance": 2000.0, "geometry": polyline.encode(LINE, 6)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"duration": math.nan},
+        {"duration": "Infinity"},
+        {"duration": -300},
+        {"distance": 10**400},
+        {"distance": None},
+        {"geometry": "~" * 400 + "?"},
+        {"geometry": polyline.encode([(4115.0, -8.61)], 6)},
+        {"geometry": 7},
+    ],
+)
+async def test_whatever_a_server_says_of_a_way_somebody_else_answers(server, asking, changes):
+    answer = answering({"code": "Ok", "routes": [GOOD_ROUTE | changes], "waypoints": NEAR})
+    server.expect_request(ROUTE).respond_with_handler(lambda _: answer())
+    leg = await asking().leg(*PLACES, VAN)
+    assert leg.provider == "great_circle"
+    assert leg.duration_s > 200
+
+
+async def test_valhalla_may_say_anything_of_its_faults(server, asking):
+    server.expect_request("/sources_to_targets").respond_with_json({"error_code": [170]}, status=400)
+    travel = asking(order=("valhalla",), valhalla_url=server.url_for("/"))
+    assert (await travel.matrix(PLACES, VAN)).provider == "great_circle"
 
 
 async def test_a_server_that_is_away_is_left_alone_and_what_it_said_before_counts(server, asking):
@@ -230,8 +263,7 @@ async def test_free_flow_times_become_those_that_are_driven_and_more_in_the_rush
     assert night.duration_s[0, 1] < day.duration_s[0, 1] < rush.duration_s[0, 1]
     assert (rush.duration_s[0, 0], rush.duration_s[1, 0]) == (0, UNREACHABLE)
     assert (rush.distance_m == night.distance_m).all()
-    route = {"duration": 300.0, "distance": 2000.0, "geometry": polyline.encode(LINE, 6)}
-    server.expect_request(ROUTE).respond_with_json({"code": "Ok", "routes": [route], "waypoints": NEAR})
+    server.expect_request(ROUTE).respond_with_json({"code": "Ok", "routes": [GOOD_ROUTE], "waypoints": NEAR})
     leg = await travel.leg(*PLACES, Journey("van", AT.replace(hour=8), datetime.timedelta(hours=8)))
     assert leg.duration_s == pytest.approx(rush.duration_s[0, 1], abs=1)  # a leg is driven when it begins
 
