@@ -1,7 +1,8 @@
 """The archive: finished days of history as Parquet files, a file a tenant and day.
 
 A day is written some hours after its end, and again whenever a later fix of it has come. What is written is read back
-from history, so the file holds each ping once.
+from history and from the file that is there, because history forgets after its days; so the file holds each ping once,
+and loses none.
 """
 
 import asyncio
@@ -9,14 +10,18 @@ import datetime
 from datetime import UTC
 from pathlib import Path
 
+import pyarrow as pa
 import structlog
 from numpy import void
 from numpy.typing import NDArray
 
+from engine.motion.late import dedupe
 from engine.registry import DriverRegistry
 from engine.settings import Settings
-from engine.sinks.archive_files import DAY_MS, day_file, day_name, write_day
+from engine.sinks.archive_files import DAY_MS, day_file, day_name, read_day, write_day
 from engine.sinks.history import read_track
+from models.messages.fixes import STORED
+from models.messages.records import join_records
 from models.store.archive import ArchiveRepository
 from models.store.connections import Database
 
@@ -57,13 +62,29 @@ class ArchiveLoop:
         return written
 
     async def _write(self, tenant: str, day: int) -> Path:
-        numbers = await self._days.drivers(tenant, day)
+        path = day_file(archive_root(self._settings), tenant, day)
+        archived = await asyncio.to_thread(_archived, path)
+        numbers = sorted({*await self._days.drivers(tenant, day), *archived})
         names = await self._registry.by_number(numbers)
         tracks: list[tuple[str, NDArray[void]]] = []
         for number in numbers:
             track = await read_track(self._database, number, day * DAY_MS, (day + 1) * DAY_MS - 1)
-            tracks.append((names[number].id if number in names else str(number), track))
-        path = day_file(archive_root(self._settings), tenant, day)
+            driver = str(number)
+            if number in archived:
+                driver, before = archived[number]
+                track = dedupe(join_records([before, track], STORED))
+            tracks.append((names[number].id if number in names else driver, track))
         rows = await asyncio.to_thread(write_day, path, tracks)
         log.info("day.archived", tenant=tenant, day=day_name(day), drivers=len(numbers), fixes=rows)
         return path
+
+
+def _archived(path: Path) -> dict[int, tuple[str, NDArray[void]]]:
+    """Return what is archived of a day; a file that is damaged is put aside, so that it holds up no other day."""
+    try:
+        return read_day(path)
+    except pa.ArrowInvalid as fault:
+        aside = path.with_suffix(".damaged")
+        path.replace(aside)
+        log.error("archive.damaged", file=str(aside), error=str(fault))  # noqa: TRY400  # the line says it
+        return {}

@@ -18,7 +18,7 @@ from models.messages.fixes import DEGREE, STORED, UNKNOWN_BATTERY, UNKNOWN_SEQUE
 from models.messages.records import join_records
 from models.replacing import replacing
 
-__all__ = ["DAY_MS", "SCHEMA", "day_file", "day_name", "drop_driver", "read_days", "write_day"]
+__all__ = ["DAY_MS", "SCHEMA", "day_file", "day_name", "drop_driver", "read_day", "read_days", "write_day"]
 
 DAY_MS = 86_400_000
 _ROW_GROUP = 250_000  # about 10 MB of columns: few enough groups to skip by driver, large enough to compress
@@ -97,6 +97,25 @@ def read_days(root: Path, tenant: str, number: int, from_ms: int, to_ms: int) ->
         if from_ms // DAY_MS <= day <= to_ms // DAY_MS
     ]
     return join_records(parts, STORED)
+
+
+def read_day(path: Path) -> dict[int, tuple[str, NDArray[np.void]]]:
+    """Return what a day's file holds: number → (driver id, `STORED` records by time); nothing if it is not there.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If it is no whole Parquet file.
+    """
+    if not path.exists():
+        return {}
+    table = pq.read_table(path, partitioning=None)
+    stored, ids = _records(table), table["driver"].to_pylist()
+    numbers, firsts = np.unique(stored["driver"], return_index=True)
+    return {
+        int(number): (ids[first], stored[stored["driver"] == number])
+        for number, first in zip(numbers, firsts.tolist(), strict=True)
+    }
 
 
 def drop_driver(root: Path, tenant: str, number: int) -> int:

@@ -1,13 +1,18 @@
 """Chunks of history: written once however often a shard replays, read by fix time with the newest included."""
 
+import datetime
 import itertools
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.settings import Settings
+from engine.sinks.archive import ArchiveLoop
+from engine.sinks.archive_files import DAY_MS, read_days
 from engine.sinks.history import HistoryBuffer, Waiting, cut_chunks, read_track
 from models.messages.fixes import STORED
 from models.store.connections import Database, connect_mongo
@@ -140,6 +145,38 @@ async def test_history_expires_after_the_days_of_the_settings(stores: Stores, pr
     finally:
         await own.client.drop_database(own.name)
         own.client.close()
+
+
+async def test_a_fix_that_comes_after_history_has_forgotten_its_day_is_added_to_the_archive(
+    stores: Stores, prefix: str, driver: int, tmp_path: Path
+) -> None:
+    own = connect_mongo(stores.mongo_url, f"outrider_{prefix.replace('-', '_')}")
+    archive, day = ArchiveLoop(own, Settings(var=tmp_path)), START_MS // DAY_MS
+    track, late = a_track(driver, 60), a_track(driver, 1, start_s=90.0)
+
+    async def archived(after: datetime.timedelta) -> list[int]:
+        await archive.write_due(datetime.datetime.now(tz=datetime.UTC) + after)
+        hour = day * DAY_MS, START_MS + HOUR_MS
+        times: list[int] = read_days(tmp_path / "archive", "ten_x", driver, *hour)["time"].tolist()
+        return times
+
+    try:
+        await write_all(own, track)
+        earlier = {"$dateSubtract": {"startDate": "$at", "unit": "hour", "amount": 1}}
+        await own.history.update_many({}, [{"$set": {"at": earlier}}])
+        assert await archived(datetime.timedelta()) == track["time"].tolist()
+        await own.history.delete_many({"d": driver})  # as MongoDB does after thirty days
+        await write_all(own, np.concatenate([track[:3], late]))
+        assert await archived(datetime.timedelta(minutes=2)) == [*track["time"].tolist(), *late["time"].tolist()]
+    finally:
+        await own.client.drop_database(own.name)
+        own.client.close()
+
+
+async def write_all(database: Database, track: NDArray[np.void]) -> None:
+    buffer = await write(database, track)
+    buffer.read_to(0, int(track["position"][-1]), int(track["received"][-1]) + 2 * SLOT_MS)
+    await flush(database, buffer)
 
 
 async def chunks(database: Database, driver: int) -> list[tuple[bytes, int]]:

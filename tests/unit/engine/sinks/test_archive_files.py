@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sinks.archive_files import DAY_MS, day_file, day_name, read_days, write_day
+from engine.sinks.archive_files import DAY_MS, day_file, day_name, read_day, read_days, write_day
 from models.messages.fixes import STORED, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE
 
 NOON = 19_000 * DAY_MS + DAY_MS // 2
@@ -32,6 +32,9 @@ def test_a_track_survives_the_round_trip(tmp_path_factory, times, speed, seq):
     write_day(day_file(root, "tnt_a", 19_000), [("drv_a", track), ("drv_b", _track(8, times))])
     read = read_days(root, "tnt_a", 7, NOON - DAY_MS, NOON + DAY_MS)
     assert read.tobytes() == track.tobytes()
+    whole = read_day(day_file(root, "tnt_a", 19_000))
+    assert {number: driver for number, (driver, _) in whole.items()} == {7: "drv_a", 8: "drv_b"}
+    assert whole[7][1].tobytes() == track.tobytes()
 
 
 def test_only_the_hours_asked_for_come_back(tmp_path):
