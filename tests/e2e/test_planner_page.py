@@ -269,13 +269,13 @@ async def test_a_street_is_closed_on_the_map_and_opened_again_for_everybody_who_
     for x, y in ((600, 300), (640, 320), (900, 500)):
         await page.mouse.click(x, y)
     await page.get_by_role("button", name="Undo").click()
-    await expect(page.locator("[data-counter=points]")).to_have_text("2")
+    await expect(page.locator("[data-counter=points]")).to_have_text("2", timeout=SLOWLY)
     await expect(close).to_be_disabled()  # nobody has said what it is
     await page.get_by_label("Name").fill("Pipe works")
     await page.get_by_label("Until").select_option(label="four hours from now")
     await page.get_by_label("For").select_option(label="trucks")
     await close.click()
-    await expect(page.locator("[data-closure]")).to_contain_text(["Pipe works"])
+    await expect(page.locator("[data-closure]")).to_contain_text(["Pipe works"], timeout=SLOWLY)
     await expect(page.locator("[data-closure]")).to_contain_text(["trucks"])
     [stored] = (await company.admin.ask("GET", "closures")).json()["items"]
     assert (stored["kind"], stored["profiles"], len(stored["points"])) == ("line", ["truck"], 2)
