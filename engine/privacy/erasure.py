@@ -17,7 +17,7 @@ from engine.drivers.commands import DriverCommands
 from engine.privacy.erased import ERASED, erased, redacted, roughened
 from engine.privacy.positions import RunningPositions
 from engine.settings import Settings
-from engine.sinks.archive import archive_root
+from engine.sinks.archive import archive_lease, archive_root
 from engine.sinks.archive_files import drop_driver
 from engine.tasks.worker import TaskKind
 from engine.users.commands import UserCommands
@@ -26,7 +26,7 @@ from models.documents.document import now
 from models.documents.event import Event
 from models.documents.privacy import Person, PrivacyRequest
 from models.documents.task import Task
-from models.errors import Conflict, NotFound, VersionConflict
+from models.errors import Conflict, NotFound, StoreUnavailable, VersionConflict
 from models.ids import new_id
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
@@ -42,6 +42,7 @@ ERASURE = "erasure"
 _BATCH = 100
 _NAMED = 10  # open deliveries that a refusal names
 _WITHIN_S = 3600.0
+_ARCHIVE_AGAIN_S = 10.0
 _WORDS, _PLACES = ("name", "notes"), ("location", "latitude", "longitude")  # what events say of people
 _REACHED_BY = ("phone", "email", "push_token", "external_id")  # what a driver is called and reached by, beside the name
 
@@ -115,6 +116,7 @@ class _Erasure:
     """One erasure."""
 
     def __init__(self, database: Database, redis: "Redis", settings: Settings, task: Task) -> None:
+        self._database = database
         self._running = RunningPositions(database, redis, settings)
         self._stored, self._deliveries = PrivacyRepository(database), DeliveryRepository(database)
         self._proofs, partitions = proofs_of(database, settings.proofs), settings.log.partitions
@@ -184,8 +186,18 @@ class _Erasure:
             # first, or a shard that replays its log would store them again
             await self._running.forget(self._tenant, driver, number)
             await self._stored.forget_positions(scope, driver, number)
-            await asyncio.to_thread(drop_driver, self._archive, self._tenant, number)
+            await self._drop_from_archive(number)
             await self._stored.tell(_forgotten(scope, driver, number))
+
+    async def _drop_from_archive(self, number: int) -> None:
+        """Take a driver out of the archive; whoever writes a day has read it before it was deleted elsewhere."""
+        lease = archive_lease(self._database, self._tenant)
+        if not await lease.acquire():
+            raise StoreUnavailable("the archive is being written", _ARCHIVE_AGAIN_S)
+        try:
+            await asyncio.to_thread(drop_driver, self._archive, self._tenant, number)
+        finally:
+            await lease.release()
 
     async def _forget_trail(self, scope: Scope, entity: str, *, whole: bool = True, positions: bool = True) -> None:
         await self._stored.redact(scope, entity, partial(redacted, whole=whole))

@@ -20,21 +20,29 @@ from engine.registry import DriverRegistry
 from engine.settings import Settings
 from engine.sinks.archive_files import DAY_MS, day_file, day_name, read_day, write_day
 from engine.sinks.history import read_track
+from models.ids import new_id
 from models.messages.fixes import STORED
 from models.messages.records import join_records
 from models.store.archive import ArchiveRepository
 from models.store.connections import Database
+from models.store.leases import Lease
 
-__all__ = ["ArchiveLoop", "archive_root"]
+__all__ = ["ArchiveLoop", "archive_lease", "archive_root"]
 
 log = structlog.get_logger(__name__)
 
+_LEASE_S = 600.0  # longer than a day takes to write
 _SETTLE = datetime.timedelta(seconds=60)  # younger chunks may come with an `at` from before this look
 
 
 def archive_root(settings: Settings) -> Path:
     """Return the folder of the archive."""
     return settings.var / "archive"
+
+
+def archive_lease(database: Database, tenant: str) -> Lease:
+    """Return the right to change a tenant's files: whoever takes a driver out must not meet one who writes it again."""
+    return Lease(database, f"archive:{tenant}", new_id("hld"), _LEASE_S)
 
 
 class ArchiveLoop:
@@ -57,8 +65,14 @@ class ArchiveLoop:
         settled = now - datetime.timedelta(hours=self._settings.archive.settle_h)
         written = []
         for tenant, day in await self._days.due(int(settled.timestamp() * 1000) // DAY_MS):
-            written.append(await self._write(tenant, day))
-            await self._days.done(tenant, day)
+            lease = archive_lease(self._database, tenant)
+            if not await lease.acquire():
+                continue  # the next look writes it
+            try:
+                written.append(await self._write(tenant, day))
+                await self._days.done(tenant, day)
+            finally:
+                await lease.release()
         return written
 
     async def _write(self, tenant: str, day: int) -> Path:

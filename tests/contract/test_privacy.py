@@ -9,8 +9,10 @@ import pytest
 import pytest_asyncio
 
 from engine.privacy.erasure import ERASURE, erasure_kind
+from engine.sinks.archive import archive_lease
 from engine.sinks.archive_files import day_file, read_days, write_day
 from models.documents.task import Task
+from models.errors import StoreUnavailable
 from models.store.outbox import OutboxRepository
 from models.store.personal import opened
 from models.store.tasks import Room, TaskRepository
@@ -296,6 +298,22 @@ async def test_a_driver_is_erased_with_its_positions_on_request(running, admin, 
     assert read_days(archive, tenant, number + 1, 0, 2**41).tobytes() == theirs.tobytes()
     assert await traces_behind_the_seal(database, customer) == set()
     assert (await admin.ask("GET", f"drivers/{driver['id']}")).json()["name"] == "[erased]"
+
+
+async def test_an_erasure_waits_for_whoever_writes_the_archive(running, admin, database):
+    driver = await admin.make("drivers", {"name": "Ana"})
+    number, tenant = driver["number"], (await admin.ask("GET", "auth/profile")).json()["tenantId"]
+    archive, mine = running[1].settings.var / "archive", stored(fixes_of(a_fix(0, driver=driver["number"])))
+    file = day_file(archive, tenant, int(mine["time"][0]) // 86_400_000)
+    writing = archive_lease(database, tenant)
+    assert await writing.acquire()
+    person = {"driverId": driver["id"], "positions": True}
+    with pytest.raises(StoreUnavailable):
+        await erase(running, admin, person)
+    write_day(file, [(driver["id"], mine)])  # of what was read before the erasure began
+    await writing.release()
+    await erase(running, admin, person)
+    assert read_days(archive, tenant, number, 0, 2**41).size == 0
 
 
 async def test_messages_that_wait_for_a_person_are_dropped(running, admin, database):
