@@ -6,6 +6,7 @@ Ids are made of what happened, so that a replay makes them again and every consu
 import datetime
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -22,18 +23,38 @@ from models.eta.base_time import BASES
 from models.eta.history import driver_alias
 
 __all__ = [
+    "ToldEstimate",
     "answer_of",
     "factors_of",
     "finish_of",
     "imminent_event",
     "late_risk_event",
     "outcome_of",
-    "point_of",
+    "points_in_blocks",
+    "points_of",
     "trace_id_of",
 ]
 
 _SCHEMA = 1
 _LEAST_FACTOR_S = 6.0  # a tenth of a minute
+_BLOCK_POINTS = 500  # of some 150 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEstimate:
+    """An estimate that people see as of now, put into words only where somebody watches."""
+
+    tenant: str
+    delivery: str
+    stop: np.void
+    """The `AHEAD` record, a copy."""
+    model: str
+    traffic_at_s: float | None
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """Return it as `answer_of` does."""
+        return answer_of(self.stop, self.delivery, self.model, self.traffic_at_s)
 
 
 def imminent_event(stop: np.void, tenant: str, driver: str, delivery: str) -> dict[str, Any]:
@@ -61,22 +82,45 @@ def trace_id_of(event: str) -> str:
     return hashlib.blake2b(event.encode(), digest_size=16).hexdigest()
 
 
-def point_of(stop: np.void, tenant: str, delivery: str, model: str) -> dict[str, Any]:
-    """Return an estimate as a point of the delivery's history."""
-    updated, promised = int(stop["updated"]), int(stop["promised"])
-    return {
-        "_id": f"{delivery}:{_kind(stop)}:{updated}",
-        "tenant": tenant,
-        "delivery": delivery,
-        "stop": _kind(stop),
-        "at": _instant(updated),
-        "estimated": _instant(int(stop["shown"])),
-        "earliest": _instant(int(stop["reached"][0])),
-        "latest": _instant(int(stop["reached"][2])),
-        "confidence": CONFIDENCES[int(stop["confidence"])],
-        "promise": updated == promised,
-        "model": COLD_START if stop["stood_in"] else model,
-    }
+def points_of(stops: NDArray[np.void], deliveries: Sequence[str], model: str) -> list[dict[str, Any]]:
+    """Return estimates of drop-offs as points of their deliveries' histories; `deliveries` are the stops' ids."""
+    low, _, high = stops["reached"].T.tolist() if len(stops) else ((), (), ())
+    names = ("updated", "shown", "promised", "confidence", "stood_in")
+    columns = (stops[name].tolist() for name in names)
+    return [
+        {
+            "delivery": delivery,
+            "at": _instant(updated),
+            "estimated": _instant(shown),
+            "earliest": _instant(earliest),
+            "latest": _instant(latest),
+            "confidence": CONFIDENCES[confidence],
+            "promise": updated == promised,
+            "model": COLD_START if stood_in else model,
+        }
+        for delivery, earliest, latest, updated, shown, promised, confidence, stood_in in zip(
+            deliveries, low, high, *columns, strict=True
+        )
+    ]
+
+
+def points_in_blocks(
+    points: Sequence[dict[str, Any]], tenant: str, partition: int, moment_ms: int
+) -> list[dict[str, Any]]:
+    """Return the points that a moment of a partition brought a tenant's histories, as blocks that are stored whole.
+
+    One by one, each point would cost the store as much as a whole block.
+    """
+    parts = [points[start : start + _BLOCK_POINTS] for start in range(0, len(points), _BLOCK_POINTS)]
+    return [
+        {
+            "_id": f"{moment_ms}:{partition}:{number}:{tenant}",
+            "tenant": tenant,
+            "at": max(point["at"] for point in part),
+            "points": part,
+        }
+        for number, part in enumerate(parts)
+    ]
 
 
 def answer_of(stop: np.void, delivery: str, model: str, traffic_at_s: float | None = None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.eta.corrections import Finish
+from engine.eta.telling import ToldEstimate
 from engine.motion.trips import VISIT, record_id, trips_of, visits_of
 from engine.registry import DriverRef
 from engine.shards.events import EventKind
@@ -74,15 +75,15 @@ class Effects:
     visits: list[dict[str, Any]] = field(default_factory=list)
     moments: list[StopMoment] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
-    """Points of deliveries' histories of estimates."""
+    """Points of deliveries' histories of estimates, in blocks."""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     """How estimates turned out."""
     finishes: list[Finish] = field(default_factory=list)
     """Legs that were driven to their end, for those who estimate."""
     legs: list[dict[str, Any]] = field(default_factory=list)
     """The same legs for those who train models."""
-    estimates: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Tenant and estimate, for watchers; not stored."""
+    estimates: list[ToldEstimate] = field(default_factory=list)
+    """For watchers; not stored."""
 
     def __bool__(self) -> bool:
         return bool(self.events or self.points or self.outcomes or self.finishes or self.legs or self.estimates)
@@ -90,7 +91,8 @@ class Effects:
     @property
     def size(self) -> int:
         """Return how many documents these are."""
-        return len(self.events) + len(self.points) + len(self.outcomes) + len(self.legs)
+        points = sum(len(block["points"]) for block in self.points)
+        return len(self.events) + points + len(self.outcomes) + len(self.legs)
 
     def extend(self, other: "Effects") -> None:
         """Add those of a later step."""

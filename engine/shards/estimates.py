@@ -15,7 +15,17 @@ from engine.eta.estimator import Estimator
 from engine.eta.live import TICK_MS, Estimated
 from engine.eta.plan import AHEAD, CONFIDENCES
 from engine.eta.said import Said
-from engine.eta.telling import answer_of, factors_of, finish_of, imminent_event, late_risk_event, outcome_of, point_of
+from engine.eta.telling import (
+    ToldEstimate,
+    answer_of,
+    factors_of,
+    finish_of,
+    imminent_event,
+    late_risk_event,
+    outcome_of,
+    points_in_blocks,
+    points_of,
+)
 from engine.log.read import POSITION_BITS, Entry
 from engine.roads.barriers import holding
 from engine.shards.effects import Effects
@@ -33,6 +43,7 @@ from engine.telemetry.metrics import (
 )
 from models.eta.base_time import BASES
 from models.eta.weather import WEATHER_COLUMNS
+from models.messages.records import take_records
 
 __all__ = ["ShardEstimates", "split_at_moments"]
 
@@ -184,9 +195,9 @@ class ShardEstimates:
             # roads around closures may have to be made
             takes_long = len(estimate.wanted.places) > _IN_THREAD or etas.closures
             said = await asyncio.to_thread(ask) if takes_long else ask()
-        return self._told(etas.commit(estimate, said))
+        return self._told(etas.commit(estimate, said), moments)
 
-    def _told(self, estimated: Estimated) -> Effects:
+    def _told(self, estimated: Estimated, moments: Mapping[int, int]) -> Effects:
         ETA_ESTIMATES.inc(estimated.stops)
         self.estimated += estimated.stops
         effects, models = Effects(), self.estimator.models
@@ -194,15 +205,22 @@ class ShardEstimates:
             for stop in stops:
                 if (whose := self._whose(stop)) is not None:
                     effects.events.append(made(stop, *whose))
-        for stop in estimated.told:
-            if (whose := self._whose(stop)) is not None:
-                tenant, _, delivery = whose
-                model = models.of(tenant).version
-                if stop["kind"] == StopKind.DROPOFF:  # nobody asks how the estimate of a pick-up changed
-                    effects.points.append(point_of(stop, tenant, delivery, model))
-                effects.estimates.append(
-                    (tenant, answer_of(stop, delivery, model, self._memory.etas.base.traffic_at_s))
-                )
+        traffic_at_s = self._memory.etas.base.traffic_at_s
+        told: dict[tuple[int, str], list[tuple[int, str]]] = {}  # places among the stops, and their deliveries
+        columns = (estimated.told[name].tolist() for name in ("delivery", "driver", "kind"))
+        for place, (key, number, kind) in enumerate(zip(*columns, strict=True)):
+            delivery, ref = self._memory.deliveries.get(key), self._memory.refs.get(number)
+            if delivery is None or ref is None:
+                continue
+            model = models.of(delivery.tenant).version
+            stop = estimated.told[place]
+            effects.estimates.append(ToldEstimate(delivery.tenant, delivery.id, stop, model, traffic_at_s))
+            if kind == StopKind.DROPOFF:  # nobody asks how the estimate of a pick-up changed
+                told.setdefault((ref.partition, delivery.tenant), []).append((place, delivery.id))
+        for (partition, tenant), theirs in told.items():
+            places, deliveries = zip(*theirs, strict=True)
+            points = points_of(take_records(estimated.told, np.array(places)), deliveries, models.of(tenant).version)
+            effects.points.extend(points_in_blocks(points, tenant, partition, moments[partition]))
         return effects
 
     def _score(self, event: np.void, number: int, effects: Effects) -> None:

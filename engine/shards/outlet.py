@@ -118,9 +118,9 @@ class EffectOutlet:
                 told |= {"time": round(event["time"].timestamp() * 1000), "data": event["data"]}
                 watched.setdefault(event["tenant"], []).append(told)
         estimated: dict[str, list[dict[str, object]]] = {}
-        for tenant, estimate in effects.estimates:
-            if self._publisher.is_watched(tenant):
-                estimated.setdefault(tenant, []).append(estimate)
+        for estimate in effects.estimates:
+            if self._publisher.is_watched(estimate.tenant):
+                estimated.setdefault(estimate.tenant, []).append(estimate.answer)
         prefix = self._publisher.prefix
         messages = [(live_channel(prefix, tenant), pack_events(told)) for tenant, told in watched.items()]
         messages += [(live_channel(prefix, tenant), pack_estimates(told)) for tenant, told in estimated.items()]

@@ -17,12 +17,12 @@ class EtaRepository:
     """The collections `eta_history` and `eta_outcomes`. Ids come from what happened: writing twice changes nothing."""
 
     def __init__(self, database: Database) -> None:
-        self._points: Any = database["eta_history"]
+        self._blocks: Any = database["eta_history"]
         self._outcomes: Any = database["eta_outcomes"]
 
-    async def save_points(self, points: Sequence[dict[str, Any]]) -> None:
-        """Store points of deliveries' histories, each in place of one with its id."""
-        await put_all(self._points, points)
+    async def save_points(self, blocks: Sequence[dict[str, Any]]) -> None:
+        """Store points of deliveries' histories in blocks, each in place of one with its id."""
+        await put_all(self._blocks, blocks)
 
     async def save_outcomes(self, outcomes: Sequence[dict[str, Any]]) -> None:
         """Store how estimates turned out, each in place of one with its id."""
@@ -30,8 +30,17 @@ class EtaRepository:
 
     async def points(self, scope: Scope, delivery: str) -> list[dict[str, Any]]:
         """Return the estimates of a delivery's drop-off over time, oldest first."""
-        query = {"tenant": scope.tenant, "delivery": delivery, "stop": "dropoff"}
-        found: list[dict[str, Any]] = await self._points.find(query).sort("at", 1).to_list(_MOST)
+        is_its = {"$eq": ["$$this.delivery", delivery]}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"tenant": scope.tenant, "points.delivery": delivery}},
+            {"$sort": {"at": 1}},
+            {"$limit": _MOST},
+            {"$project": {"points": {"$filter": {"input": "$points", "cond": is_its}}}},
+            {"$unwind": "$points"},
+            {"$replaceRoot": {"newRoot": "$points"}},
+            {"$sort": {"at": 1}},
+        ]
+        found: list[dict[str, Any]] = await self._blocks.aggregate(pipeline).to_list(None)
         return found
 
     async def outcome(self, scope: Scope, delivery: str) -> dict[str, Any] | None:

@@ -188,7 +188,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     # A track is one range of the first; the second drops chunks after their days.
     "eta_history": [
-        IndexModel([("tenant", ASCENDING), ("delivery", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("tenant", ASCENDING), ("points.delivery", ASCENDING), ("at", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=30 * _DAY_S),
     ],
     "eta_outcomes": [

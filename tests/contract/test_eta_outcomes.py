@@ -3,7 +3,11 @@
 import datetime
 from datetime import UTC
 
+import numpy as np
+
 from api.eta_accuracy import accuracy_of
+from engine.eta.plan import AHEAD
+from engine.eta.telling import points_in_blocks, points_of
 from engine.eta.watch import CoverageWatch
 from engine.settings import EtaSettings
 from models.store.etas import EtaRepository
@@ -50,6 +54,21 @@ async def test_sums_become_shares_and_means(database, tenant):
     assert [(one.label, one.arrivals) for one in found.ahead] == [("under_30_min", 7), ("over_60_min", 1)]
     [model] = found.models
     assert (model.model, model.legs, model.coverage, model.mean_absolute_error_s) == ("one", 7, 1.0, 30.0)
+
+
+async def test_a_history_holds_each_point_once_however_often_its_block_was_stored(database, tenant):
+    etas, minute = EtaRepository(database), datetime.timedelta(minutes=1)
+    rows = np.zeros(3, AHEAD)
+    rows["updated"] = [round((AT + turn * minute).timestamp() * 1000) for turn in (2, 0, 1)]
+    rows["shown"] = rows["promised"] = rows["updated"]
+    deliveries = [f"dlv_of_{tenant}", f"dlv_of_{tenant}", "dlv_other"]
+    for _ in range(2):
+        for place, (row, delivery) in enumerate(zip(rows[:, None], deliveries, strict=True)):
+            points = [*points_of(row, [delivery], "one"), *points_of(row, [f"dlv_beside_{place}"], "one")]
+            await etas.save_points(points_in_blocks(points, tenant, 3, int(row["updated"][0])))
+    found = await etas.points(Scope(tenant, "test"), deliveries[0])
+    assert [point["at"] for point in found] == [AT, AT + 2 * minute]
+    assert await etas.points(Scope("ten_other", "test"), deliveries[0]) == []
 
 
 async def test_nothing_arrived_is_no_number(database, tenant):

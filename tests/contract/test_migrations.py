@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -12,8 +13,10 @@ import pytest_asyncio
 
 from models.documents.document import now
 from models.store.connections import Database, connect_mongo
+from models.store.etas import EtaRepository
 from models.store.event_queue import EventQueue
 from models.store.migrating import Migrations
+from models.store.scope import Scope
 
 COUNTING = '''"""Counts how often it ran."""
 name = "{name}"
@@ -54,7 +57,7 @@ async def test_the_version_is_given_and_taken_away(store):
     apart = store.client[f"{store.name}-ten_1"]
     await apart.deliveries.insert_one({"_id": "old"})
     migrations = Migrations(store)
-    names = ["m0001_versions", "m0002_event_queue", "m0003_fewer_indexes", "m0004_due_tasks"]
+    names = ["m0001_versions", "m0002_event_queue", "m0003_fewer_indexes", "m0004_due_tasks", "m0005_eta_blocks"]
     assert await migrations.up() == names
     assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": 1, "new": 7}
     assert (await apart.deliveries.find_one())["version"] == 1
@@ -83,6 +86,31 @@ async def test_what_an_outbox_had_not_told_goes_into_its_events_and_back(store):
     again = {one["_id"]: one["messages"] async for one in store.shared.outbox.find({"waiting": True})}
     assert again == {"evt_1": messages, "evt_2": messages}
     assert await queue.late(9) == []
+
+
+async def test_points_of_estimates_become_blocks_and_points_again(store):
+    moments = [now().replace(microsecond=0) + datetime.timedelta(seconds=after) for after in range(3)]
+    said = {"estimated": now(), "earliest": now(), "latest": now(), "confidence": "low", "promise": False, "model": "m"}
+    points = [
+        {
+            "_id": f"dlv_1:{stop}:{round(at.timestamp() * 1000)}",
+            "tenant": "ten_1",
+            "delivery": "dlv_1",
+            "stop": stop,
+            "at": at,
+            **said,
+        }
+        for at, stop in zip(moments, ("dropoff", "pickup", "dropoff"), strict=True)
+    ]
+    await store.shared.eta_history.insert_many(points)
+    migrations = Migrations(store)
+    await migrations.up()
+    found = await EtaRepository(store).points(Scope("ten_1", "test"), "dlv_1")
+    assert [(one["at"], one["confidence"]) for one in found] == [(moments[0], "low"), (moments[2], "low")]
+    assert await EtaRepository(store).points(Scope("ten_2", "test"), "dlv_1") == []
+    await migrations.down("m0005_eta_blocks")
+    again = {one["_id"]: one["at"] async for one in store.shared.eta_history.find()}
+    assert again == {points[0]["_id"]: moments[0], points[2]["_id"]: moments[2]}
 
 
 async def test_two_starters_at_once_apply_each_migration_once(store, folder):

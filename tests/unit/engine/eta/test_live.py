@@ -30,6 +30,14 @@ def told(found):
     return [event for effects in found for event in effects.events]
 
 
+def blocks_in(found):
+    return [block for effects in found for block in effects.points]
+
+
+def points_in(found):
+    return [point for block in blocks_in(found) for point in block["points"]]
+
+
 @settings(max_examples=6, deadline=None)
 @given(st.integers(1, 59), st.integers(1, 20))
 def test_a_replay_from_a_snapshot_ends_where_living_through_it_did(cut, batches):
@@ -46,6 +54,7 @@ def test_a_replay_from_a_snapshot_ends_where_living_through_it_did(cut, batches)
     )
     assert state_of(again) == state_of(memory)
     assert told(repeated) == told(after)
+    assert blocks_in(repeated) == blocks_in(after)  # the same ids too: stored again they change nothing
     assert len({event["_id"] for event in told(before) + told(after)}) == len(told(before) + told(after))
 
 
@@ -187,10 +196,10 @@ def test_what_is_hours_away_is_told_less_often_than_what_is_near():
     memory, estimates = a_memory()
     for number in range(40):
         memory.assign(assigned(f"dlv_{number:02}", 1000.0 * (number + 1)))
-    told_of = [point["delivery"] for effects in play(memory, estimates, range(1)) for point in effects.points]
+    told_of = [point["delivery"] for point in points_in(play(memory, estimates, range(1)))]
     for turn in range(1, 60):  # standing: all of them come later and later
-        for effects in asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000})):
-            told_of += [point["delivery"] for point in effects.points]
+        effects = asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000}))
+        told_of += [point["delivery"] for point in points_in(effects)]
     near, far = told_of.count("dlv_00"), told_of.count("dlv_39")
     assert near > 2 * far > 0
 
@@ -201,9 +210,10 @@ def test_watchers_hear_of_pick_ups_too_and_the_history_keeps_drop_offs():
     pick_up = msgspec.structs.replace(assigned("dlv_1", 1500.0).stops[0], kind="pickup")
     memory.assign(msgspec.structs.replace(drop_off, stops=(pick_up, *drop_off.stops)))
     effects = play(memory, estimates, range(2))
-    told = {(said["delivery"], said["stop"]) for one in effects for _, said in one.estimates}
-    assert told == {("dlv_1", "pickup"), ("dlv_1", "dropoff")}
-    assert {point["stop"] for one in effects for point in one.points} == {"dropoff"}
+    answers = [said.answer for one in effects for said in one.estimates]
+    assert {(said["delivery"], said["stop"]) for said in answers} == {("dlv_1", "pickup"), ("dlv_1", "dropoff")}
+    said_of_drop_off = [said["updated"] for said in answers if said["stop"] == "dropoff"]
+    assert [round(point["at"].timestamp() * 1000) for point in points_in(effects)] == said_of_drop_off
 
 
 async def test_what_comes_in_while_a_thread_asks_changes_nothing_under_its_hands():
