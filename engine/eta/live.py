@@ -73,7 +73,7 @@ class LiveEtas:
     drivers
         The shard's drivers.
     stops_of
-        Returns the open stops of the driver with a number.
+        Returns the open stops of the driver in a row.
     """
 
     def __init__(
@@ -197,14 +197,15 @@ class LiveEtas:
 
     def _replan(self, slots: NDArray[np.int64]) -> None:
         table = self.table
-        for slot in slots[table.heads["stale"][slots] != 0].tolist():
-            number = int(table.heads["number"][slot])
-            row = int(self._drivers.rows(np.array([number], np.uint32))[0])
+        stale = slots[table.heads["stale"][slots] != 0]
+        rows = self._drivers.rows(table.heads["number"][stale])
+        for slot, row in zip(stale.tolist(), rows.tolist(), strict=True):
             driver = self._drivers.records[row]
+            number = int(driver["number"])
             routes = table.routes.get(number, {})
             here = (float(driver["lat"]), float(driver["lon"]))
             before = table.plans.get(number, np.zeros(0, AHEAD))
-            stops = self._stops_of(number)
+            stops = self._stops_of(row)
             plan = build_plan(number, stops, routes, here, before)
             if not len(plan):
                 table.rest(number)

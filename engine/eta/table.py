@@ -170,17 +170,18 @@ class EtaTable:
         }
         return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans.tobytes(), routes, _LAYOUT, breaks)
 
-    def restore(self, partition: int, image: EtaImage, keys: Mapping[int, int]) -> None:
+    def restore(self, partition: int, image: EtaImage, keys: Mapping[int, int]) -> bool:
         """Take what `image` returned; `keys` says which delivery key here stands for one there.
 
-        Records of another release are left out: those drivers are estimated anew.
+        Records of another release are left out; returns whether they were not, or else these drivers are to be
+        estimated anew.
         """
         self.passed[partition] = image.passed_ms
         for number, routes in image.routes.items():
             rests = image.breaks.get(number, {})
             self.routes[number] = {name: RouteOrder(*fields, rests.get(name, ())) for name, fields in routes.items()}
         if image.layout != _LAYOUT:
-            return
+            return False
         heads, plans = np.frombuffer(image.heads, HEAD), np.frombuffer(image.plans, AHEAD).copy()
         plans["delivery"] = [keys.get(key, 0) for key in plans["delivery"].tolist()]
         for head in heads:
@@ -191,6 +192,7 @@ class EtaTable:
             self.heads["leg_delivery"][slot] = keys.get(int(head["leg_delivery"]), 0)
         for number in np.unique(plans["driver"]).tolist():
             self.plans[number] = plans[plans["driver"] == number]
+        return True
 
     def _take_slot(self) -> int:
         if self._free:

@@ -215,8 +215,8 @@ class ShardMemory:
         delivery.version, delivery.status = message.version, message.status
         if not message.assigned or message.status in CLOSED:
             self._forget_delivery(key)
-        else:
-            self._close_done(key)
+        elif not self._close_done(key):
+            return True  # its driver has the same stops ahead
         self.note_plan(delivery.driver)
         return True
 
@@ -231,11 +231,12 @@ class ShardMemory:
         row = self._row(number)
         if row != ABSENT:
             self.etas.table.note_changed(number, int(self.state.drivers.records["partition"][row]))
-            ranks = ranks_of(self.etas.table.routes.get(number, {}))
-            known = {visit: self._keys[visit[0]] for visit in ranks if visit[0] in self._keys}
-            self.state.stops.order(
-                row, {(key, StopKind[visit[1].upper()]): ranks[visit] for visit, key in known.items()}
-            )
+            if routes := self.etas.table.routes.get(number):  # without any, no stop has a turn
+                ranks = ranks_of(routes)
+                known = {visit: self._keys[visit[0]] for visit in ranks if visit[0] in self._keys}
+                self.state.stops.order(
+                    row, {(key, StopKind[visit[1].upper()]): ranks[visit] for visit, key in known.items()}
+                )
 
     def take_fences(self, by_tenant: Mapping[str, Iterable[Geofence]]) -> None:
         """Take the geofences of the shard's tenants in place of those before."""
@@ -317,7 +318,10 @@ class ShardMemory:
                 identifier, owner, driver, version, status, image.plans[old], *image.cargo.get(old, (0.0, "normal"))
             )
         self.state.stops.insert(relaid(image.stops, of_stops, STOP), keys)
-        self.etas.table.restore(partition, image.etas, keys)
+        if not self.etas.table.restore(partition, image.etas, keys):
+            drivers = self.state.drivers.records[rows]
+            for number in drivers["number"][drivers["open_stops"] > 0].tolist():
+                self.note_plan(number)
         self.history.open(partition, offset, np.frombuffer(image.pending, STORED))
 
     def drop(self, partition: int) -> None:
@@ -398,9 +402,9 @@ class ShardMemory:
         self._next_key += 1
         return key
 
-    def _close_done(self, key: int) -> None:
-        if self.deliveries[key].status in _PICKED_UP:
-            self.state.stops.close(key, "pickup")
+    def _close_done(self, key: int) -> int:
+        """Close the stops of a delivery that its status says are made, and return how many those were."""
+        return self.state.stops.close(key, "pickup") if self.deliveries[key].status in _PICKED_UP else 0
 
     def _forget_delivery(self, key: int) -> None:
         self.state.stops.close(key)
@@ -415,9 +419,9 @@ class ShardMemory:
         for number in numbers:
             del self.refs[number]
 
-    def _stops_ahead(self, number: int) -> list[OpenStop]:
-        """Return a driver's open stops with what is known of their deliveries."""
-        stops = self.state.stops.of(self._row(number))
+    def _stops_ahead(self, row: int) -> list[OpenStop]:
+        """Return the open stops of the driver in `row` with what is known of their deliveries."""
+        stops = self.state.stops.of(row)
         columns = (stops[name].tolist() for name in ("delivery", "kind", "state", "lat", "lon", "since"))
         return [self._stop_ahead(*fields) for fields in zip(*columns, strict=True)]
 

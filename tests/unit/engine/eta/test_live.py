@@ -14,7 +14,7 @@ from engine.log.read import Block, FixBatch
 from engine.shards.estimates import ShardEstimates
 from engine.shards.memory import PartitionImage, ShardMemory
 from engine.shards.stops import STOP
-from models.messages.commands import DeliveryAssigned, RoutePlanned, StopPlan
+from models.messages.commands import DeliveryAssigned, DeliveryChanged, RoutePlanned, StopPlan
 from models.messages.log import PartitionId
 from models.messages.records import layout_of
 from tests.builders import DEGREES_PER_M, LATITUDE, LONGITUDE, START_MS, a_fix, fixes_of
@@ -214,6 +214,34 @@ def test_watchers_hear_of_pick_ups_too_and_the_history_keeps_drop_offs():
     assert {(said["delivery"], said["stop"]) for said in answers} == {("dlv_1", "pickup"), ("dlv_1", "dropoff")}
     said_of_drop_off = [said["updated"] for said in answers if said["stop"] == "dropoff"]
     assert [round(point["at"].timestamp() * 1000) for point in points_in(effects)] == said_of_drop_off
+
+
+def test_a_status_that_leaves_the_stops_as_they_are_has_nothing_estimated_anew():
+    memory, estimates = a_memory()
+    drop_off = assigned("dlv_1", 2500.0)
+    pick_up = msgspec.structs.replace(assigned("dlv_1", 1500.0).stops[0], kind="pickup")
+    memory.assign(msgspec.structs.replace(drop_off, stops=(pick_up, *drop_off.stops)))
+    play(memory, estimates, range(2))
+    before = estimates.estimated
+    memory.change(DeliveryChanged("evt_2", TENANT, DRIVER, "dlv_1", 3, "accepted", assigned=True))
+    asyncio.run(estimates.pass_to({0: START_MS + 21_000}))
+    assert estimates.estimated == before
+    memory.change(DeliveryChanged("evt_3", TENANT, DRIVER, "dlv_1", 4, "picked_up", assigned=True))
+    asyncio.run(estimates.pass_to({0: START_MS + 22_000}))
+    assert [answer["stop"] for answer in estimates.answers(DRIVER)] == ["dropoff"]
+
+
+def test_plans_of_another_release_are_made_anew_at_once():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2500.0))
+    play(memory, estimates, range(2))
+    image = PartitionImage.unpack(memory.image(0).pack())
+    again = ShardMemory()
+    image = msgspec.structs.replace(image, etas=msgspec.structs.replace(image.etas, layout="of then"))
+    again.restore(0, 0, image)
+    estimates = ShardEstimates(again, Estimator(again.tenant_of, lambda _: "Europe/Lisbon"))
+    asyncio.run(estimates.pass_to({0: START_MS + 21_000}))
+    assert [answer["delivery"] for answer in estimates.answers(DRIVER)] == ["dlv_1"]
 
 
 async def test_what_comes_in_while_a_thread_asks_changes_nothing_under_its_hands():
