@@ -70,15 +70,16 @@ class FastPathMiddleware:
 
 async def _call(scope: Scope, receive: Receive, send: Send) -> None:
     route, values = scope[_CALL]
-    request, added = Request(scope, receive), Response()
-    made = await _run(route.step, values, request, added)
+    added = Response() if route.adds_headers else None
+    made = await _run(route.step, values, Request(scope, receive), added)
     if not isinstance(made, Response):
         made = _answer(route, made)
-        made.raw_headers.extend(header for header in added.raw_headers if header[0] != b"content-length")
+        if added is not None:
+            made.raw_headers.extend(header for header in added.raw_headers if header[0] != b"content-length")
     await made(scope, receive, send)
 
 
-async def _run(step: Step, values: dict[str, Any], request: Request, added: Response) -> Any:
+async def _run(step: Step, values: dict[str, Any], request: Request, added: Response | None) -> Any:
     """Call a function of the endpoint's after those that it depends on."""
     for inner in step.inner:
         values[inner.name] = await _run(inner, values[inner.name], request, added)

@@ -103,6 +103,8 @@ class FastRoute:
     headers: frozenset[bytes]
     """Those that make a request one for FastAPI."""
     body: Parameter | None
+    adds_headers: bool = False
+    """Whether it, or what it depends on, gets an answer to add headers to."""
 
     def met(self, segments: Sequence[str]) -> dict[str, list[str]] | None:
         """Return the parameters in a path of as many segments; None if it is another path."""
@@ -165,7 +167,12 @@ def _fast(context: RouteContext, segments: tuple[str | None, ...], names: tuple[
         body = Parameter(dependant.body_params[0].name, "", False, _MISSING, context.body_field.validate)
     headers: set[str] = set()
     step = _step(dependant, "", headers, may_have_body=True)
-    return FastRoute(segments, names, step, context, frozenset(name.encode() for name in headers), body)
+    odd = frozenset(name.encode() for name in headers)
+    return FastRoute(segments, names, step, context, odd, body, _adds_headers(step))
+
+
+def _adds_headers(step: Step) -> bool:
+    return step.response is not None or any(map(_adds_headers, step.inner))
 
 
 def _step(dependant: Dependant, name: str | None, headers: set[str], *, may_have_body: bool = False) -> Step:

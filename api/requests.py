@@ -30,8 +30,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _GIVEN_ID.match(given) else new_id("req")
+        request_id = _request_id(scope)
         scope["request_id"] = request_id
         common = security_headers(scope["path"], scope.get("scheme", "http"))
         begun = time.monotonic()
@@ -44,11 +43,21 @@ class RequestMiddleware:
                 message["headers"] = with_headers([*message["headers"], (b"x-request-id", request_id.encode())], common)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, answer)
-            finally:
-                _log(scope, status, begun)
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            _log(scope, status, begun)
+            structlog.contextvars.reset_contextvars(**bound)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the id that a request brings, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: str = value.decode("latin-1")
+            return given if _GIVEN_ID.match(given) else new_id("req")
+    return new_id("req")
 
 
 def _log(scope: dict[str, Any] | Scope, status: int, begun: float) -> None:

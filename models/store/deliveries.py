@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions
 
 from models.documents.delivery import CLOSED, Delivery, Priority, Status
 from models.documents.document import Document
@@ -15,6 +14,7 @@ from models.errors import NotFound
 from models.store.connections import Database
 from models.store.contacts import Contacts
 from models.store.indexes import any_text
+from models.store.moments import UNZONED, give_zone, moments_of
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.paging import Page, PageRequest, find_raw_page, read_page
 from models.store.personal import open_changes, open_read
@@ -25,7 +25,7 @@ from models.store.versions import replace_at, replace_many_at
 
 __all__ = ["DeliveryFilter", "DeliveryRepository", "Load"]
 
-_OPTIONS: "CodecOptions[dict[str, Any]]" = CodecOptions(tz_aware=True)
+_MOMENTS = moments_of(Delivery)
 _BATCH = 500  # documents of an export that travel together
 _OPEN = sorted(set(Status) - CLOSED)
 _MOST_OPEN = 1000  # of one driver; a full day has two hundred
@@ -241,13 +241,13 @@ class DeliveryRepository:
 
     async def read_raw(self, stored: bytes) -> dict[str, Any]:
         """Return what the bytes of a stored delivery say, in clear."""
-        return await self._opened(bson.decode(stored, _OPTIONS))
+        return await self._opened(give_zone(bson.decode(stored, UNZONED), _MOMENTS))
 
     async def _found(self, scope: Scope, delivery: str) -> dict[str, Any]:
         found = await self._database.together.read("deliveries", scope.tenant, delivery)
         if found is None:
             raise NotFound("delivery", delivery)
-        return found
+        return give_zone(found, _MOMENTS)
 
     async def _wanted(self, scope: Scope, wanted: DeliveryFilter) -> dict[str, Any]:
         query = {"tenant": scope.tenant} | _query(wanted)

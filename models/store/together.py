@@ -23,6 +23,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from models.errors import VersionConflict
 from models.store.gathering import Gathering
+from models.store.moments import UNZONED
 
 if TYPE_CHECKING:
     from models.store.placement import Database
@@ -96,13 +97,17 @@ class Together:
 
     def __init__(self, database: "Database") -> None:
         self._database = database
+        self._collections: dict[str, Collection[Any]] = {}
         self._reads: dict[str, Gathering[tuple[str, str], Fields | None]] = {}
         self._changes: Gathering[PreparedChange, None] = Gathering(
             self._commit, most=_MOST_CHANGES, patience_s=_PATIENCE_S
         )
 
     async def read(self, collection: str, tenant: str, identifier: str) -> Fields | None:
-        """Return a document of a tenant as it was after this call began; None if there is none."""
+        """Return a document of a tenant as it was after this call began; None if there is none.
+
+        Its moments are UTC and do not say so (`models.store.moments`).
+        """
         reads = self._reads.get(collection)
         if reads is None:
 
@@ -136,7 +141,7 @@ class Together:
         for tenant, identifier in wanted:
             by_tenant[tenant].add(identifier)
         queries = [_query(tenant, identifiers) for tenant, identifiers in by_tenant.items()]
-        finds = [on_thread(_READERS, _find, self._database.blocking(collection, query), query) for query in queries]
+        finds = [on_thread(_READERS, _find, self._unzoned(collection, query), query) for query in queries]
         parts = [await finds[0]] if len(finds) == 1 else await asyncio.gather(*finds)
         found = {(fields["tenant"], fields["_id"]): fields for part in parts for fields in part}
         given: set[tuple[str, str]] = set()
@@ -146,6 +151,14 @@ class Together:
             answers.append(copy.deepcopy(fields) if key in given else fields)  # to each his own
             given.add(key)
         return answers
+
+    def _unzoned(self, name: str, query: Fields) -> "Collection[Any]":
+        """Return the collection that a query is about, decoding moments without their zone."""
+        collection = self._database.blocking(name, query)
+        known = self._collections.get(collection.full_name)
+        if known is None:
+            known = self._collections[collection.full_name] = collection.with_options(codec_options=UNZONED)
+        return known
 
     async def _commit(self, changes: Sequence[PreparedChange]) -> Sequence["Exception | asyncio.Task[None] | None"]:
         """Make changes in one transaction; those that can't go with the others in one each, for their callers alone."""

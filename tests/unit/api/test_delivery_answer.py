@@ -1,4 +1,4 @@
-"""A delivery is answered the same from what MongoDB keeps as from its document."""
+"""A delivery is answered the same from what MongoDB keeps, however its moments are read, as from its document."""
 
 import datetime
 import json
@@ -22,6 +22,7 @@ from models.documents.delivery import (
     StatusChange,
     TimeWindow,
 )
+from models.store.moments import UNZONED, give_zone, moments_of
 
 _TEXT = st.text("aé✓ 1", min_size=1, max_size=8).filter(str.strip)
 _MOMENT = st.integers(0, 4_000_000_000_000).map(lambda ms: datetime.datetime.fromtimestamp(ms / 1000, tz=UTC))
@@ -89,7 +90,10 @@ _MAY_BE_MISSING = ("version", "status", "customer", "skills", "priority", "servi
 @given(_DELIVERY, st.sets(st.sampled_from(_MAY_BE_MISSING)))
 def test_a_stored_delivery_is_answered_as_its_document_is(delivery, missing):
     stored = {name: value for name, value in delivery.stored().items() if name not in missing}
-    fields = bson.decode(bson.encode({**stored, "dataKey": 1, "phoneToken": b"x"}), CodecOptions(tz_aware=True))
+    data = bson.encode({**stored, "dataKey": 1, "phoneToken": b"x"})
+    fields = bson.decode(data, CodecOptions(tz_aware=True))
+    quick = give_zone(bson.decode(data, UNZONED), moments_of(Delivery))
+    assert encode(quick) == encode(fields)
     said = json.loads(JsonResponse(answer_of(fields)).body)
     view = json.loads(view_of(Delivery.restored(fields)).model_dump_json(by_alias=True))
     assert said == view
