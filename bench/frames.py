@@ -1,12 +1,14 @@
 """The endless row of frames of one connection, made in blocks from the simulated fleet."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import wire
+from bench.drives import Drives
 from bench.fleet import Clock, Fleet
 from bench.load import ConnectionSpec, LoadSpec
 
@@ -22,7 +24,8 @@ class Frames:
     def __init__(self, spec: LoadSpec, connection: ConnectionSpec, start_ms: float) -> None:
         self._spec, self._drivers = spec, connection.drivers
         size = len(connection.drivers)
-        self._fleet = Fleet(spec.seed, connection.first, size)
+        first = connection.first
+        self._fleet = Drives(Path(spec.drives), first, size) if spec.drives else Fleet(spec.seed, first, size)
         self.clock = clock_of(spec, connection, start_ms)
         self._listed = min(spec.batch, size)
         self._places = np.arange(spec.batch) % self._listed

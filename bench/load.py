@@ -55,6 +55,8 @@ class LoadSpec(msgspec.Struct):
     """Pings a second of this process in open loop; 0 sends as fast as answers come."""
     frames: int = 0
     """Frames of each connection after which it ends early; 0 = no such limit."""
+    drives: str = ""
+    """File of the ways that the drivers drive (`bench.drives`); without one they circle."""
     drain_s: float = 60.0
     """How long to wait for outstanding acknowledgements, and for the durable watermark."""
 

@@ -32,6 +32,8 @@ class TrafficOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Pings a second in open loop; 0 sends as fast as frames are answered."""
     path: str = ""
     """Where to send, if not to our own door."""
+    drives: str = ""
+    """File of the ways that the drivers drive; without one they circle."""
 
 
 class Traffic:
@@ -123,6 +125,7 @@ class Traffic:
             connections=group,
             rate=options.rate * len(group) / len(self.shares),
             frames=frames,
+            drives=options.drives,
         )
 
 

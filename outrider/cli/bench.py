@@ -39,6 +39,9 @@ def ingest(
     window: Annotated[int, typer.Option(min=1, help="Unanswered frames of a connection.")] = 8,
     generators: Annotated[int, typer.Option(min=1, help="Processes that make the load.")] = 1,
     plain: Annotated[bool, typer.Option(help="Alternate with the plain alternative.")] = True,
+    etas: Annotated[
+        bool, typer.Option("--etas", help="What estimates cost: vans on roads, with and without a delivery each.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Measure pings a second, acknowledged, processed and durable; lag, cost, and whether one was lost.
@@ -48,8 +51,11 @@ def ingest(
     lost: acknowledged pings that history lacks. double_counted: pings that history or the counters hold twice.
     track_p95_ms: answers to the question for a driver's last hour, asked ten times a second meanwhile.
     cpu_s_per_million: processor seconds of the whole stack. plain_per_s: FastAPI, pydantic and Motor, same mongod.
+    ratio_etas (with --etas, at 20,000 pings a second unless --rate says otherwise): processor time of a ping while
+    nobody has a delivery ÷ while every van drives to one, pair by pair of runs that alternate.
     """
     from bench.ingest import measure_ingest
+    from bench.ingest_etas import measure_etas
     from bench.traffic import TrafficOptions
 
     options = TrafficOptions(
@@ -61,7 +67,11 @@ def ingest(
         generators=generators,
         rate=rate,
     )
-    result = asyncio.run(measure_ingest(options, drivers=drivers, seconds=seconds, repeats=repeats, plain=plain))
+    if etas:
+        measuring = measure_etas(options, drivers=drivers, seconds=seconds, repeats=repeats)
+    else:
+        measuring = measure_ingest(options, drivers=drivers, seconds=seconds, repeats=repeats, plain=plain)
+    result = asyncio.run(measuring)
     _tell(result, json=json, is_valid=not result["lost"] and not result["double_counted"])
 
 
