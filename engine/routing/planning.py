@@ -291,16 +291,17 @@ def places_of(deliveries: Iterable[Delivery], tours: Iterable[Tour]) -> list[tup
 
 
 def shift_of(vehicle: Vehicle, start: datetime.datetime, zone: ZoneInfo) -> tuple[datetime.datetime, datetime.datetime]:
-    """Return when a vehicle may leave and has to be back, for a plan that begins at `start`."""
+    """Return when a vehicle may leave and has to be back, for a plan that begins at `start`.
+
+    That is the shift of `start`'s day, unless the one of the night before still lasts.
+    """
     if vehicle.shift is None:
         return start, start + datetime.timedelta(days=1)
     day = start.astimezone(zone).date()
-    begins, ends = (
-        datetime.datetime.combine(day, datetime.time.fromisoformat(clock), zone)
-        for clock in (vehicle.shift.start, vehicle.shift.end)
-    )
-    if vehicle.shift.end <= vehicle.shift.start:
-        ends += datetime.timedelta(days=1)
+    _, night_ends = vehicle.shift.on(day - datetime.timedelta(days=1), zone)
+    if start < night_ends:
+        return start, night_ends
+    begins, ends = vehicle.shift.on(day, zone)
     return max(start, begins), max(start, ends)
 
 

@@ -49,12 +49,7 @@ def rests_of(vehicle: Vehicle, leaves: datetime.datetime, back: datetime.datetim
     found = []
     for one in vehicle.breaks:
         for date in (day - datetime.timedelta(days=1), day, day + datetime.timedelta(days=1)):
-            opens, closes = (
-                datetime.datetime.combine(date, datetime.time.fromisoformat(clock), zone)
-                for clock in (one.window.start, one.window.end)
-            )
-            if one.window.end <= one.window.start:
-                closes += datetime.timedelta(days=1)
+            opens, closes = one.window.on(date, zone)
             if closes >= leaves and opens < back:
                 found.append(Rest(max(opens, leaves), closes, one.duration_s))
                 break

@@ -17,6 +17,7 @@ from engine.routing.rests import Rest
 from engine.routing.schedule import check_order, schedule
 from engine.routing.solvers.or_tools import improve
 from engine.routing.verifier import check_route, verify
+from models.documents.clock import DayWindow
 from models.documents.delivery import Delivery, Place, Position, TimeWindow
 from models.documents.route import PlanLimits
 from models.documents.vehicle import Capacity, Vehicle
@@ -114,6 +115,28 @@ def test_a_shift_is_in_the_companys_own_time():
     leaves, back = shift_of(night, START, ZoneInfo("Asia/Shanghai"))
     assert leaves == datetime.datetime(2026, 11, 25, 14, tzinfo=datetime.UTC)
     assert back - leaves == datetime.timedelta(hours=8)
+
+
+def test_a_plan_that_begins_at_night_is_made_for_the_shift_that_lasts():
+    zone = ZoneInfo("Europe/Lisbon")
+    night = Vehicle(id="veh_1", tenant="ten_a", name="x", shift={"start": "22:00", "end": "06:00"})
+
+    def at(day, hour):
+        return datetime.datetime(2026, 11, day, hour, tzinfo=datetime.UTC)
+
+    assert shift_of(night, at(25, 23), zone) == (at(25, 23), at(26, 6))
+    assert shift_of(night, at(26, 2), zone) == (at(26, 2), at(26, 6))
+    assert shift_of(night, at(26, 6), zone) == (at(26, 22), at(27, 6))
+    whole_day = night.model_copy(update={"shift": DayWindow(start="00:00", end="00:00")})
+    assert shift_of(whole_day, at(26, 2), zone) == (at(26, 2), at(27, 0))
+
+
+@pytest.mark.parametrize(("month", "day", "hours"), [(3, 28, 7), (10, 24, 9)])
+def test_a_shift_is_as_long_as_the_night_in_which_clocks_change(month, day, hours):
+    night = Vehicle(id="veh_1", tenant="ten_a", name="x", shift={"start": "22:00", "end": "06:00"})
+    start = datetime.datetime(2026, month, day, 12, tzinfo=datetime.UTC)
+    leaves, back = shift_of(night, start, ZoneInfo("Europe/Lisbon"))
+    assert back - leaves == datetime.timedelta(hours=hours)
 
 
 seconds = st.floats(0, 6 * 3600)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.routing.rests import Rest, rests_of
+from engine.routing.rests import Rest, place_rests, rests_of
 from engine.routing.schedule import Limits, check_order, schedule, spare_s
 from models.documents.delivery import Delivery, Place, Position, Status, TimeWindow
 from models.documents.route import Visit
@@ -201,3 +201,16 @@ def test_breaks_are_those_of_the_day_and_of_what_is_left_of_it():
     assert rest.closes - rest.opens == datetime.timedelta(hours=1)
     [late] = rests_of(night, at(0, 10), at(6), zone)
     assert (late.opens, late.closes) == (at(0, 10), at(0, 30))
+
+
+@pytest.mark.parametrize(("month", "day"), [(3, 29), (10, 25)])
+def test_breaks_are_as_long_in_the_night_in_which_clocks_change(month, day):
+    midnight = datetime.datetime(2026, month, day, tzinfo=ZoneInfo("Europe/Lisbon")).astimezone(datetime.UTC)
+    windows = [{"start": "00:30", "end": "00:40"}, {"start": "00:45", "end": "05:00"}]
+    breaks = tuple({"window": one, "duration_s": 5400} for one in windows)
+    vehicle = Vehicle(id="veh_1", tenant="ten_a", name="van", breaks=breaks)
+    back = midnight + datetime.timedelta(hours=8)
+    rests = rests_of(vehicle, midnight, back, ZoneInfo("Europe/Lisbon"))
+    placed, missing = place_rests(rests, [], 0, midnight + datetime.timedelta(hours=6), midnight)
+    assert missing == 0
+    assert [one.begins - midnight for one in placed] == [datetime.timedelta(minutes=30), datetime.timedelta(hours=2)]
