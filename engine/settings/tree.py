@@ -110,6 +110,16 @@ class Settings(BaseSettings):
             raise ValueError(f"OUTRIDER_DATABASE has {most} bytes at most where each company has a database of its own")
         return self
 
+    @model_validator(mode="after")
+    def _archives_what_history_still_holds(self) -> Self:
+        least_h = 24 + self.archive.settle_h + self.archive.interval_s / 3600
+        if self.archive.enabled and self.history.keep_days * 24 <= least_h:
+            raise ValueError(
+                f"OUTRIDER_HISTORY__KEEP_DAYS has to be more than {least_h:g} hours, because the archive writes a day "
+                "that late; or set OUTRIDER_ARCHIVE__ENABLED=false"
+            )
+        return self
+
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """The keys of access tokens that stand in the settings themselves, the one that signs first."""

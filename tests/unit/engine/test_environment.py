@@ -31,3 +31,12 @@ def test_a_company_of_its_own_database_needs_room_in_its_name():
     assert Settings(_env_file=None, database="d" * 60, tenancy="shared")
     with pytest.raises(ValidationError, match="OUTRIDER_DATABASE has 32 bytes"):
         Settings(_env_file=None, database="d" * 33, tenancy="database")
+
+
+def test_history_holds_a_day_until_the_archive_has_it():
+    assert Settings(_env_file=None, history={"keep_days": 2})
+    assert Settings(_env_file=None, history={"keep_days": 1}, archive={"enabled": False})
+    with pytest.raises(ValidationError, match="OUTRIDER_HISTORY__KEEP_DAYS"):
+        Settings(_env_file=None, history={"keep_days": 1})
+    with pytest.raises(ValidationError, match="OUTRIDER_HISTORY__KEEP_DAYS"):
+        Settings(_env_file=None, archive={"settle_h": 700})
