@@ -1,6 +1,6 @@
 """Every setting of Outrider: a frozen tree, prefix `OUTRIDER_`, read once at start and handed on by part.
 
-`OUTRIDER_PORT=8080`, `OUTRIDER_SHARDS__COUNT=4`: two underscores step into a branch. A `.env` file in the working
+`OUTRIDER_LOG_LEVEL=debug`, `OUTRIDER_SHARDS__COUNT=4`: two underscores step into a branch. A `.env` file in the working
 folder counts as well. A wrong value fails at start and names the variable.
 """
 

@@ -100,7 +100,8 @@ def main() -> None:
     except ValidationError as error:
         if error.title != "Settings":
             raise
-        for fault in error.errors():
-            variable = "OUTRIDER_" + "__".join(str(step).upper() for step in fault["loc"])
-            print(f"outrider: {variable} is {fault['input']!r}: {fault['msg']}", file=sys.stderr)
+        from engine.settings.faults import faults_of  # only now: `--help` is quick
+
+        for line in faults_of(error):
+            print(f"outrider: {line}", file=sys.stderr)
         sys.exit(1)

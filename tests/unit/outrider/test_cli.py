@@ -57,6 +57,22 @@ def test_a_wrong_setting_is_named_in_one_line():
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"OUTRIDER_HISTORY__KEEP_DAYS": "1", "OUTRIDER_JWT_SECRET": "s3cret" * 8}, "OUTRIDER_HISTORY__KEEP_DAYS"),
+        ({"OUTRIDER_TRAVEL__FLOW_URL": "https://flow.example/?key=s3cret"}, "OUTRIDER_TRAVEL__FLOW_URL"),
+        ({"OUTRIDER_JWT_SECRETS": '["s3cret", 7]'}, "OUTRIDER_JWT_SECRETS"),
+    ],
+)
+def test_what_is_wrong_with_settings_is_told_without_the_secrets_among_them(variables, named):
+    done = _run("up", **variables)
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert "s3cret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
