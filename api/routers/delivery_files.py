@@ -20,7 +20,7 @@ from api.services import Services
 from engine.imports.commands import DeliveryImports, ImportOptions
 from engine.imports.plan import Candidate, OnDuplicate, Plan
 from engine.imports.table import Column, RawRow, columns_of, csv_header, csv_row, decode_table, read_csv, read_lines
-from models.documents.delivery import Delivery
+from models.documents.delivery import Customer, Delivery, Place, TimeWindow
 from models.documents.document import Instant, Shape
 from models.documents.imports import FieldFault, Import, ImportOutcome, ImportRow
 from models.errors import InvalidInput, TooLarge, UnsupportedContent
@@ -43,6 +43,12 @@ _OURS: Final = ("id", "version", "status", "createdAt", "updatedAt")
 """What an export says beside and an import passes over."""
 _NAMES: Final = {field.alias or name: name for name, field in NewDelivery.model_fields.items()} | {
     name: name for name in NewDelivery.model_fields
+}
+_PARTS: Final = {
+    said: name
+    for shape in (Customer, Place, TimeWindow)
+    for name, field in shape.model_fields.items()
+    for said in (name, field.alias or name)
 }
 _EXPORTED: Final = (
     Column(("id",), "text"),
@@ -210,12 +216,18 @@ def _candidate(row: RawRow, checked: NewDelivery | tuple[FieldFault, ...], drive
     if isinstance(checked, tuple):
         return Candidate(row.row, faults=checked)
     says = {name: getattr(checked, name) for name in DeliveryFields.model_fields}
-    said = {_NAMES[name] for name in row.said}
+    said = {_NAMES[path[0]] for path in row.said}
     changes = tuple(name for name in says if name in said)
+    parts = {name: _parts_said(row, name) for name in changes}
     if checked.driver_id is not None and checked.driver_id not in drivers:
         absent = FieldFault(field="driverId", detail=f"there is no driver {checked.driver_id}")
         return Candidate(row.row, faults=(absent,))
-    return Candidate(row.row, says, changes, drivers.get(checked.driver_id or ""))
+    return Candidate(row.row, says, changes, parts, drivers.get(checked.driver_id or ""))
+
+
+def _parts_said(row: RawRow, name: str) -> frozenset[str]:
+    """Return the names of those parts of a field that a file has a column for."""
+    return frozenset(_PARTS[path[1]] for path in row.said if len(path) > 1 and _NAMES[path[0]] == name)
 
 
 def _digest(principal: Principal, idempotency_key: str) -> str:

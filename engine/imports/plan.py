@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.deliveries.lifecycle import Assign, Edit, transition
-from models.documents.delivery import Delivery
+from models.documents.delivery import Customer, Delivery, Place
 from models.documents.imports import FieldFault, ImportEntry, ImportRow
 from models.errors import Conflict, ForbiddenTransition
 
@@ -16,6 +16,9 @@ __all__ = ["Candidate", "OnDuplicate", "Plan", "plan_import"]
 
 OnDuplicate = Literal["error", "skip", "update"]
 """What to do with a row whose reference was seen before."""
+
+
+_WHERE = frozenset({"address", "latitude", "longitude"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Candidate:
     """Values by field name, defaults included; nothing where the row has faults."""
     changes: tuple[str, ...] = ()
     """Names of the fields that the file has a column for: the others of a delivery that exists stay."""
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of those that have parts, such as the customer, the names of the parts likewise."""
     driver: str | None = None
     """Who shall have it, `drv_…`."""
     faults: tuple[FieldFault, ...] = ()
@@ -102,7 +107,7 @@ def _one(
         outcome: Literal["failed", "skipped"] = "failed" if on_duplicate == "error" else "skipped"
         return _row(candidate, outcome, known, "reference", "a delivery has this reference already"), None
     try:
-        after = transition(known, edit({name: candidate.says[name] for name in candidate.changes})).delivery
+        after = transition(known, edit(_changes(candidate, known))).delivery
         is_given = candidate.driver is not None and candidate.driver != known.driver
         if is_given and candidate.driver is not None:
             transition(after, Assign(candidate.driver, after.updated_at, "engine"))
@@ -113,6 +118,27 @@ def _one(
     if not is_given and all(getattr(known, name) == getattr(after, name) for name in candidate.changes):
         return _row(candidate, "skipped", known, "", "the delivery says this already"), None
     return _row(candidate, "updated", after), ImportEntry(place, after, candidate.changes, candidate.driver)
+
+
+def _changes(candidate: Candidate, known: Delivery) -> dict[str, Any]:
+    """Return the new values by field name of what a row says of a delivery that exists."""
+    said = {name: candidate.says[name] for name in candidate.changes}
+    return {
+        name: _joined(getattr(known, name), value, candidate.parts.get(name, frozenset()))
+        for name, value in said.items()
+    }
+
+
+def _joined(before: Any, after: Any, parts: frozenset[str]) -> Any:
+    """Return a new value with those parts of the old one of which the file says nothing.
+
+    Address and point are one: the point of another address would be wrong, and the other way round.
+    """
+    if not isinstance(after, Customer | Place) or before is None:
+        return after
+    if isinstance(after, Place):
+        parts |= _WHERE
+    return after.model_copy(update={name: getattr(before, name) for name in type(after).model_fields.keys() - parts})
 
 
 def _repeated(candidate: Candidate, first: ImportRow, on_duplicate: OnDuplicate) -> ImportRow:

@@ -53,8 +53,8 @@ class RawRow:
     """As a spreadsheet counts: the heading is row 1. In JSON lines: the line."""
     fields: Mapping[str, Any]
     """Nested fields by their names on the wire."""
-    said: frozenset[str] = frozenset()
-    """Outermost names that the file has a column for, whether or not the cell is empty."""
+    said: frozenset[tuple[str, ...]] = frozenset()
+    """Paths that the file has a column for, whether or not the cell is empty."""
     fault: str | None = None
     """Why it can't be read, if it can't."""
 
@@ -134,7 +134,7 @@ def read_lines(text: str, *, ignored: Collection[str] = ()) -> Iterator[RawRow]:
             yield RawRow(number, {}, fault="this line is no JSON object")
             continue
         kept = {name: value for name, value in fields.items() if name not in ignored}
-        yield RawRow(number, kept, frozenset(kept))
+        yield RawRow(number, kept, frozenset(_paths(kept)))
 
 
 def csv_header(columns: Sequence[Column]) -> str:
@@ -145,6 +145,13 @@ def csv_header(columns: Sequence[Column]) -> str:
 def csv_row(fields: Mapping[str, Any], columns: Sequence[Column]) -> str:
     """Return nested fields, named as on the wire, as one line of a CSV file."""
     return _line([_shown(_at(fields, column.path), column) for column in columns])
+
+
+def _paths(fields: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in fields.items():
+        yield (*before, name)
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*before, name))
 
 
 def _columns(shape: type[BaseModel], before: tuple[str, ...]) -> Iterator[Column]:
@@ -215,7 +222,7 @@ def _row(number: int, cells: Sequence[str], places: Sequence[Column | None], wid
         for step in way:
             holder = holder.setdefault(step, {})
         holder[last] = _read(said, column)
-    return RawRow(number, fields, frozenset(column.path[0] for column in places if column is not None))
+    return RawRow(number, fields, frozenset(column.path for column in places if column is not None))
 
 
 def _read(cell: str, column: Column) -> Any:

@@ -114,6 +114,22 @@ async def test_an_update_changes_what_the_file_has_columns_for(admin):
     assert [row["outcome"] for row in again.json()["rows"]] == ["skipped"] * 3
 
 
+async def test_an_update_leaves_what_of_the_customer_and_a_place_the_file_has_no_column_for(admin):
+    customer = {"name": "Emma Clarke", "phone": "+44 7700 900123", "email": "emma@mail.pt", "language": "de"}
+    place = {"address": "Rua das Flores 12", "latitude": 41.14, "longitude": -8.61, "radiusM": 80}
+    orders = [{"reference": name, "dropoff": place, "customer": customer} for name in ("N1", "N2")]
+    await send(admin, "\n".join(json.dumps(one) for one in orders), kind="application/x-ndjson")
+    table = "reference,dropoff.latitude,dropoff.longitude,customer.phone,customer.email\nN1,41.2,-8.6,+44 20 7946,\n"
+    assert (await send(admin, table, "?onDuplicate=update")).json()["updated"] == 1
+    line = {"reference": "N2", "dropoff": place, "customer": {"name": None}}
+    lines = await send(admin, json.dumps(line), "?onDuplicate=update", kind="application/x-ndjson")
+    assert lines.json()["updated"] == 1
+    first, second = await listed(admin)
+    assert first["customer"] == customer | {"phone": "+44 20 7946", "email": None}
+    assert first["dropoff"] == {"address": None, "latitude": 41.2, "longitude": -8.6, "radiusM": 80}
+    assert second["customer"] == customer | {"name": None}
+
+
 async def test_an_update_of_what_is_final_fails(admin):
     await send(admin, HEADING + a_row("G1"))
     [made] = await listed(admin)
