@@ -14,6 +14,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
@@ -61,6 +62,41 @@ async def test_redis_keeps_what_it_acknowledged_across_kill_9(redis_server: Embe
             return False
 
     assert await eventually(reads)
+
+
+async def test_a_connection_that_redis_has_closed_is_opened_again(redis_server: EmbeddedRedis) -> None:
+    await _set(redis_server, "kept", "yes")
+    client, other = connect_redis(redis_server.url), connect_redis(redis_server.url)
+    try:
+        number = await client.client_id()
+        assert await other.client_kill_filter(_id=str(number)) == 1
+        [idle] = client.connection_pool._available_connections
+        await eventually(lambda: idle._reader.at_eof())
+        assert await client.get("kept") == b"yes"
+        assert await client.client_id() != number
+    finally:
+        await client.aclose()
+        await other.aclose()
+
+
+async def test_an_answer_that_nobody_waits_for_is_nobody_else_s(redis_server: EmbeddedRedis) -> None:
+    await _set(redis_server, "kept", "yes")
+    client, other = connect_redis(redis_server.url), connect_redis(redis_server.url)
+    try:
+        await client.get("kept")
+        waiting = asyncio.ensure_future(client.blpop(["late"], timeout=30))
+        await eventually(lambda: _is_blocked(other))
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await other.rpush("late", "an answer")
+        assert await client.get("kept") == b"yes"
+    finally:
+        await client.aclose()
+        await other.aclose()
+
+
+async def _is_blocked(client: Redis) -> bool:
+    return (await client.info("clients"))["blocked_clients"] == 1
 
 
 async def test_mongod_takes_transactions_and_comes_back_at_its_address(tmp_path: Path) -> None:
