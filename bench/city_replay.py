@@ -84,7 +84,7 @@ class CityReplay:
         first_ms, last_ms = int(sent_ms[0]) // _STEP_MS * _STEP_MS, int(sent_ms[-1]) + _STEP_MS
         # a route is dispatched when its van has been heard of, at the depot
         heard = sorted((int(track.sent_ms[0]), van) for van, track in tracks.items())
-        reports = sorted((leg.served_ms, delivery_of(leg), leg) for leg in legs)
+        reports = sorted((tracks[leg.van].told_ms(leg.served_ms), delivery_of(leg), leg) for leg in legs)
         row = report = 0
         with asyncio.Runner() as runner:
             for now_ms in range(first_ms, last_ms, _STEP_MS):
@@ -137,7 +137,9 @@ class CityReplay:
         self._keep(self._estimates.note(step.events))
 
     def _change(self, leg: Leg, status: str, *, assigned: bool) -> None:
-        self._memory.change(DeliveryChanged("evt", TENANT, leg.van + 1, delivery_of(leg), 2, status, assigned))
+        message = DeliveryChanged("evt", TENANT, leg.van + 1, delivery_of(leg), 2, status, assigned)
+        self._keep(self._estimates.note(self._memory.reported(message, 0)))
+        self._memory.change(message)
         self._memory.note_plan(leg.van + 1)
 
     def _keep(self, effects: Effects) -> None:

@@ -32,7 +32,7 @@ from models.errors import NotFound, StoreUnavailable
 from models.geo import distances_m
 from models.messages.fixes import DEGREE, STORED
 from models.messages.live import LIVE, LiveFlag
-from models.messages.records import join_records
+from models.messages.records import join_records, relaid
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.motion import MotionRepository
@@ -192,7 +192,7 @@ class Engine:
         """Return the records of drivers that no shard has in memory: put aside long ago, or on their way to a shard."""
         parts: list[NDArray[np.void]] = []
         numbers = {ref.number for ref in refs}
-        passive = await self.motion.passive(list(numbers)) if numbers else {}
+        passive = await self.motion.passive(list(numbers), DRIVER) if numbers else {}
         if passive:
             parts.append(live_records(np.frombuffer(b"".join(passive.values()), DRIVER)))
         for partition in {ref.partition for ref in refs if ref.number not in passive}:
@@ -209,6 +209,6 @@ class Engine:
         stored = (await self._snapshots.load([partition])).get(partition)
         if stored is not None and stored.data:
             image = await asyncio.to_thread(PartitionImage.unpack, stored.data)
-            drivers = np.frombuffer(image.drivers, DRIVER)
+            drivers = np.frombuffer(relaid(image.drivers, image.layouts[0], DRIVER), DRIVER)
         self._images[partition] = (time.monotonic() + _SNAPSHOT_KEEP_S, drivers)
         return drivers

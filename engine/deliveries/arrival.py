@@ -2,9 +2,9 @@
 
 Pure; the compiled function changes the stop records in place. A driver has arrived when inside a stop's radius and
 standing still, or keeping to one place there for 30 seconds: a van in a queue at the gate counts, one that crawls past
-in traffic does not. The arrival dates from when the driver stopped rolling. Where a plan orders the stops, one that
-is not yet in turn takes longer to believe, and none while the driver is at another: vans pass later stops all day. So
-does one down the street from where the van still stands for the stop before: most vans drive on to it.
+in traffic does not. The arrival dates from when the driver stopped rolling. Some way from the door it takes longer to
+believe, for lights turn red and vans stand where the stop before was. So does a stop that by the plan is not yet in
+turn, and none is believed while the driver is at another: vans pass later stops all day.
 """
 
 import math
@@ -13,22 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import rule
+from engine.motion.standing import ROLLS, STANDS
 from engine.shards.events import EventKind, note, note_start
 from engine.shards.stops import NO_TURN, StopState
 from models.geo import METRES_PER_DEGREE, distance_m
 from models.messages.live import Motion
 
-__all__ = ["visit_stops"]
+__all__ = ["arrive", "visit_stops"]
 
 HALT_MS = 30_000
 """Time in one place within a stop's radius that counts as arrival, whatever the motion profile calls standing."""
 OUT_OF_TURN_MS = 90_000
-"""The same for a stop whose turn has not come: longer than a red light."""
+"""The same for a stop whose turn has not come, or some way from the door: longer than a red light."""
 HALT_M = 30.0
 """How far apart two fixes of one place may be: a parked receiver's drift."""
-STILL_M = 15.0
-"""The same for half a minute, from which an arrival dates: in the simulated city it errs least, 9 s in the middle where
-`HALT_M` dates 14 s early."""
 MOST_ROLL_MS = 5_000
 """Longest that a driver is taken to have rolled on unseen: who sends nothing while standing did not roll so long."""
 MIN_MARGIN_M = 15.0
@@ -65,7 +63,7 @@ def _leave(stop: np.void, driver: np.void, beyond_m: float, margin_m: float, eve
 
 
 @rule
-def _arrive(stop: np.void, driver: np.void, away_m: float, events: NDArray[np.void], n: int) -> int:
+def arrive(stop: np.void, driver: np.void, away_m: float, events: NDArray[np.void], n: int) -> int:
     """Arrive at a stop: the event's time is when the driver came to a halt, its start the first fix inside."""
     time = max(stop["halt_time"], stop["still_time"])
     n = note(events, n, _EVENT_ARRIVED, stop["key"], time, driver["lat"], driver["lon"], away_m)
@@ -82,9 +80,8 @@ def _come_inside(stop: np.void, driver: np.void) -> None:
     """Take the first fix within a stop's radius."""
     stop["state"] = _INSIDE
     stop["since"] = stop["halt_time"] = stop["still_time"] = driver["time"]
-    stop["halt_lat"] = stop["still_lat"] = driver["lat"]
-    stop["halt_lon"] = stop["still_lon"] = driver["lon"]
-    stop["lent"] = 0
+    stop["halt_lat"] = driver["lat"]
+    stop["halt_lon"] = driver["lon"]
     stop["rolled"] = 1
 
 
@@ -98,13 +95,8 @@ def _halt(stop: np.void, driver: np.void) -> None:
         stop["halt_time"] = driver["time"]
         stop["halt_lat"] = driver["lat"]
         stop["halt_lon"] = driver["lon"]
-        stop["lent"] = 0
-    if driver["time"] - stop["halt_time"] < HALT_MS and (
-        distance_m(stop["still_lat"], stop["still_lon"], driver["lat"], driver["lon"]) > STILL_M
-    ):
+    if driver["time"] - stop["halt_time"] < HALT_MS and driver["moves"] != STANDS:
         stop["still_time"] = driver["time"]
-        stop["still_lat"] = driver["lat"]
-        stop["still_lon"] = driver["lon"]
         stop["rolled"] = 1
     elif stop["rolled"] and driver["time"] > stop["still_time"]:
         stop["still_time"] += min((driver["time"] - stop["still_time"]) // 2, MOST_ROLL_MS)
@@ -112,13 +104,14 @@ def _halt(stop: np.void, driver: np.void) -> None:
 
 
 @rule
-def _has_halted(stop: np.void, driver: np.void, away_m: float, turn: int, is_busy: bool) -> bool:
-    """See whether a driver inside a stop's radius stands there, and for this stop."""
-    is_early = stop["turn"] > turn and stop["turn"] != NO_TURN
-    if is_early and is_busy:  # it halts for the other one
-        stop["halt_time"] = driver["time"]
-        stop["lent"] = 1
-    is_doubtful = is_early or (stop["lent"] and away_m > HALT_M)
+def _has_halted(stop: np.void, driver: np.void, away_m: float, is_early: bool) -> bool:
+    """See whether a driver inside a stop's radius stands there, and for this stop.
+
+    Some way from the door, or before its turn, it may be waiting at a light, or stand there for the stop before.
+    """
+    if driver["moves"] == ROLLS:
+        return False
+    is_doubtful = is_early or away_m > stop["radius_m"] / 2
     halted_ms = driver["time"] - stop["halt_time"]
     has_halted: bool = halted_ms >= (OUT_OF_TURN_MS if is_doubtful else HALT_MS)
     return has_halted or (driver["motion"] == _STANDING and not is_doubtful)
@@ -153,17 +146,21 @@ def visit_stops(driver: np.void, stops: NDArray[np.void], events: NDArray[np.voi
         is_near = abs(stop["lat"] - driver["lat"]) * METRES_PER_DEGREE <= stop["radius_m"]
         if not is_near and (stop["state"] == _OUTSIDE or stop["state"] == _LEFT):
             continue
-        away_m = distance_m(stop["lat"], stop["lon"], driver["lat"], driver["lon"])
         if stop["state"] == _ARRIVED:
+            away_m = distance_m(stop["lat"], stop["lon"], driver["lat"], driver["lon"])
             n = _leave(stop, driver, away_m - stop["radius_m"], margin_m, events, n)
             continue
-        if away_m > stop["radius_m"]:
-            if stop["state"] == _INSIDE and away_m > stop["radius_m"] + margin_m:
-                stop["state"] = _OUTSIDE
+        away_m = distance_m(stop["lat"], stop["lon"], driver["stood_lat"], driver["stood_lon"])
+        reach_m = stop["radius_m"] + (margin_m if stop["state"] == _INSIDE else 0.0)
+        if away_m > reach_m:
+            stop["state"] = _OUTSIDE if stop["state"] == _INSIDE else stop["state"]
             continue
         if stop["state"] != _INSIDE:
             _come_inside(stop, driver)
         _halt(stop, driver)
-        if _has_halted(stop, driver, away_m, turn, is_busy):
-            n = _arrive(stop, driver, away_m, events, n)
+        is_early = stop["turn"] > turn and stop["turn"] != NO_TURN
+        if is_early and is_busy:  # it halts for the other one
+            stop["halt_time"] = driver["time"]
+        if away_m <= stop["radius_m"] and _has_halted(stop, driver, away_m, is_early):
+            n = arrive(stop, driver, away_m, events, n)
     return n

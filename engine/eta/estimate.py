@@ -16,10 +16,10 @@ from engine.eta.plan import AHEAD, AheadFlag
 from engine.eta.refresh import Pacing, away_s
 from engine.eta.said import Said
 from engine.eta.table import EtaTable
-from engine.eta.under_way import begin_legs, mark_places, progress
+from engine.eta.under_way import begin_legs, mark_places, place_on_legs, progress
 from engine.roads.barriers import Barrier, holding
 from engine.roads.pinned import Journeys
-from engine.shards.drivers import DriverTable
+from engine.shards.drivers import DriverTable, whereabouts
 from engine.shards.stops import StopState
 from models.messages.records import put_records, take_records
 
@@ -68,12 +68,14 @@ class Estimate:
         stops = np.concatenate([plan.view(_OPAQUE) for plan in plans]).view(AHEAD)
         needed = (heads["legs_at"] == 0) | (now_ms - heads["legs_at"] > pacing.legs_s * 1000)
         is_wanted = np.repeat(needed, counts) | (stops["flags"] & AheadFlag.PREDICTED == 0)
+        wanted = WantedLegs.of(counts, is_wanted)
+        lat, lon = place_on_legs(heads, stops[wanted.firsts], *whereabouts(live, rows))
         return cls(
             slots=slots,
             heads=heads,
-            here=Whereabouts(now_ms, live["lat"][rows], live["lon"][rows], np.maximum(now_ms, heads["departs"])),
+            here=Whereabouts(now_ms, lat, lon, np.maximum(now_ms, heads["departs"])),
             stops=stops,
-            wanted=WantedLegs.of(counts, is_wanted),
+            wanted=wanted,
             tenants=live["tenant"][rows],
             whole=needed,
         )

@@ -14,7 +14,7 @@ from engine.shards.stops import StopState
 from models.eta.weather import WEATHER_COLUMNS
 from models.geo import distances_m
 
-__all__ = ["SETTING_OUT_M", "begin_legs", "mark_places", "progress"]
+__all__ = ["SETTING_OUT_M", "begin_legs", "mark_places", "place_on_legs", "progress"]
 
 SETTING_OUT_M = 40.0
 """Who has not come further still stands where the leg begins, metres."""
@@ -42,6 +42,17 @@ _TOLD = (
 _STRAIGHT = GreatCircles()
 
 
+def place_on_legs(
+    heads: NDArray[np.void], first: NDArray[np.void], lat: NDArray[np.float64], lon: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return from where D drivers at given places go on: who has hardly set out, from where its leg begins.
+
+    Where a van stood is known better than where it is on its first metres, which may be on the next street.
+    """
+    begins = _is_of(heads, first) & (heads["leg_ms"] > 0) & _has_stayed(heads, lat, lon)
+    return np.where(begins, heads["leg_lat"], lat), np.where(begins, heads["leg_lon"], lon)
+
+
 def progress(
     heads: NDArray[np.void],
     first: NDArray[np.void],
@@ -55,8 +66,7 @@ def progress(
     `barriers` says which drivers go around which closures, `slots` where each one's head is, so that ways are gone on
     with.
     """
-    under_way = (heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"])
-    under_way &= heads["leg_ms"] > 0
+    under_way = _is_of(heads, first) & (heads["leg_ms"] > 0)
     elapsed_s = np.where(under_way, np.maximum(0, here.now_ms - heads["leg_ms"]) / 1000.0, 0.0)
     since_s = (here.now_ms - heads["past_ms"]) / 1000.0
     recent_m = distances_m(heads["past_lat"], heads["past_lon"], here.lat, here.lon)
@@ -111,12 +121,10 @@ def begin_legs(
     `first` is the stop that each driver is under way to, `at` says where among the legs asked that to it is. Heads
     still say when they were estimated last.
     """
-    is_other = (heads["leg_delivery"] != first["delivery"]) | (heads["leg_kind"] != first["kind"])
+    is_other = ~_is_of(heads, first)
     # the place stays where the leg was first seen to begin: one that follows who creeps along is never left
-    stood = heads["leg_ms"] >= heads["at"]
-    stood &= distances_m(heads["leg_lat"], heads["leg_lon"], here.lat, here.lon) < SETTING_OUT_M
     is_new = is_other | (heads["leg_ms"] == 0)
-    begins = (is_new | stood) & (first["state"] != StopState.ARRIVED)
+    begins = (is_new | _has_stayed(heads, here.lat, here.lon)) & (first["state"] != StopState.ARRIVED)
     heads["leg_delivery"] = np.where(is_other, first["delivery"], heads["leg_delivery"])
     heads["leg_kind"] = np.where(is_other, first["kind"], heads["leg_kind"])
     heads["leg_ms"] = np.where(is_other & ~begins, 0, heads["leg_ms"])
@@ -131,3 +139,14 @@ def begin_legs(
         *((field, getattr(said, name)[at]) for field, name in _SAID),
     ):
         heads[name] = np.where(begins[:, None] if value.ndim == 2 else begins, value, heads[name])
+
+
+def _is_of(heads: NDArray[np.void], first: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Tell which heads' legs lead to these stops."""
+    return np.asarray((heads["leg_delivery"] == first["delivery"]) & (heads["leg_kind"] == first["kind"]))
+
+
+def _has_stayed(heads: NDArray[np.void], lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which drivers were where their leg begins at the last estimate, and are there still."""
+    is_near = distances_m(heads["leg_lat"], heads["leg_lon"], lat, lon) < SETTING_OUT_M
+    return np.asarray((heads["leg_ms"] >= heads["at"]) & is_near)

@@ -19,6 +19,7 @@ from engine.geofences.edges import watch_fences
 from engine.geofences.index import FenceArrays, FenceIndex
 from engine.motion.follow import follow, is_out_of_order
 from engine.motion.profiles import DEFAULT, pack_profiles
+from engine.motion.standing import stand
 from engine.shards.drivers import FENCE_SLOTS, DriverTable
 from engine.shards.events import EVENT, MAX_PASSING_EVENTS, EventKind, note
 from engine.shards.identity import identity, is_repeat
@@ -119,6 +120,7 @@ def _take(
     else:
         driver["live_n"] += 1
         driver["version"] += 1
+        stand(driver, fix["speed"], lat, lon)
         if len(fences.fences) > 0:
             n = watch_fences(driver, before_time, before_lat, before_lon, is_jump, fences, stamps, stamp, events, n)
         if driver["open_stops"] > 0:

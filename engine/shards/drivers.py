@@ -15,7 +15,7 @@ from models.messages.fixes import DEGREE, UNKNOWN_BATTERY
 from models.messages.live import LIVE, LiveFlag
 from models.messages.records import take_records
 
-__all__ = ["ABSENT", "DRIVER", "FENCE_SLOTS", "NO_STOP", "DriverTable", "fresh_records", "live_records"]
+__all__ = ["ABSENT", "DRIVER", "FENCE_SLOTS", "NO_STOP", "DriverTable", "fresh_records", "live_records", "whereabouts"]
 
 ABSENT = -1
 """Row of a driver that the table does not hold."""
@@ -68,6 +68,9 @@ DRIVER = np.dtype(
         ("rest_lon", "<f8"),
         ("rest_path_m", "<f8"),
         ("path_m", "<f8"),  # driven since the last stop was found
+        # Mean of the fixes since it came to a halt, else the live fix (engine.motion.standing).
+        ("stood_lat", "<f8"),
+        ("stood_lon", "<f8"),
         ("trip_time", "<i8"),  # start of the open trip; 0 = none
         ("trip_lat", "<f8"),
         ("trip_lon", "<f8"),
@@ -87,7 +90,9 @@ DRIVER = np.dtype(
         ("late_n", "<u4"),
         ("filtered_n", "<u4"),
         ("duplicate_n", "<u4"),
-        ("pad", "<u4"),  # no hidden padding: equal states are equal bytes
+        ("stood_n", "<u2"),  # how many fixes are in the mean of where it stands
+        ("moves", "u1"),  # what the last fix said of that
+        ("pad", "u1"),  # no hidden padding: equal states are equal bytes
     ],
     align=True,
 )
@@ -105,6 +110,13 @@ def live_records(drivers: NDArray[np.void]) -> NDArray[np.void]:
     live["flags"] = np.where(drivers["online"] != 0, LiveFlag.ONLINE, 0)
     live["stops"] = drivers["open_stops"]
     return live
+
+
+def whereabouts(drivers: NDArray[np.void], rows: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where drivers are, latitudes and longitudes in degrees: of who stands, the mean of the fixes there."""
+    is_told = drivers["stood_n"][rows] > 0  # not yet by an older release's records
+    lat, lon = (np.where(is_told, drivers[f"stood_{axis}"][rows], drivers[axis][rows]) for axis in ("lat", "lon"))
+    return lat, lon
 
 
 def fresh_records(count: int) -> NDArray[np.void]:

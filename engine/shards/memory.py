@@ -10,6 +10,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from engine.deliveries.reports import reported_arrivals
 from engine.eta.live import LiveEtas
 from engine.eta.plan import OpenStop, RouteOrder, ranks_of
 from engine.eta.table import EtaImage
@@ -21,6 +22,7 @@ from engine.motion.profiles import PROFILES, MotionProfile, pack_profiles
 from engine.registry import DriverRef
 from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
+from engine.shards.events import EVENT
 from engine.shards.stops import STOP, STOP_NAMES, PlannedStop, StopKind, StopState
 from engine.sinks.history import HistoryBuffer, to_stored
 from models.documents.closure import Closure
@@ -205,6 +207,16 @@ class ShardMemory:
         self._close_done(key)
         self.note_plan(message.driver)
         return True
+
+    def reported(self, message: DeliveryChanged, position: int) -> NDArray[np.void]:
+        """Return arrivals that a delivery's new status tells of, `EVENT` records; to be asked before it is followed.
+
+        `position` is that of the message's log entry.
+        """
+        key = self._keys.get(message.delivery)
+        if key is None or self.deliveries[key].version >= message.version:
+            return np.zeros(0, EVENT)
+        return reported_arrivals(self.state.drivers, key, message.status, position)
 
     def change(self, message: DeliveryChanged) -> bool:
         """Follow a delivery's new status; False if this is old news."""

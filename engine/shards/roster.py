@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.registry import DriverRegistry
+from engine.shards.drivers import DRIVER
 from engine.shards.memory import ShardMemory
 from engine.telemetry.metrics import DRIVERS_LIVE
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, LogMessage, RoutePlanned
+from models.messages.records import layout_of
 from models.store.motion import MotionRepository
 
 __all__ = ["Roster"]
@@ -70,12 +72,12 @@ class Roster:
     async def passivate(self, before_ms: int) -> None:
         """Put drivers aside that were last heard before `before_ms`. Stored first, in case a ping comes meanwhile."""
         if idle := self._memory.idle(before_ms):
-            await self._motion.keep_passive(idle)
+            await self._motion.keep_passive(idle, layout_of(DRIVER))
             self._memory.passivate(idle)
 
     async def _admit(self, numbers: Sequence[int], partitions: Collection[int]) -> None:
         found = await self._registry.read(numbers)
-        states = await self._motion.passive(list(found))
+        states = await self._motion.passive(list(found), DRIVER)
         # the partition may have gone while we asked
         self._memory.activate([ref for ref in found.values() if ref.partition in partitions], states)
         now = time.monotonic()

@@ -27,7 +27,7 @@ from engine.registry import DriverRegistry
 from engine.settings import Settings
 from engine.shards.advance import repairs, sweep_offline, warm_up
 from engine.shards.drivers import ABSENT
-from engine.shards.effects import StopMoment, describe
+from engine.shards.effects import Effects, StopMoment, describe
 from engine.shards.estimates import split_at_moments
 from engine.shards.eta_desk import EtaDesk
 from engine.shards.memory import ShardMemory
@@ -46,7 +46,7 @@ from models.documents.geofence import Geofence
 from models.errors import Fenced, OutriderError
 from models.ids import new_id
 from models.messages import commands
-from models.messages.fixes import Outcome
+from models.messages.fixes import FIX, Outcome
 from models.store.connections import Database
 from models.store.etas import EtaRepository
 from models.store.legs import LegRepository
@@ -260,9 +260,7 @@ class Shard:
         if batch.fixes.size:
             step, batch = self.memory.apply(batch)
             self.publisher.note(step.changed)
-            effects = describe(step.events, batch.fixes, self.memory)
-            effects.extend(self.estimates.note(step.events))
-            self._outlet.put(effects)
+            self._outlet.put(self._described(step.events, batch.fixes))
             if step.repair.any():
                 rows = self.memory.state.drivers.rows(batch.fixes["driver"])
                 self._repairs.note(repairs(step, batch.fixes, rows))
@@ -271,17 +269,25 @@ class Shard:
         for partition, items in entries.items():
             self.owned[partition].offset = items[-1].position
         for partition, entry, message in decoded:
-            self._follow(partition, message)
+            self._follow(partition, entry.position, message)
             self.owned[partition].offset = entry.position
         await self._roster.refresh()
         await self._outlet.room()
 
-    def _follow(self, partition: int, message: commands.LogMessage | None) -> None:
+    def _described(self, events: NDArray[np.void], fixes: NDArray[np.void]) -> Effects:
+        """Return what events let out into the world, and what they say of estimates."""
+        effects = describe(events, fixes, self.memory)
+        effects.extend(self.estimates.note(events))
+        return effects
+
+    def _follow(self, partition: int, position: int, message: commands.LogMessage | None) -> None:
         match message:
             case commands.DeliveryAssigned():
                 if self.memory.assign(message):
                     self._note_driver(message.driver)
             case commands.DeliveryChanged():
+                if (arrivals := self.memory.reported(message, position)).size:
+                    self._outlet.put(self._described(arrivals, np.zeros(0, FIX)))
                 if self.memory.change(message):
                     self._note_driver(message.driver)
             case commands.RoutePlanned():

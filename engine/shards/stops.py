@@ -62,17 +62,14 @@ STOP = np.dtype(
         ("halt_lat", "<f8"),
         ("halt_lon", "<f8"),
         ("still_time", "<i8"),  # since when it has not rolled there
-        ("still_lat", "<f8"),
-        ("still_lon", "<f8"),
         ("driver", "<u4"),  # the driver's number
         ("row", "<i4"),  # the driver's row
         ("next", "<i4"),  # place of the driver's next stop, or of the next free place
         ("kind", "u1"),  # StopKind; 0 = free place
         ("state", "u1"),  # StopState
         ("hits", "u1"),  # fixes outside in a row since arrival
-        ("lent", "u1"),  # whether it came to its halt for another stop
         ("rolled", "u1"),  # whether it had rolled by the last fix inside
-        ("pad", "u1", (5,)),  # no hidden padding: equal states are equal bytes
+        ("pad", "u1", (6,)),  # no hidden padding: equal states are equal bytes
         ("turn", "<u2"),  # place in the driver's planned order, NO_TURN where there is none
     ],
     align=True,
@@ -133,6 +130,12 @@ class StopTable:
         for place in closing:
             self._unlink(place)
         return len(closing)
+
+    def at(self, delivery_key: int, kind: Literal["pickup", "dropoff"] | None = None) -> list[np.void]:
+        """Return a delivery's open stops, or those of one kind: the records themselves, not copies."""
+        wanted = None if kind is None else int(StopKind[kind.upper()])
+        stops = [self.records[place] for place in self._places.get(delivery_key, [])]
+        return [stop for stop in stops if wanted is None or stop["kind"] == wanted]
 
     def of(self, row: int) -> NDArray[np.void]:
         """Return copies of a driver's open stops, in the order in which they were opened."""

@@ -4,6 +4,7 @@ NumPy copies a record field by field when it gathers or joins structured arrays,
 an opaque item. So whatever gathers many records on the way of a ping does it here.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-__all__ = ["Layout", "join_records", "layout_of", "put_records", "relaid", "take_records"]
+__all__ = ["Layout", "join_records", "layout_name", "layout_of", "put_records", "relaid", "take_records"]
 
 Layout = list[Any]
 """Name, format and, of arrays, shape of each field, as `numpy.dtype` reads them; empty where nobody wrote it down."""
@@ -39,6 +40,11 @@ def join_records(parts: Sequence[NDArray[np.void]], dtype: np.dtype[np.void]) ->
 def layout_of(dtype: np.dtype[np.void]) -> Layout:
     """Return the layout of records to be stored beside them; they have no hidden padding."""
     return list(dtype.descr)
+
+
+def layout_name(layout: Layout) -> str:
+    """Return a short name of a layout: another layout has another."""
+    return hashlib.blake2b(repr(layout).encode(), digest_size=8).hexdigest()
 
 
 def relaid(data: bytes, layout: Layout, dtype: np.dtype[np.void]) -> bytes:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from models.documents.document import now
+from models.messages.records import Layout, layout_name, relaid
 from models.store.connections import Database
 from models.store.paging import PageRequest
 from models.store.scope import Scope
@@ -103,19 +105,26 @@ class MotionRepository:
                 {"tenant": scope.tenant, "driver": driver, "from": {"$gte": from_ms}, "_id": {"$nin": kept}}
             )
 
-    async def keep_passive(self, states: Mapping[int, bytes]) -> None:
-        """Keep the states of drivers that leave memory."""
-        if states:
-            writes = [
-                ReplaceOne({"_id": number}, {"_id": number, "b": state}, upsert=True)
-                for number, state in states.items()
-            ]
-            await self._passive.bulk_write(writes, ordered=False)
+    async def keep_passive(self, states: Mapping[int, bytes], layout: Layout) -> None:
+        """Keep the states of drivers that leave memory, records of this layout."""
+        if not states:
+            return
+        name = layout_name(layout)
+        # the layout first, so that no state is there without it
+        await self._passive.update_one({"_id": name}, {"$setOnInsert": {"fields": layout}}, upsert=True)
+        writes = [
+            ReplaceOne({"_id": number}, {"_id": number, "b": state, "layout": name}, upsert=True)
+            for number, state in states.items()
+        ]
+        await self._passive.bulk_write(writes, ordered=False)
 
-    async def passive(self, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Return the kept states of those drivers that have one."""
+    async def passive(self, numbers: Sequence[int], dtype: np.dtype[np.void]) -> dict[int, bytes]:
+        """Return the kept states of those drivers that have one, as records of this type."""
         found = await self._passive.find({"_id": {"$in": list(numbers)}}).to_list(None)
-        return {fields["_id"]: bytes(fields["b"]) for fields in found}
+        names = {fields["layout"] for fields in found}
+        written = await self._passive.find({"_id": {"$in": list(names)}}).to_list(None) if names else []
+        layouts = {one["_id"]: one["fields"] for one in written}
+        return {fields["_id"]: relaid(bytes(fields["b"]), layouts[fields["layout"]], dtype) for fields in found}
 
     async def _between(
         self, collection: Any, scope: Scope, driver: str, from_ms: int, to_ms: int, most: int

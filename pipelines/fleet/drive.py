@@ -68,9 +68,10 @@ def drive(rng: np.random.Generator, way: Way, departs_s: float, traffic: Traffic
     pace
         How many times the others' time this driver takes.
     """
-    way = _with_kerb(way)
+    kerb_m = max(0.0, float(way.metres[-1]) - _PARK_M)
+    way = _with_point(way, kerb_m)
     points = len(way.seconds)
-    at_s = np.empty(points)
+    at_s: NDArray[np.float64] = np.empty(points)
     at_s[0] = departs_s + rng.gamma(2.0, _PULL_OUT_S / 2.0)
     luck = pace * rng.lognormal(0.0, _LUCK_SIGMA)
     begin = 0
@@ -82,19 +83,35 @@ def drive(rng: np.random.Generator, way: Way, departs_s: float, traffic: Traffic
         factor = traffic.factor(*place, float(at_s[begin])) * luck
         at_s[begin + 1 : end + 1] = at_s[begin] + (way.seconds[begin + 1 : end + 1] - way.seconds[begin]) * factor
         begin = end
-    for place in rng.integers(1, points, rng.poisson(way.metres[-1] / _SIGNAL_EVERY_M)) if points > 1 else ():
-        at_s[place:] += rng.uniform(0.0, _LONGEST_RED_S)
-    at_s[-1] += rng.gamma(1.5, _PARK_S / 1.5)
-    return Drive(way, at_s)
+    lights = rng.poisson(way.metres[-1] / _SIGNAL_EVERY_M)
+    lights_m, red_s = rng.uniform(0.0, kerb_m, lights), rng.uniform(0.0, _LONGEST_RED_S, lights)
+    way, at_s = _held_up(way, at_s, np.sort(lights_m), red_s)
+    crawled = np.clip((way.metres - kerb_m) / max(way.metres[-1] - kerb_m, 1e-9), 0.0, 1.0)
+    crawled[-1] = 1.0
+    return Drive(way, at_s + crawled * rng.gamma(1.5, _PARK_S / 1.5))
 
 
-def _with_kerb(way: Way) -> Way:
-    """Return a way with a point where pulling in begins."""
-    kerb_m = way.metres[-1] - _PARK_M
-    if kerb_m <= way.metres[-2]:
+def _held_up(
+    way: Way, at_s: NDArray[np.float64], places_m: NDArray[np.float64], waits_s: NDArray[np.float64]
+) -> tuple[Way, NDArray[np.float64]]:
+    """Return a way and its times with the van standing at some places, in rising order, so long each."""
+    metres = np.concatenate([way.metres, places_m, places_m])
+    order = np.argsort(metres, kind="stable")  # of the two points of a light, the one when it goes on comes second
+    waited_s = np.concatenate([np.zeros(len(way.metres) + len(places_m)), waits_s])[order]
+    columns = (way.latitude, way.longitude, way.seconds, at_s)
+    lat, lon, seconds, times = (
+        np.concatenate([column, *[np.interp(places_m, way.metres, column)] * 2])[order] for column in columns
+    )
+    return Way(lat, lon, seconds, metres[order]), times + np.cumsum(waited_s)
+
+
+def _with_point(way: Way, along_m: float) -> Way:
+    """Return a way with a point at a distance from its beginning: where pulling in begins."""
+    place = int(np.searchsorted(way.metres, along_m, side="right"))
+    if place == len(way.metres):
         return way
     columns = (way.latitude, way.longitude, way.seconds, way.metres)
-    return Way(*(np.insert(column, -1, np.interp(kerb_m, way.metres, column)) for column in columns))
+    return Way(*(np.insert(column, place, np.interp(along_m, way.metres, column)) for column in columns))
 
 
 def walk(way: Way, departs_s: float, metres: float) -> Drive:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.geo import METRES_PER_DEGREE
+from models.geo import METRES_PER_DEGREE, distances_m
 from models.messages.fixes import DEGREE, FIX, UNKNOWN_BATTERY, UNKNOWN_SEQUENCE
 
 __all__ = ["Phone", "Track", "record"]
+
+_STANDS_MPS = 0.7  # a receiver gives no course below this
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Phone:
     drift_s: float = 30.0
     jitter_m: float = 1.5
     """Of the error that is new with each fix."""
+    speed_mps: float = 0.3
+    """Standard deviation of the error of speeds, which receivers know by Doppler shift, not from places."""
+    course_deg: float = 5.0
+    """The same of courses, degrees."""
     jumps: float = 0.001
     """Share of fixes that lie somewhere else, and say that they are less sure."""
     silences_a_day: float = 2.0
@@ -40,6 +46,11 @@ class Track:
     """`FIX` records; the driver is left 0, times are epoch milliseconds."""
     sent_ms: NDArray[np.int64]
     """When each was sent, rising."""
+
+    def told_ms(self, at_ms: int) -> int:
+        """Return when the phone could tell of something that happened at an instant: once its last fix could go out."""
+        before = self.fixes["time"] <= at_ms
+        return max(at_ms, int(self.sent_ms[before].max(initial=at_ms)))
 
 
 def record(
@@ -69,7 +80,8 @@ def record(
     fixes["time"] = epoch_ms + np.rint(seconds * 1000.0).astype(np.int64)
     fixes["lat"] = np.rint((lat + north / METRES_PER_DEGREE) * DEGREE)
     fixes["lon"] = np.rint((lon + east / (METRES_PER_DEGREE * np.cos(np.radians(lat)))) * DEGREE)
-    fixes["speed"], fixes["heading"], fixes["altitude"] = np.nan, np.nan, np.nan
+    fixes["speed"], fixes["heading"] = _motion(rng, (at_s, latitude, longitude), seconds, phone)
+    fixes["altitude"] = np.nan
     fixes["accuracy"] = np.where(jumps, rng.uniform(30.0, 90.0, len(seconds)), rng.uniform(4.0, 14.0, len(seconds)))
     fixes["seq"], fixes["battery"] = UNKNOWN_SEQUENCE, UNKNOWN_BATTERY
     sent = fixes["time"] + _held_back(rng, seconds, phone)
@@ -78,6 +90,23 @@ def record(
     sent = np.concatenate([sent, sent[again] + 2_000])
     order = np.argsort(sent, kind="stable")
     return Track(fixes[order], sent[order])
+
+
+def _motion(
+    rng: np.random.Generator,
+    path: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    seconds: NDArray[np.float64],
+    phone: Phone,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return speeds, m/s, and courses, degrees from north, as a receiver tells them; who stands has no course (NaN)."""
+    times, latitude, longitude = path
+    lat, lon, lat_after, lon_after = (
+        np.interp(seconds + after, times, axis) for after in (-0.5, 0.5) for axis in (latitude, longitude)
+    )
+    north, east = np.radians(lat_after - lat), np.radians(lon_after - lon) * np.cos(np.radians(lat))
+    speed = distances_m(lat, lon, lat_after, lon_after) + rng.normal(0.0, phone.speed_mps, len(seconds))
+    course = np.degrees(np.arctan2(east, north)) + rng.normal(0.0, phone.course_deg, len(seconds))
+    return np.maximum(speed, 0.0), np.where(speed < _STANDS_MPS, np.nan, course % 360.0)
 
 
 def _drift(rng: np.random.Generator, seconds: NDArray[np.float64], phone: Phone) -> NDArray[np.float64]:

@@ -59,7 +59,7 @@ def past_columns(
     columns["duration_s"] = (np.array([seen.arrived_ms for seen in legs]) - columns["moment_ms"]) / 1000.0
     columns["from_lat"], columns["from_lon"] = np.array([seen.stood for seen in legs]).reshape(-1, 2).T
     if base is not None:
-        columns |= _bases(legs, columns, base)
+        columns |= _bases(columns, base)
     columns["opens_ms"] = np.array([opens or np.nan for opens in table["window_begins_ms"].to_pylist()], np.float64)
     columns["driver"] = np.array([driver_of(seen.leg.van) for seen in legs], dtype=object)
     columns["company"] = np.full(len(legs), company, dtype=object)
@@ -67,9 +67,7 @@ def past_columns(
     return columns
 
 
-def _bases(legs: Sequence[SeenLeg], columns: dict[str, NDArray[Any]], base: BaseTimes) -> dict[str, NDArray[Any]]:
+def _bases(columns: dict[str, NDArray[Any]], base: BaseTimes) -> dict[str, NDArray[Any]]:
     """Return how long the ways are from where the vans were when they set off."""
-    lat, lon = np.array([seen.began_at for seen in legs]).reshape(-1, 2).T
-    profile = np.full(len(legs), PROFILES.index("van"), np.uint8)
-    found = base.between(Ends(lat, lon, columns["to_lat"], columns["to_lon"], profile))
+    found = base.between(Ends.of(columns, np.full(len(columns["to_lat"]), PROFILES.index("van"), np.uint8)))
     return {"base_s": found.seconds, "base_m": found.metres, "base_of": found.source}

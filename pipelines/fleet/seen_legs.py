@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.deliveries.reports import reported_arrivals
 from engine.eta.driven import LEAST_LEG_S
 from engine.eta.under_way import SETTING_OUT_M
 from engine.motion.profiles import PARCEL, pack_profiles
+from engine.motion.standing import stood_at
 from engine.shards.advance import EventKind, ShardState, advance
 from engine.shards.stops import PlannedStop, StopKind
 from models.documents.delivery import STOP_RADIUS_M
@@ -47,11 +49,9 @@ class SeenLeg:
 
     leg: Leg
     stood: Place
-    """Where the van was before it set off."""
+    """Where the van was before it set off: base times are from there."""
     began_ms: int
     """The last that was heard of it there, epoch milliseconds."""
-    began_at: Place
-    """Where it was then, on its way already: base times are from there."""
     arrived_ms: int
     """Epoch milliseconds."""
 
@@ -59,7 +59,7 @@ class SeenLeg:
 def watch(legs: Sequence[Leg], track: Track) -> Watched:
     """Return what the engine sees of a van's day.
 
-    It knows all stops and their order from the start, and of each hand-over when the driver reports it.
+    It knows all stops and their order from the start, and of each hand-over when the phone could report it.
     """
     state = ShardState(profiles=pack_profiles((PARCEL,)))
     row = state.drivers.add(_DRIVER, 0, 0, 0)
@@ -71,13 +71,16 @@ def watch(legs: Sequence[Leg], track: Track) -> Watched:
     stops.order(row, {(number + 1, StopKind.DROPOFF): number for number in range(len(legs))})
     fixes = track.fixes.copy()
     fixes["driver"] = _DRIVER
-    reported = np.searchsorted(track.sent_ms, [leg.served_ms for leg in legs]).tolist()
+    reported = np.searchsorted(track.sent_ms, [track.told_ms(leg.served_ms) for leg in legs]).tolist()
     edges = sorted({0, len(fixes), *reported, *range(0, len(fixes), _BATCH)})
     arrivals: dict[int, int] = {}
     is_live = np.zeros(len(fixes), np.bool_)
     for begin, end in itertools.pairwise(edges):
         while reported and reported[0] <= begin:
-            stops.close(len(legs) - len(reported) + 1)
+            done = len(legs) - len(reported)
+            for event in reported_arrivals(state.drivers, done + 1, "delivered", begin):
+                arrivals.setdefault(done, int(event["time"]))
+            stops.close(done + 1)
             del reported[0]
         positions = np.arange(begin + 1, end + 1, dtype=np.uint64)
         rows = np.full(end - begin, row, np.int32)
@@ -97,7 +100,8 @@ def seen_legs(day: Day) -> Iterator[SeenLeg]:
 def _seen_of(legs: Sequence[Leg], track: Track) -> Iterator[SeenLeg]:
     watched = watch(legs, track)
     fixes, sent_ms = track.fixes[watched.is_live], track.sent_ms[watched.is_live]
-    time_ms, lat, lon = fixes["time"], fixes["lat"] / DEGREE, fixes["lon"] / DEGREE
+    time_ms = fixes["time"]
+    lat, lon = stood_at(fixes["speed"], fixes["lat"] / DEGREE, fixes["lon"] / DEGREE)
     # nobody is under way to a stop before the one before is done, and to none before the route leaves
     free_ms = [legs[0].departed_ms, *(leg.served_ms for leg in legs)]
     for number, arrived_ms in watched.arrivals.items():
@@ -107,5 +111,4 @@ def _seen_of(legs: Sequence[Leg], track: Track) -> Iterator[SeenLeg]:
         began = stood + int(np.argmax(np.append(away_m, np.inf) >= SETTING_OUT_M)) - 1
         began_ms = max(int(time_ms[began]), free_ms[number])
         if arrived_ms - began_ms >= LEAST_LEG_S * 1000:
-            here, there = ((float(lat[at]), float(lon[at])) for at in (stood, began))
-            yield SeenLeg(legs[number], here, began_ms, there, arrived_ms)
+            yield SeenLeg(legs[number], (float(lat[stood]), float(lon[stood])), began_ms, arrived_ms)

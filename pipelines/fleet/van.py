@@ -20,9 +20,6 @@ __all__ = ["Van", "VanVisit"]
 _BOARDING_S = 15.0
 _ON_FOOT_M = 60.0  # nobody drives round the block to the next door
 _SAME_DOOR_M = 1.0
-_STANDS_MPS = 0.7  # a receiver gives no course below this
-
-_Path = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +131,4 @@ class Van:
             np.concatenate([longitude[:1], longitude, longitude[-1:]]),
         )
         self.now_s = float(path[0][-1])
-        track = record(self._rng, *path, self._phone, self._zero_ms)
-        seconds = (track.fixes["time"] - self._zero_ms) / 1000.0
-        track.fixes["speed"], track.fixes["heading"] = _motion(path, seconds)
-        return track
-
-
-def _motion(path: _Path, seconds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return speeds, m/s, and courses, degrees from north, as a receiver tells them; who stands has no course (NaN)."""
-    times, latitude, longitude = path
-    lat, lon, lat_after, lon_after = (
-        np.interp(seconds + after, times, axis) for after in (-0.5, 0.5) for axis in (latitude, longitude)
-    )
-    north, east = np.radians(lat_after - lat), np.radians(lon_after - lon) * np.cos(np.radians(lat))
-    speed = distances_m(lat, lon, lat_after, lon_after)
-    return speed, np.where(speed < _STANDS_MPS, np.nan, np.degrees(np.arctan2(east, north)) % 360.0)
+        return record(self._rng, *path, self._phone, self._zero_ms)

@@ -7,7 +7,14 @@ from engine.privacy.positions import RunningPositions
 from engine.sinks.history import read_track
 from models.documents.delivery import Position
 from models.documents.geofence import FenceShape
-from models.messages.commands import FencesChanged, TenantChanged, encode
+from models.messages.commands import (
+    DeliveryAssigned,
+    DeliveryChanged,
+    FencesChanged,
+    StopPlan,
+    TenantChanged,
+    encode,
+)
 from models.messages.fixes import DEGREE
 from models.messages.log import EVENT_FIELD, stream_key
 from models.store.geofences import GeofenceRepository
@@ -127,6 +134,29 @@ async def test_late_fixes_are_told_as_a_repair_of_trips(stores: Stores, tenant: 
         assert (event["tenant"], event["aggregate"]) == (tenant, fleet.ids[0])
         assert event["data"]["since"] <= int(a_fix(100.0)["time"]) <= event["time"].timestamp() * 1000
         assert "queued" in event
+
+
+async def test_who_reports_a_hand_over_at_the_door_has_arrived_there_once(
+    stores: Stores, tenant: str, prefix: str
+) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=1) as fleet, fleet.running():
+        [number] = fleet.numbers
+        door = a_fix(0.0, 300.0)
+        stop = StopPlan("dropoff", float(door["lat"] / DEGREE), float(door["lon"] / DEGREE), 60.0)
+        about = {"event": "evt_1", "tenant": tenant, "driver": number, "delivery": "dlv_1"}
+        log = stream_key(prefix, fleet.partitions[number])
+        assigned = DeliveryAssigned(**about, version=1, status="in_transit", stops=(stop,))
+        await fleet.redis.xadd(log, {EVENT_FIELD: encode(assigned)})
+        for at_s, north_m in ((0.0, 0.0), (30.0, 295.0), (35.0, 301.0), (40.0, 299.0)):
+            await fleet.send(np.stack([a_fix(at_s, north_m, driver=number)]))
+        for version in (2, 2):  # told twice
+            changed = DeliveryChanged(**about, version=version, status="delivered", assigned=True)
+            await fleet.redis.xadd(log, {EVENT_FIELD: encode(changed)})
+        await fleet.reached(await fleet.send(np.stack([a_fix(60.0, 299.0, driver=number)])), "durable")
+        [event] = await fleet.database.events.find({"type": "delivery.stop_arrived"}).to_list(None)
+        assert (event["aggregate"], event["data"]["stop"]) == ("dlv_1", "dropoff")
+        assert a_fix(30.0)["time"] <= event["time"].timestamp() * 1000 <= a_fix(35.0)["time"]
+        assert [(one.delivery, one.moment) for one in fleet.moments] == [("dlv_1", "arrived")]
 
 
 @pytest.mark.parametrize("tenancy", ["shared", "database"])

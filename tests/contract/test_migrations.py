@@ -8,14 +8,18 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
+from engine.shards.drivers import DRIVER
 from models.documents.document import now
 from models.store.connections import Database, connect_mongo
 from models.store.etas import EtaRepository
 from models.store.event_queue import EventQueue
 from models.store.migrating import Migrations
+from models.store.migrations import m0006_passive_layouts
+from models.store.motion import MotionRepository
 from models.store.scope import Scope
 
 COUNTING = '''"""Counts how often it ran."""
@@ -57,13 +61,32 @@ async def test_the_version_is_given_and_taken_away(store):
     apart = store.client[f"{store.name}-ten_1"]
     await apart.deliveries.insert_one({"_id": "old"})
     migrations = Migrations(store)
-    names = ["m0001_versions", "m0002_event_queue", "m0003_fewer_indexes", "m0004_due_tasks", "m0005_eta_blocks"]
+    names = [
+        "m0001_versions",
+        "m0002_event_queue",
+        "m0003_fewer_indexes",
+        "m0004_due_tasks",
+        "m0005_eta_blocks",
+        "m0006_passive_layouts",
+    ]
     assert await migrations.up() == names
     assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": 1, "new": 7}
     assert (await apart.deliveries.find_one())["version"] == 1
     assert await migrations.down("m0001_versions") == names[::-1]
     assert {one["_id"]: one.get("version") async for one in store.shared.drivers.find()} == {"old": None, "new": 7}
     await store.client.drop_database(apart.name)
+
+
+async def test_a_driver_put_aside_by_the_release_before_is_read_by_this_one(store):
+    before = np.zeros(1, np.dtype(m0006_passive_layouts.BEFORE))
+    before["number"], before["lat"], before["odometer_m"] = 7, 41.15, 1200.0
+    await store.shared.passive.insert_one({"_id": 7, "b": before.tobytes()})
+    await Migrations(store).up()
+    states = await MotionRepository(store).passive([7], DRIVER)
+    [driver] = np.frombuffer(states[7], DRIVER)
+    assert (driver["number"], driver["lat"], driver["odometer_m"], driver["stood_n"]) == (7, 41.15, 1200.0, 0)
+    await Migrations(store).down("m0006_passive_layouts")
+    assert await store.shared.passive.find().to_list(None) == [{"_id": 7, "b": before.tobytes()}]
 
 
 async def test_what_an_outbox_had_not_told_goes_into_its_events_and_back(store):

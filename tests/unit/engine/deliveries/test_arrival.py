@@ -89,6 +89,46 @@ def test_who_sends_nothing_while_standing_has_not_rolled_on_so_long():
     assert a_fix(40, 5)["time"] <= event["time"] <= a_fix(50, 5)["time"]
 
 
+def test_an_arrival_dates_from_when_the_receiver_no_longer_moves():
+    """The van pulls in over metres that a place alone does not tell from a parked receiver's drift."""
+    state, _ = _shard_with_stop()
+    coming = [a_fix(t, 140 - 10 * t, speed=10.0) for t in (0, 5, 10)]
+    pulling_in = [a_fix(t, 30 - (t - 15), speed=1.3) for t in (15, 20, 25, 30)]
+    parked = [a_fix(t, 14, speed=0.1) for t in range(35, 90, 5)]
+    step = play(state, fixes_of(*coming, *pulling_in, *parked))
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert pulling_in[-1]["time"] < event["time"] < parked[0]["time"]
+
+
+def test_who_creeps_past_the_door_does_not_arrive():
+    state, _ = _shard_with_stop()
+    creeping = [a_fix(t, 25 - 0.4 * t, speed=0.9) for t in range(0, 120, 5)]
+    assert _kinds(play(state, fixes_of(a_fix(-20, 300), *creeping))) == []
+
+
+def test_a_red_light_some_way_from_the_door_is_no_arrival():
+    state, _ = _shard_with_stop()
+    waiting = [a_fix(t, 45, speed=0.0) for t in range(0, 60, 5)]
+    there = [a_fix(t, 3, speed=0.0) for t in range(70, 120, 5)]
+    step = play(state, fixes_of(*waiting, a_fix(65, 20, speed=8.0), *there))
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert event["time"] > waiting[-1]["time"]
+
+
+def test_a_van_parked_at_the_edge_does_not_arrive_with_a_stray_fix_and_the_next_passing():
+    """One fix inside, by drift, starts no halt that goes on while the receiver is outside."""
+    state, _, second = _shard_with_round(apart_m=70.0)
+    parked = [a_fix(t, 4, speed=0.0) for t in range(0, 100, 5)]
+    play(state, fixes_of(*parked, a_fix(100, 12, speed=0.0), *[a_fix(t, 4, speed=0.0) for t in range(105, 200, 5)]))
+    state.stops.close(77)
+    away = [a_fix(200, 15, speed=8.0), a_fix(205, 40, speed=8.0), a_fix(215, 120, speed=8.0)]
+    there = [a_fix(t, 70, speed=0.0) for t in range(260, 310, 5)]
+    step = play(state, fixes_of(*away, *there), first_position=60)
+    [event] = step.events[step.events["kind"] == EventKind.STOP_ARRIVED]
+    assert event["subject"] == second
+    assert event["time"] >= there[0]["time"]
+
+
 def _shard_with_round(apart_m=20.0):
     """A driver at the first of two doors that a plan puts in turn."""
     state = a_shard()

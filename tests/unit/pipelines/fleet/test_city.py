@@ -17,7 +17,7 @@ from outrider.traces import read_trace
 from pipelines.fleet.doorsteps import Doorsteps
 from pipelines.fleet.drive import drive
 from pipelines.fleet.files import legs_table, write_trace
-from pipelines.fleet.gps import Phone
+from pipelines.fleet.gps import Phone, record
 from pipelines.fleet.past_legs import past_legs
 from pipelines.fleet.rounds import order_stops, share_out
 from pipelines.fleet.seen_legs import seen_legs
@@ -137,6 +137,30 @@ def test_a_slow_driver_takes_longer_on_the_same_way():
     assert slow > quick
     times = drive(np.random.default_rng(5), way, 30_000.0, traffic, 1.0).at_s
     assert (np.diff(times) >= 0).all()
+
+
+def test_a_light_is_waited_at_on_the_way_and_not_at_the_kerb():
+    traffic = Traffic.simulate(np.random.default_rng(1), MONDAY, 1, BOX, LISBON)
+    way = StraightWays().way(DEPOT, (41.12, -8.66))
+    for seed in range(20):
+        driven = drive(np.random.default_rng(seed), way, 30_000.0, traffic, 1.0)
+        metres, waited_s = np.diff(driven.way.metres), np.diff(driven.at_s)
+        lights = (metres == 0) & (waited_s > 0)
+        assert driven.way.seconds[-1] == way.seconds[-1]
+        assert (np.diff(driven.at_s) >= 0).all()
+        assert waited_s[lights].max(initial=0.0) <= 50.0
+        assert driven.way.metres[:-1][lights].max(initial=0.0) <= way.metres[-1] - 15.0
+
+
+def test_what_happens_in_a_dead_zone_is_told_after_it():
+    phone = Phone(silences_a_day=0.0, dead_zones_a_day=1e3, repeats=0.0)
+    path = np.arange(3) * 600.0, np.full(3, DEPOT[0]), np.full(3, DEPOT[1])
+    for dead in (phone, dataclasses.replace(phone, dead_zones_a_day=0.0)):
+        track = record(np.random.default_rng(1), *path, dead, 0)
+        at_ms = int(track.fixes["time"][len(track.fixes) // 2]) + 1
+        last = track.sent_ms[track.fixes["time"] <= at_ms].max()
+        assert track.told_ms(at_ms) == max(at_ms, last)
+        assert (track.told_ms(at_ms) > at_ms) == (dead is phone)
 
 
 def test_every_order_is_in_one_round():

@@ -69,10 +69,11 @@ def test_speed_and_course_are_those_of_the_way(city, traffic, van):
     fixes = visit.track.fixes
     driving = (fixes["speed"] > 3.0) & (seconds(fixes, traffic) < visit.arrived_s - 30)
     assert driving.any()
-    assert np.allclose(np.cos(np.radians(fixes["heading"][driving])), 1.0, atol=0.01), "due north"
+    assert np.allclose(np.cos(np.radians(fixes["heading"][driving])), 1.0, atol=0.05), "due north"
     standing = seconds(fixes, traffic) > visit.arrived_s + 1
-    assert (fixes["speed"][standing] < 0.1).all()
-    assert np.isnan(fixes["heading"][standing]).all()
+    assert (fixes["speed"][standing] < 1.5).all()
+    assert np.median(fixes["speed"][standing]) < 0.3
+    assert np.isnan(fixes["heading"][standing][fixes["speed"][standing] < 0.7]).all()
 
 
 def test_next_door_is_reached_on_foot_while_the_van_stays(city, van):
