@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import datetime
 import hashlib
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -26,13 +26,14 @@ from models.documents.document import now
 from models.documents.event import Event
 from models.documents.privacy import Person, PrivacyRequest
 from models.documents.task import Task
-from models.errors import Conflict, NotFound, StoreUnavailable, VersionConflict
+from models.errors import Conflict, NotFound, Postponed, StoreUnavailable, VersionConflict
 from models.ids import new_id
 from models.store.connections import Database
 from models.store.deliveries import DeliveryRepository
 from models.store.outbox import Announcement
 from models.store.privacy import PrivacyRepository, Wanted
 from models.store.scope import Scope
+from models.store.tasks import TaskRepository
 
 __all__ = ["ERASURE", "PrivacyCommands", "erasure_kind"]
 
@@ -43,6 +44,7 @@ _BATCH = 100
 _NAMED = 10  # open deliveries that a refusal names
 _WITHIN_S = 3600.0
 _ARCHIVE_AGAIN_S = 10.0
+_STILL_OPEN = datetime.timedelta(hours=1)  # between two looks at a delivery that has to be closed first
 _WORDS, _PLACES = ("name", "notes"), ("location", "latitude", "longitude")  # what events say of people
 _REACHED_BY = ("phone", "email", "push_token", "external_id")  # what a driver is called and reached by, beside the name
 
@@ -90,12 +92,7 @@ class PrivacyCommands:
             raise NotFound("driver", person.driver_id)
         options = {"forced": force, "positions": positions and person.driver_id is not None}
         request = _request(scope, person, "erasure").model_copy(update=options)
-        task = Task(
-            id=f"tsk_{hashlib.blake2b(request.id.encode(), digest_size=13).hexdigest()}",
-            tenant=scope.tenant,
-            kind=ERASURE,
-            payload={"request": request.id, "person": person.model_dump(by_alias=True, exclude_none=True)},
-        )
+        task = _task(request.id, scope, request.id, person=person.model_dump(by_alias=True, exclude_none=True))
         await self._stored.begin(request, _announcement(scope, request, request.created_at), task)
         return request
 
@@ -116,13 +113,35 @@ class _Erasure:
     """One erasure."""
 
     def __init__(self, database: Database, redis: "Redis", settings: Settings, task: Task) -> None:
-        self._database = database
+        self._database, self._tasks = database, TaskRepository(database)
         self._running = RunningPositions(database, redis, settings)
         self._stored, self._deliveries = PrivacyRepository(database), DeliveryRepository(database)
         self._proofs, partitions = proofs_of(database, settings.proofs), settings.log.partitions
         self._users, self._drivers = UserCommands(database, partitions), DriverCommands(database, partitions)
         self._archive, self._tenant, self._request = archive_root(settings), task.tenant, str(task.payload["request"])
-        self._person = Person.model_validate(task.payload["person"])
+        self._payload = task.payload
+
+    @cached_property
+    def _person(self) -> Person:
+        return Person.model_validate(self._payload["person"])
+
+    async def finish(self, delivery: str) -> None:
+        """Erase what a delivery that was open still needed, and what was noted of its customer since.
+
+        Raises
+        ------
+        Postponed
+            If it is open still.
+        """
+        request = await self._stored.request(Scope(self._tenant, ERASURE), self._request)
+        scope = Scope(self._tenant, request.by)
+        try:
+            found = await self._deliveries.get(scope, delivery)
+        except NotFound:
+            return
+        if found.status not in CLOSED:
+            raise Postponed(now() + _STILL_OPEN)
+        await self._erase_delivery(scope, found, closed_only=True)
 
     async def run(self) -> None:
         """Erase everything; a repeat goes on."""
@@ -150,10 +169,11 @@ class _Erasure:
                 return
             await self._stored.forget_answers(scope, found)
             for delivery in found:
-                await self._erase_delivery(scope, delivery, closed_only=closed_only)
+                if await self._erase_delivery(scope, delivery, closed_only=closed_only):
+                    await self._stored.note(scope, self._request, 1)
             after = found[-1].id
 
-    async def _erase_delivery(self, scope: Scope, delivery: Delivery, *, closed_only: bool) -> None:
+    async def _erase_delivery(self, scope: Scope, delivery: Delivery, *, closed_only: bool) -> bool:
         while not closed_only or delivery.status in CLOSED:
             # first what would be lost sight of; a change that comes before the last step makes it fail
             await self._forget_trail(scope, delivery.id, whole=False)
@@ -162,13 +182,16 @@ class _Erasure:
             after = erased(delivery, now())
             if delivery.status in CLOSED:
                 await self._stored.roughen_plans(scope, after, partial(roughened, delivery=delivery.id))
+            else:
+                later = _task(f"{self._request}/{delivery.id}", scope, self._request, delivery=delivery.id)
+                await self._tasks.put([later.model_copy(update={"due": now() + _STILL_OPEN})])
             try:
                 await self._deliveries.replace(after, expected=delivery.version, announcements=[_erased(scope, after)])
             except VersionConflict:
                 delivery = await self._deliveries.get(scope, delivery.id)
                 continue
-            await self._stored.note(scope, self._request, 1)
-            return
+            return True
+        return False
 
     async def _erase_user(self, scope: Scope, user: str) -> None:
         with contextlib.suppress(NotFound):  # somebody was faster
@@ -208,13 +231,19 @@ def erasure_kind(database: Database, redis: "Redis", settings: Settings) -> Task
     """Return how the tasks are done that erase people's data."""
 
     async def erase(task: Task) -> None:
-        await _Erasure(database, redis, settings, task).run()
+        erasure = _Erasure(database, redis, settings, task)
+        await (erasure.finish(task.payload["delivery"]) if "delivery" in task.payload else erasure.run())
 
     async def give_up(task: Task, _: str) -> None:
         await PrivacyRepository(database).end(Scope(task.tenant, ERASURE), task.payload["request"], "failed")
 
     delays_s = (2.0, 10.0, 60.0, 600.0)
     return TaskKind(erase, delays_s=delays_s, at_once=1, timeout_s=_WITHIN_S, on_death=give_up)
+
+
+def _task(name: str, scope: Scope, request: str, **more: Any) -> Task:
+    digest = hashlib.blake2b(name.encode(), digest_size=13).hexdigest()
+    return Task(id=f"tsk_{digest}", tenant=scope.tenant, kind=ERASURE, payload={"request": request, **more})
 
 
 def _request(scope: Scope, person: Person, kind: str) -> PrivacyRequest:
