@@ -107,12 +107,13 @@ def _halt(stop: np.void, driver: np.void) -> None:
 def _has_halted(stop: np.void, driver: np.void, away_m: float, is_early: bool) -> bool:
     """See whether a driver inside a stop's radius stands there, and for this stop.
 
-    Some way from the door, or before its turn, it may be waiting at a light, or stand there for the stop before.
+    Some way from the door, or before its turn, it may be waiting at a light, or stand there for the stop before. A
+    receiver whose speed has got stuck is not believed for ever.
     """
-    if driver["moves"] == ROLLS:
-        return False
     is_doubtful = is_early or away_m > stop["radius_m"] / 2
     halted_ms = driver["time"] - stop["halt_time"]
+    if driver["moves"] == ROLLS and halted_ms < OUT_OF_TURN_MS:
+        return False
     has_halted: bool = halted_ms >= (OUT_OF_TURN_MS if is_doubtful else HALT_MS)
     return has_halted or (driver["motion"] == _STANDING and not is_doubtful)
 

@@ -106,6 +106,12 @@ def test_who_creeps_past_the_door_does_not_arrive():
     assert _kinds(play(state, fixes_of(a_fix(-20, 300), *creeping))) == []
 
 
+def test_a_receiver_whose_speed_is_stuck_arrives_all_the_same():
+    state, _ = _shard_with_stop()
+    parked = [a_fix(t, 5 + t // 5 % 3, speed=6.0) for t in range(0, 120, 5)]
+    assert _kinds(play(state, fixes_of(a_fix(-20, 300, speed=6.0), *parked))) == [("STOP_ARRIVED", 19)]
+
+
 def test_a_red_light_some_way_from_the_door_is_no_arrival():
     state, _ = _shard_with_stop()
     waiting = [a_fix(t, 45, speed=0.0) for t in range(0, 60, 5)]
