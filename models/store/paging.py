@@ -8,6 +8,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from models.documents.document import Document
+from models.store.at_once import find_at_once
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -63,8 +64,9 @@ def find_raw_page(
 ) -> Page[bytes]:
     """Return the same page as `read_page`, blocking, as bytes of BSON that nobody has decoded."""
     unread = collection.with_options(codec_options=_UNREAD)
-    cursor = unread.find(_after(query, page, newest_first)).sort("_id", -1 if newest_first else 1).limit(page.limit + 1)
-    found = [bytes(document.raw) for document in cursor]
+    sort = {"_id": -1 if newest_first else 1}
+    documents = find_at_once(unread, _after(query, page, newest_first), page.limit + 1, sort)
+    found = [bytes(document.raw) for document in documents]
     return Page(found[: page.limit], len(found) > page.limit)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from models.errors import VersionConflict
+from models.store.at_once import find_at_once
 from models.store.gathering import Gathering
 from models.store.moments import UNZONED
 
@@ -211,8 +212,9 @@ def _query(tenant: str, identifiers: set[str]) -> Fields:
     return {"_id": next(iter(identifiers)) if len(identifiers) == 1 else {"$in": [*identifiers]}, "tenant": tenant}
 
 
-def _find(collection: "Collection[Any]", query: Mapping[str, Any]) -> list[Fields]:
-    return list(collection.find(query))
+def _find(collection: "Collection[Any]", query: Fields) -> list[Fields]:
+    wanted = query["_id"]
+    return find_at_once(collection, query, len(wanted["$in"]) if isinstance(wanted, dict) else 1)
 
 
 def _repeats(changes: Sequence[PreparedChange]) -> list[bool]:

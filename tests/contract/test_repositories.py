@@ -20,6 +20,7 @@ from models.errors import Conflict, InvalidInput, NotFound, VersionConflict
 from models.ids import new_id
 from models.messages.log import partition_of
 from models.store.accounts import AccountRepository
+from models.store.at_once import find_at_once
 from models.store.deliveries import DeliveryFilter, DeliveryRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.fleet import DepotRepository, VehicleRepository
@@ -219,3 +220,13 @@ async def test_who_is_named_is_found_without_a_look_at_all_the_others(alone, ten
         examined += [noted["docsExamined"] async for noted in place["system.profile"].find(asked)]
     assert len(examined) == 6
     assert max(examined) <= 3
+
+
+@pytest.mark.parametrize("size", [10, 100_000], ids=["within one answer", "beyond one answer"])
+async def test_what_is_read_at_once_is_what_a_cursor_reads(alone, size):
+    things = alone.shared.things.delegate
+    things.insert_many([{"_id": number, "kind": number % 2, "text": "x" * size} for number in range(500)])
+    found = await asyncio.to_thread(find_at_once, things, {"kind": 1}, 210, {"_id": -1})
+    assert [one["_id"] for one in found] == list(range(499, 79, -2))
+    assert {len(one["text"]) for one in found} == {size}
+    assert await asyncio.to_thread(find_at_once, things, {"kind": 2}, 5) == []
