@@ -3,8 +3,7 @@
 Notes
 -----
 Christiaens and Vanden Berghe 2020: Slack induction by string removals for vehicle routing problems. Transportation
-Science 54(2). The sizes of strings below are theirs. Theirs has a phase of its own for few vehicles; here a whole route
-is taken out now and then, and goes for good where its jobs cost less beside others.
+Science 54(2). The sizes below are theirs.
 """
 
 import numpy as np
@@ -19,12 +18,10 @@ from engine.routing.ruin.terrain import (
     DRIVEN,
     FIRST,
     IS_TOUCHED,
-    KIND,
     MISSING,
     NODE,
     OLD_DRIVEN,
     OLD_SIZE,
-    PAIR,
     SECOND,
     SIZE,
     TAKEN,
@@ -42,8 +39,6 @@ _REMOVED = 10  # nodes, on average
 _STRING = 10  # longest string
 _SPLIT = 0.5  # share of strings that keep some of their middle
 _LONGER = 0.01  # chance that one node more of it is kept
-_CLEARED = 0.01  # share of steps that take a whole route of single stops out: strings alone seldom end a long one
-_MOST_CLEARED = 100  # stops of such a route
 _LESS = 1e-6
 
 Costs = NDArray[np.float32]
@@ -141,7 +136,7 @@ def _step(terrain: Terrain, plan: Plan, work: Work) -> float:
 
 @rule
 def _ruin(terrain: Terrain, plan: Plan, work: Work) -> None:
-    """Choose a string of each of some neighbouring routes, now and then the whole of the first."""
+    """Choose a string of each of some neighbouring routes."""
     used, nodes = 0, 0
     for size in plan.routes[SIZE]:
         if size > 0:
@@ -154,17 +149,13 @@ def _ruin(terrain: Terrain, plan: Plan, work: Work) -> None:
     strings = int(chance(plan.random) * most + 1.0)
     jobs = len(plan.where)
     seed = min(jobs - 1, int(chance(plan.random) * jobs))
-    is_cleared = terrain.jobs[seed, KIND] != PAIR and chance(plan.random) < _CLEARED
     for place in range(-1, terrain.near.shape[1]):
         job = seed if place < 0 else terrain.near[seed, place]
         vehicle = plan.where[job]
         if vehicle < 0 or work.vans[IS_TOUCHED, vehicle]:
             continue
         _touch(plan, work, vehicle)
-        size = plan.routes[SIZE, vehicle]
-        length = int(chance(plan.random) * min(float(size), longest) + 1.0)
-        if place < 0 and is_cleared and size <= _MOST_CLEARED:
-            length = size
+        length = int(chance(plan.random) * min(float(plan.routes[SIZE, vehicle]), longest) + 1.0)
         _take_string(plan, work, vehicle, job, length)
         if work.counts[TOUCHES] >= strings:
             break
