@@ -22,7 +22,7 @@ from engine.references import DeliveryActor, DriverActor
 from engine.registry import DriverRef, DriverRegistry
 from engine.settings import Settings
 from engine.shards.drivers import DRIVER, live_records
-from engine.shards.memory import PartitionImage
+from engine.shards.image import PartitionImage
 from engine.sinks.archive import archive_root
 from engine.sinks.archive_files import read_days
 from engine.sinks.history import Waiting, read_track

@@ -5,15 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from engine.deliveries.reports import reported_arrivals
 from engine.eta.live import LiveEtas
 from engine.eta.plan import OpenStop, RouteOrder, ranks_of
-from engine.eta.table import EtaImage
 from engine.fleet.closures import barriers
 from engine.geofences.index import FenceIndex
 from engine.geofences.shapes import Fence
@@ -23,6 +20,7 @@ from engine.registry import DriverRef
 from engine.shards.advance import ShardState, Step, advance
 from engine.shards.drivers import ABSENT, DRIVER, NO_STOP, fresh_records
 from engine.shards.events import EVENT
+from engine.shards.image import PartitionImage
 from engine.shards.stops import STOP, STOP_NAMES, PlannedStop, StopKind, StopState
 from engine.sinks.history import HistoryBuffer, to_stored
 from models.documents.closure import Closure
@@ -31,15 +29,14 @@ from models.documents.geofence import Geofence
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, RoutePlanned, StopPlan
 from models.messages.fixes import STORED, Outcome
 from models.messages.log import PartitionId
-from models.messages.records import Layout, layout_of, relaid, take_records
+from models.messages.records import layout_of, relaid, take_records
 
-__all__ = ["DeliveryState", "PartitionImage", "ShardMemory"]
+__all__ = ["DeliveryState", "ShardMemory"]
 
 _PROFILE_NAMES = tuple(PROFILES)
 _STOP_KINDS, _STOP_STATES = {int(one): one for one in StopKind}, tuple(StopState)
 _PICKED_UP = frozenset({"picked_up", "in_transit", "arrived"})
 _KEPT_WHEN_ERASED = ("number", "tenant", "partition", "profile", "stop_head", "open_stops", "version")
-_LEVEL = 3
 
 
 @dataclass(slots=True)
@@ -54,35 +51,6 @@ class DeliveryState:
     stops: tuple[StopPlan, ...]
     weight_kg: float = 0.0
     priority: str = "normal"
-
-
-class PartitionImage(msgspec.Struct, frozen=True):
-    """A partition's state at one position of its log, as it is stored."""
-
-    drivers: bytes
-    stops: bytes
-    tenants: dict[int, str]
-    names: dict[int, tuple[str, str, str]]
-    """Driver number → (id, name, profile)."""
-    deliveries: dict[int, tuple[str, str, int, int, str]]
-    """Key → (id, tenant, driver number, version, status)."""
-    plans: dict[int, tuple[StopPlan, ...]]
-    pending: bytes
-    """`STORED` records that history did not hold then."""
-    cargo: dict[int, tuple[float, str]] = {}
-    """Key → (weight in kilograms, priority)."""
-    etas: EtaImage = EtaImage()
-    layouts: tuple[Layout, Layout] = ([], [])
-    """Of `drivers` and `stops`: another release may have other fields."""
-
-    def pack(self) -> bytes:
-        """Return the image as compressed msgpack."""
-        return zstandard.ZstdCompressor(level=_LEVEL).compress(msgspec.msgpack.encode(self))
-
-    @classmethod
-    def unpack(cls, data: bytes) -> "PartitionImage":
-        """Return the image that `pack` made."""
-        return msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(data), type=cls)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ import structlog
 from redis.asyncio import Redis
 
 from engine.partitions.epochs import take_partition
-from engine.shards.memory import PartitionImage, ShardMemory
+from engine.shards.image import PartitionImage
+from engine.shards.memory import ShardMemory
 from engine.sinks.sealing import Owned
 from models.errors import Fenced
 from models.store.snapshots import SnapshotRepository

@@ -12,7 +12,8 @@ from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.estimator import Estimator
 from engine.log.read import Block, FixBatch
 from engine.shards.estimates import ShardEstimates
-from engine.shards.memory import PartitionImage, ShardMemory
+from engine.shards.image import PartitionImage
+from engine.shards.memory import ShardMemory
 from engine.shards.stops import STOP
 from models.messages.commands import DeliveryAssigned, DeliveryChanged, RoutePlanned, StopPlan
 from models.messages.log import PartitionId
