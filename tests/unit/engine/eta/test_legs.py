@@ -71,6 +71,27 @@ def test_the_traffic_of_another_server_counts_where_the_fleet_has_taught_none():
     assert asked.legs[-1]["traffic_ratio"][0] == 1.5
 
 
+def test_ways_go_from_where_a_van_stands_on_average_until_it_is_well_on_its_way():
+    memory, estimates = a_memory()
+    memory.assign(assigned("dlv_1", 2500.0))
+    asked = Asked(estimates.estimator)
+    jitter_m = [6.0, -6.0] * 10
+    for turn, north_m in enumerate([*jitter_m, 25.0, 200.0, 400.0]):
+        fixes = fixes_of(a_fix(10.0 * turn, north_m, speed=0.1 if turn < len(jitter_m) else 8.0))
+        received = np.array([START_MS + turn * 10_000])
+        memory.apply(FixBatch(fixes, (received << 20).astype(np.uint64), received, (Block(PartitionId(0), 0, 1),)))
+        asyncio.run(estimates.pass_to({0: START_MS + turn * 10_000 + 5_000}))
+    starts_m = {
+        round((legs["moment_ms"][0] - START_MS) / 10_000): (legs["from_lat"][0] - LATITUDE) / DEGREES_PER_M
+        for legs in asked.legs
+    }
+    standing = [away for turn, away in starts_m.items() if 4 <= turn <= 20]
+    assert len(standing) > 5
+    assert max(map(abs, standing[:-1])) < 2.5
+    assert starts_m[max(turn for turn in starts_m if turn <= 20)] < 10.0, "the first metres are no other street"
+    assert starts_m[max(starts_m)] == pytest.approx(400.0, abs=1.0)
+
+
 def test_a_leg_begins_where_its_driver_stood_however_slowly_it_sets_out():
     """From standing for two minutes the driver creeps at 2 m/s: 20 m between two fixes, less than a start is wide."""
     memory, estimates = a_memory()
