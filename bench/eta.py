@@ -3,8 +3,8 @@
 The fleet is in one process, without stores: drivers on straight ways, a ping every five seconds of log time, each
 with one delivery ahead. Log time is as fast as the processor; a share of a core is processor seconds ÷ log seconds.
 Every figure of the shard is with a bundle of the usual size (three models, 300 trees of 31 leaves, what is known of
-drivers and places, times at the door) or one of yours; those on roads with ways in Porto, each driver's to its stop and
-from where it set out, and a bundle that reads them.
+drivers and places, times at the door) or one of yours; those on roads with ways in Porto, each driver's to its stop
+and, for a model that learnt from drives under way, from where it set out.
 """
 
 import asyncio
@@ -99,12 +99,17 @@ def _figures(found: "_Run", drivers: int, seconds: int) -> dict[str, Any]:
 
 
 def _on_roads(drivers: int, seconds: int, predictor: BundlePredictor, base: RoadBases, name: str) -> dict[str, Any]:
-    """Return what a fleet on roads takes, with a model that reads their times."""
+    """Return what a fleet on roads takes, with a model that reads their times, and one that reads those under way."""
     bundle = replace(predictor.bundle, metadata={**predictor.bundle.metadata, "base": BASES[ROADS]})
-    fleet = _Fleet(drivers, BundlePredictor(predictor.version, bundle), base)
-    run = asyncio.run(fleet.drive(seconds))
-    share = run.estimating_s / seconds * 20_000 / drivers
-    return {f"core_share_at_20k_{name}": share, "share_on_roads": fleet.share_on_roads()}
+    figures: dict[str, Any] = {}
+    for key in (name, f"{name}_en_route"):
+        model = BundlePredictor(predictor.version, bundle)
+        model.reads_driven |= key != name
+        fleet = _Fleet(drivers, model, base)
+        run = asyncio.run(fleet.drive(seconds))
+        figures[f"core_share_at_20k_{key}"] = run.estimating_s / seconds * 20_000 / drivers
+        figures["share_on_roads"] = fleet.share_on_roads()
+    return figures
 
 
 def _rows_per_s(predictor: BundlePredictor) -> dict[str, float]:

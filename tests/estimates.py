@@ -61,11 +61,14 @@ class InAJam(GreatCircles):
 
 
 class OnRoads(GreatCircles):
-    """Ways that say they are on roads."""
+    """Ways that say they are on roads, which may take longer."""
+
+    def __init__(self, slower=1.0):
+        self._slower = slower
 
     def between(self, ends, **how):
         found = super().between(ends, **how)
-        return found._replace(source=np.full(len(found.seconds), ROADS, np.uint8))
+        return found._replace(seconds=self._slower * found.seconds, source=np.full(len(ends.from_lat), ROADS, np.uint8))
 
 
 def snow(until_s=86_400):

@@ -46,9 +46,9 @@ def a_bundle(rounds=40, seed=1):
     log_ratio = np.log(legs["duration_s"] / base_s)
     cut = int(len(log_ratio) * 0.75)
     smooth = fit_smooth(matrix[:cut], log_ratio[:cut], SPEC)
-    middle_text = _quantile(matrix[:cut], log_ratio[:cut], 0.5, rounds)
+    middle_text = quantile_trees(matrix[:cut], log_ratio[:cut], 0.5, rounds)
     left = log_ratio[:cut] - (_answer(middle_text, matrix[:cut]) + smooth(matrix[:cut])) / 2
-    low_text, high_text = (_quantile(matrix[:cut], left, alpha, rounds) for alpha in (0.1, 0.9))
+    low_text, high_text = (quantile_trees(matrix[:cut], left, alpha, rounds) for alpha in (0.1, 0.9))
     middle = (_answer(middle_text, matrix[cut:]) + smooth(matrix[cut:])) / 2
     tails = [_answer(text, matrix[cut:]) for text in (low_text, high_text)]
     scores = tail_scores(np.stack([middle + tails[0], middle, middle + tails[1]], axis=1), log_ratio[cut:])
@@ -74,7 +74,8 @@ def _answer(text, matrix):
     return lightgbm.Booster(model_str=text).predict(matrix, num_threads=1)
 
 
-def _quantile(matrix, log_ratio, alpha, rounds):
+def quantile_trees(matrix, log_ratio, alpha, rounds):
+    """Return the text of trees for one quantile of log ratios."""
     settings = {
         "objective": "quantile",
         "alpha": alpha,

@@ -20,6 +20,7 @@ __all__ = ["BundlePredictor", "TablePredictor", "load_predictor", "load_table"]
 
 
 _STATED = {*BASES, ANY_BASE}
+_STRAIGHT_BASES = (OWN_BASE, BASES[GREAT_CIRCLE])
 _STRAIGHT = {"base_s": "straight_s", "base_m": "straight_m", "driven_ratio": "straight_ratio"}
 
 
@@ -33,6 +34,7 @@ class BundlePredictor:
         self.history = bundle.history
         self.history_until_ms = int(bundle.metadata.get("data", {}).get("untilMs", 0))
         self.base = _stated(bundle.metadata.get("base"))
+        self.reads_driven = self.base not in _STRAIGHT_BASES and bundle.reads("driven_ratio")
 
     @property
     def is_compiled(self) -> bool:
@@ -71,6 +73,7 @@ class TablePredictor:
     spread = Spread()
     history: PaceHistory | None = None
     history_until_ms = 0
+    reads_driven = False
 
     def __init__(self, name: str, table: TimeTable, spec: FeatureSpec, base: str) -> None:
         self.version = f"{name}/table"
@@ -120,7 +123,7 @@ def load_table(name: str, folder: Path) -> TablePredictor:
 
 def _with_base(legs: Legs, base: str) -> Legs:
     """Return legs with the base times that a bundle was trained on: its own street grid's, or a provider's."""
-    if base in (OWN_BASE, BASES[GREAT_CIRCLE]):
+    if base in _STRAIGHT_BASES:
         legs = {**legs, **{name: legs[straight] for name, straight in _STRAIGHT.items() if straight in legs}}
     if base == OWN_BASE:
         return {name: column for name, column in legs.items() if name not in ("base_s", "base_m")}

@@ -90,11 +90,14 @@ class Estimate:
         base: BaseTimes,
         closures: Mapping[int, tuple[Barrier, ...]] = _NO_CLOSURES,
         conditions: ConditionBoard = _NO_CONDITIONS,
+        *,
+        driven: BaseTimes | None = None,
     ) -> LegsAhead:
         """Return the legs to be predicted, and put their base times down. Takes a while on roads.
 
         `closures` is what tenants' vehicles drive around, by the shard's index of the tenant; `conditions` what other
-        servers say of weather and, where the fleet's own drives say nothing, of traffic.
+        servers say of weather and, where the fleet's own drives say nothing, of traffic; `driven` who says what ways
+        driven so far take, `base` where nobody else does.
         """
         stops, heads, owner, at = self.stops, self.heads, self.wanted.owner, self.wanted.places
         ends = ends_of(stops, self.wanted, self.here, heads["profile"])
@@ -117,7 +120,7 @@ class Estimate:
             "base_of": found.source,
             "straight_s": straight.seconds,
             "straight_m": straight.metres,
-            **self._progress(base, around),
+            **self._progress(driven or base, around),
             **on_the_route(stops, self.wanted),
         }
         self.ahead = LegsAhead(legs, self.tenants[owner], heads["number"][owner])

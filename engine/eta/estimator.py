@@ -44,8 +44,16 @@ class Models:
     @property
     def versions(self) -> list[str]:
         """Return the versions of all."""
-        candidates = () if self.candidate is None else (self.candidate,)
-        return [one.version for one in (self.champion, *candidates, *self.own.values())]
+        return [one.version for one in self._all]
+
+    @property
+    def read_driven(self) -> bool:
+        """Tell whether any model's answers may hang on what the way driven so far takes on the roads."""
+        return any(one.reads_driven for one in self._all)
+
+    @property
+    def _all(self) -> tuple[Predictor, ...]:
+        return self.champion, *(() if self.candidate is None else (self.candidate,)), *self.own.values()
 
 
 @dataclass(frozen=True, slots=True)

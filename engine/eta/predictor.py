@@ -49,6 +49,8 @@ class Predictor(Protocol):
     """When the newest of them had ended, epoch milliseconds."""
     base: str
     """Whose base times it was trained on: one of `engine.eta.bases.BASES`, `OWN_BASE` or `ANY_BASE`."""
+    reads_driven: bool
+    """Whether its answers may hang on what the way driven so far takes on the roads."""
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return one in ten, middle and nine in ten of the seconds that each leg takes, N × 3, sorted."""
@@ -79,6 +81,7 @@ class ColdStart:
     history: PaceHistory | None = None
     history_until_ms = 0
     base = OWN_BASE
+    reads_driven = False
 
     def predict(self, legs: Legs) -> NDArray[np.float64]:
         """Return base times with the range in which four of five real trips lie."""

@@ -13,6 +13,7 @@ __all__ = ["Grid", "Snaps", "lay_grid", "snap_points"]
 DEGREE = 1e7  # stored units a degree
 METRES_PER_UNIT = 6_371_008.8 * np.pi / 180 / DEGREE
 
+_ROUNDING_M = 1e-3  # a cell at the very distance of the best is looked into
 _CELL = 20_000  # stored units of latitude, 222 m: a handful of pieces in a town
 
 
@@ -162,15 +163,23 @@ def _nearest(
     squeeze = np.cos(np.radians(y0 / DEGREE))
     cell_m = min(height, width * squeeze) * METRES_PER_UNIT
     row0, column0 = int(np.floor((y0 - south) / height)), int(np.floor((x0 - west) / width))
+    # from the point to the south-west corner of its cell
+    up_m = (y0 - south - row0 * height) * METRES_PER_UNIT
+    right_m = (x0 - west - column0 * width) * squeeze * METRES_PER_UNIT
+    high_m, wide_m = height * METRES_PER_UNIT, width * squeeze * METRES_PER_UNIT
     found, its_share, best, its_side = -1, 0.0, limit_m, 0.0
     for ring in range(int(limit_m / cell_m) + 2):
         if best < (ring - 1) * cell_m:
             break
         for row in range(max(0, row0 - ring), min(rows - 1, row0 + ring) + 1):
+            y_m = _aside_m(row - row0, high_m, up_m)
             # of the rows between, the two ends alone are new
             step = 1 if abs(row - row0) == ring else 2 * ring
             for column in range(column0 - ring, column0 + ring + 1, step):
                 if column < 0 or column >= columns:
+                    continue
+                x_m = _aside_m(column - column0, wide_m, right_m)
+                if x_m * x_m + y_m * y_m > (best + _ROUNDING_M) ** 2:
                     continue
                 cell = row * columns + column
                 for place in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
@@ -181,3 +190,11 @@ def _nearest(
                     if away < best or (found < 0 and away <= best):
                         found, its_share, best, its_side = piece, share, away, left
     return found, its_share, best, its_side
+
+
+@road_rule
+def _aside_m(cells: int, size_m: float, offset_m: float) -> float:
+    """Return how far a cell is from a point along one axis: so many cells off, the point `offset_m` into its own."""
+    if cells == 0:
+        return 0.0
+    return cells * size_m - offset_m if cells > 0 else offset_m - (cells + 1) * size_m

@@ -49,6 +49,7 @@ __all__ = ["ShardEstimates", "split_at_moments"]
 
 _IN_THREAD = 60  # legs above which a prediction leaves the loop to others; on roads one takes 60 µs and more
 _MOST_MOMENTS = 900  # of a pause; the moments before are those of a shard that was away
+_STRAIGHT = GreatCircles()
 _MOTION = frozenset({int(EventKind.STOP_ARRIVED), int(EventKind.STOP_LEFT)})
 
 
@@ -184,8 +185,11 @@ class ShardEstimates:
         if not due.size or (estimate := etas.prepare(due, moments)) is None:
             return Effects()
 
+        # where no model reads what the roads say of it, the way of the crow will do
+        driven = etas.base if self.estimator.models.read_driven else _STRAIGHT
+
         def ask() -> Said:
-            said = self.estimator.say(estimate.ask(etas.base, etas.closures, etas.conditions))
+            said = self.estimator.say(estimate.ask(etas.base, etas.closures, etas.conditions, driven=driven))
             if (again := estimate.ask_again(said, etas.conditions)) is not None:
                 rows, ahead = again
                 said.put(rows, self.estimator.say(ahead))

@@ -118,6 +118,12 @@ class Bundle:
         matrix = leg_features(legs, self.spec)
         return self.times_s(base_times_s(legs, self.spec), matrix, self.log_quantiles(matrix), shift, offsets)
 
+    def reads(self, feature: str) -> bool:
+        """Tell whether answers may hang on a feature: whether a tree splits on it, or the surface counts it."""
+        place = self.spec.names.index(feature)
+        trees = (booster for level in LEVELS for booster in self.boosters[level])
+        return self.smooth.reads(place) or any(booster.feature_importance("split")[place] > 0 for booster in trees)
+
     def log_quantiles(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return uncalibrated quantiles of the log ratio, N × 3, sorted: never worse than crossed (arXiv 0704.3649)."""
         low, middle, high = (_mean([predict(matrix) for predict in self.predictors[level]]) for level in LEVELS)

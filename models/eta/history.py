@@ -9,7 +9,7 @@ import functools
 import hashlib
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ HISTORY_COLUMNS = ("driver_recent", "driver_long", "cell_pace", "driver_cell_pac
 USUAL_VEHICLE = "van"
 """What a leg was driven with of which nobody says so."""
 
-_OTHERS = frozenset(PACES) - {USUAL_VEHICLE}
 _CELL = 7  # H3 resolution, 1.2 km across: finer cells have too few legs
 _RECENT = 10  # legs of a driver that count as recent
 _SHRINK = 5.0  # n legs count n/(n+5), no news the rest
@@ -44,6 +43,9 @@ class PaceHistory:
     def __init__(self) -> None:
         self._sums: dict[int, tuple[int, float]] = {}
         self._recent: dict[int, deque[float]] = {}
+        # what is told of both, worked out as legs end: they are asked for far more often
+        self._means: dict[int, float] = {}
+        self._recent_means: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self._sums)
@@ -55,14 +57,17 @@ class PaceHistory:
 
     def columns(self, legs: Legs) -> dict[str, NDArray[np.float64]]:
         """Return what is known of legs that begin: `HISTORY_COLUMNS`, NaN where there is no leg to tell."""
-        told = np.array([self.told(keys) for keys in keys_of(legs).tolist()]).reshape(-1, len(HISTORY_COLUMNS))
-        return dict(zip(HISTORY_COLUMNS, told.T, strict=True))
+        keys = keys_of(legs)
+        recent = [self._recent_means.get(key, math.nan) for key in keys[:, _DRIVER].tolist()]
+        means = [self._means.get(key, math.nan) for key in keys.T.ravel().tolist()]
+        return dict(zip(HISTORY_COLUMNS, (np.array(recent), *np.array(means).reshape(keys.T.shape)), strict=True))
 
     def copy(self) -> "PaceHistory":
         """Return a history that goes on by itself."""
         other = PaceHistory()
         other._sums = dict(self._sums)
         other._recent = {key: deque(values, _RECENT) for key, values in self._recent.items()}
+        other._means, other._recent_means = dict(self._means), dict(self._recent_means)
         return other
 
     def save(self, path: Path) -> None:
@@ -89,6 +94,8 @@ class PaceHistory:
             history._sums = dict(zip(found["keys"].tolist(), pairs, strict=True))
             rows = zip(found["drivers"].tolist(), found["recent"], strict=True)
             history._recent = {key: deque(row[np.isfinite(row)].tolist(), _RECENT) for key, row in rows}
+        history._means = {key: _shrunk(count, total) for key, (count, total) in history._sums.items()}
+        history._recent_means = {key: _shrunk(len(values), sum(values)) for key, values in history._recent.items()}
         return history
 
     def take(self, keys: Sequence[int], value: float) -> None:
@@ -97,15 +104,16 @@ class PaceHistory:
             if key != _UNKNOWN:
                 count, total = self._sums.get(key, (0, 0.0))
                 self._sums[key] = (count + 1, total + value)
+                self._means[key] = _shrunk(count + 1, total + value)
         if (driver := keys[_DRIVER]) != _UNKNOWN:
-            self._recent.setdefault(driver, deque(maxlen=_RECENT)).append(value)
+            recent = self._recent.setdefault(driver, deque(maxlen=_RECENT))
+            recent.append(value)
+            self._recent_means[driver] = _shrunk(len(recent), sum(recent))
 
     def told(self, keys: Sequence[int]) -> tuple[float, ...]:
         """Return what is known of one leg by its keys, in the order of `HISTORY_COLUMNS`."""
-        recent = self._recent.get(keys[_DRIVER], ())
-        found = [self._sums.get(key) for key in keys]
-        means = [math.nan if one is None else one[1] / (one[0] + _SHRINK) for one in found]
-        return sum(recent) / (len(recent) + _SHRINK) if recent else math.nan, *means
+        recent = self._recent_means.get(keys[_DRIVER], math.nan)
+        return recent, *(self._means.get(key, math.nan) for key in keys)
 
 
 def history_columns(
@@ -170,10 +178,10 @@ def keys_of(legs: Legs) -> NDArray[np.uint64]:
     """
     rows = len(np.asarray(legs["to_lat"]))
     company, driver = _hashed(legs.get("company", ""), rows), _hashed(legs.get("driver", ""), rows)
-    to_cell, from_cell = _cells(legs, "to"), _cells(legs, "from")
+    to_cell, from_cell = _cells(legs, "to", _cell_of_stop), _cells(legs, "from", _cell)
     known = driver != _UNKNOWN
     whose = _mixed(company, driver)
-    vehicle = _hashed(_other_vehicles(legs, rows), rows)
+    vehicle = _other_vehicles(legs, rows)
     company = np.where(vehicle != _UNKNOWN, _mixed(company, vehicle), company)
     return np.stack(
         [
@@ -186,26 +194,23 @@ def keys_of(legs: Legs) -> NDArray[np.uint64]:
     )
 
 
-def _other_vehicles(legs: Legs, rows: int) -> NDArray[Any]:
-    """Return what each leg is driven with where that is a kind of its own, else nothing."""
+def _other_vehicles(legs: Legs, rows: int) -> NDArray[np.uint64]:
+    """Return 64 bits for what each leg is driven with where that is a kind of its own, else 0."""
     given = np.broadcast_to(np.asarray(legs.get("vehicle", USUAL_VEHICLE), dtype=object), (rows,))
-    return np.array([name if name in _OTHERS else "" for name in given.tolist()], dtype=object)
+    return np.array([_OTHERS.get(name, _UNKNOWN) for name in given.tolist()], np.uint64)
 
 
 def _hashed(values: ArrayLike, rows: int) -> NDArray[np.uint64]:
     """Return 64 bits for each text, 0 for none."""
     given = np.asarray(values, dtype=object)
     if given.ndim == 0:
-        return np.full(rows, _digest(_text(given.item())), np.uint64)
-    return np.array([_digest(_text(each)) for each in np.broadcast_to(given, (rows,)).tolist()], np.uint64)
+        return np.full(rows, _digest(given.item()), np.uint64)
+    return np.array([*map(_digest, np.broadcast_to(given, (rows,)).tolist())], np.uint64)
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-@functools.lru_cache(_REMEMBERED)
-def _digest(text: str) -> int:
+@functools.lru_cache(_REMEMBERED, typed=True)
+def _digest(value: object) -> int:
+    text = "" if value is None else str(value)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") if text else _UNKNOWN
 
 
@@ -217,6 +222,18 @@ def _mixed(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uin
     return np.maximum(mixed ^ (mixed >> np.uint64(31)), np.uint64(1))
 
 
-def _cells(legs: Legs, end: str) -> NDArray[np.uint64]:
-    places = zip(np.asarray(legs[f"{end}_lat"]).tolist(), np.asarray(legs[f"{end}_lon"]).tolist(), strict=True)
-    return np.array([h3.latlng_to_cell(lat, lon, _CELL) for lat, lon in places], np.uint64)
+def _cells(legs: Legs, end: str, cell_of: Callable[[float, float], int]) -> NDArray[np.uint64]:
+    lat, lon = (np.asarray(legs[f"{end}_{name}"]).tolist() for name in ("lat", "lon"))
+    return np.array([*map(cell_of, lat, lon)], np.uint64)
+
+
+def _cell(latitude: float, longitude: float) -> int:
+    return int(h3.latlng_to_cell(latitude, longitude, _CELL))
+
+
+def _shrunk(count: int, total: float) -> float:
+    return total / (count + _SHRINK)
+
+
+_cell_of_stop = functools.lru_cache(_REMEMBERED)(_cell)  # drivers move, their stops stay
+_OTHERS = {name: _digest(name) for name in PACES if name != USUAL_VEHICLE}

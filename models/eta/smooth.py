@@ -25,6 +25,7 @@ _SOFT_M = 200.0
 _CONSTANT = 1e3  # scale of the constant, so that the penalty does not pull it to zero
 _MOST = 3.0  # standard deviations
 _PLACE_SCALE_M = 2_000.0
+_ROWS = 128  # legs whose waves are summed at once: they stay in the processor's cache
 _INDEX = {feature.name: place for place, feature in enumerate(FEATURES)}
 _KNOWN = frozenset(
     {
@@ -82,11 +83,21 @@ class SmoothModel:
 
         Waves are summed in single precision: five times as fast, and 2e-7 off.
         """
-        count = self.waves.shape[1]
-        angles = _inputs(matrix).astype(np.float32) @ self.waves.astype(np.float32)
-        angles += self.phases.astype(np.float32)
-        waves = np.cos(angles, out=angles) @ self.heights[:count].astype(np.float32)
-        return np.asarray(waves + self._others(matrix) @ self.heights[count:])
+        count, rows = self.waves.shape[1], len(matrix)
+        inputs = np.concatenate([_inputs(matrix), np.ones((rows, 1))], axis=1).astype(np.float32)
+        waves = np.concatenate([self.waves, self.phases[None]]).astype(np.float32)
+        heights = self.heights[:count].astype(np.float32)
+        found, room = np.empty(rows, np.float32), np.empty((min(rows, _ROWS), count), np.float32)
+        for start in range(0, rows, _ROWS):
+            part = inputs[start : start + _ROWS]
+            angles = np.matmul(part, waves, out=room[: len(part)])
+            np.matmul(np.cos(angles, out=angles), heights, out=found[start : start + _ROWS])
+        return np.asarray(found + self._others(matrix) @ self.heights[count:])
+
+    def reads(self, place: int) -> bool:
+        """Tell whether answers may hang on a feature, by its place in the matrix."""
+        is_known = place < len(FEATURES) and FEATURES[place].name in _KNOWN
+        return is_known or place in (*self.plain, *self.codes[:, 0])
 
     def by_factor(self, matrix: NDArray[np.float64], factors: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Return the parts of each answer by reason; what all legs share is under `usual`."""

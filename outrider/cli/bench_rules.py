@@ -244,7 +244,8 @@ def eta(
     pings; oldest_s: of the estimates at the end. pings_per_cpu_s: what a core takes of pings alone. swap_ms: a bundle
     from its folder into service, checked. core_share_at_20k_roads: with base times by the roads of Porto, the case of
     a fleet there; share_on_roads: of the drivers whose ways lie there. The model reads what is known of drivers and
-    places.
+    places, as those of a company's own legs do; one that learnt from drives under way reads as well what the way driven
+    so far takes (core_share_at_20k_roads_en_route).
     """
     from bench.eta import measure_eta
     from engine.roads.warm_up import BUILT

@@ -131,7 +131,7 @@ def test_a_closure_far_ahead_is_felt_within_seconds_and_so_is_its_end():
     passed(estimates, 9)
     assert len(memory.etas.base.asked) == asked
     passed(estimates, 12)
-    assert memory.etas.base.asked[asked:] == [3, 1]  # the legs of the one van, and what it has driven
+    assert memory.etas.base.asked[asked:] == [3]  # the legs of the one van
     after = arrivals(estimates, NEAR)
     assert after["dlv_1_3"] - before[0]["dlv_1_3"] > 2 * SLOW_S * 1000
     assert arrivals(estimates, AWAY) == before[1]

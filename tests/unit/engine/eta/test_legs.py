@@ -41,6 +41,25 @@ def test_a_driven_leg_is_kept_with_the_traffic_that_the_model_was_told_of():
     assert leg["trafficRatio"] == 1.5
 
 
+def test_what_roads_say_of_the_way_driven_so_far_is_asked_for_a_model_that_reads_it():
+    class Reads(ColdStart):
+        reads_driven = True
+
+    told = []
+    for model in (ColdStart(), Reads()):
+        memory, estimates = a_memory()
+        memory.etas.base = OnRoads(slower=2.0)
+        estimates.estimator.models = Models(champion=model)
+        asked = Asked(estimates.estimator)
+        memory.assign(assigned("dlv_1", 2500.0))
+        play(memory, estimates, range(12))
+        told.append(asked.legs[-1])
+    crow, roads = (legs.pop("driven_ratio") for legs in told)
+    assert crow == pytest.approx(2 * roads)
+    for name, column in told[0].items():
+        np.testing.assert_array_equal(column, told[1][name])
+
+
 def test_snow_makes_an_arrival_later_and_is_the_reason_and_is_kept_with_the_leg():
     said = []
     for board in (ConditionBoard(), snow()):

@@ -1,6 +1,7 @@
 """A bundle answers as it was saved, or says why not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from models.errors import BundleRefused, InvalidInput
 from models.eta.bundle import load_bundle, load_time_table, save_bundle
-from models.eta.features import base_times_s
-from tests.legs import a_bundle, some_legs
+from models.eta.features import base_times_s, leg_features
+from models.eta.smooth import fit_smooth
+from tests.legs import SPEC, a_bundle, quantile_trees, some_legs
 
 
 @pytest.fixture
@@ -44,6 +46,31 @@ def test_a_model_beats_base_times_where_traffic_follows_the_hour():
     base_s = base_times_s(legs, a_bundle().spec)
     error = np.abs(a_bundle().predict(legs)[:, 1] - legs["duration_s"]).mean()
     assert error < 0.7 * np.abs(base_s - legs["duration_s"]).mean()
+
+
+def test_no_answer_hangs_on_a_feature_that_is_not_read():
+    bundle = a_bundle()
+    matrix = leg_features(some_legs(200, 3), bundle.spec)
+    answers = bundle.log_quantiles(matrix)
+    assert bundle.reads("hour")
+    assert not bundle.reads("driven_ratio")
+    for place, name in enumerate(bundle.spec.names):
+        if not bundle.reads(name):
+            matrix[:, place] = np.random.default_rng(place).normal(0, 100, len(matrix))
+    np.testing.assert_array_equal(bundle.log_quantiles(matrix), answers)
+
+
+def test_a_model_that_learnt_from_legs_under_way_reads_how_they_go():
+    legs = some_legs(400, 5)
+    ratio = np.random.default_rng(5).uniform(0.5, 2, 400)
+    matrix = leg_features({**legs, "driven_ratio": ratio}, SPEC)
+    surface = fit_smooth(matrix, np.log(ratio), SPEC)
+    assert surface.reads(SPEC.names.index("driven_ratio"))
+    trees = quantile_trees(matrix, np.log(ratio), 0.9, 3)
+    bundle = a_bundle()
+    assert not bundle.reads("driven_ratio")
+    assert replace(bundle, texts={**bundle.texts, "p90": (trees,)}, boosters={}, predictors={}).reads("driven_ratio")
+    assert replace(bundle, smooth=surface).reads("driven_ratio")
 
 
 def test_a_shift_moves_all_quantiles_alike():
