@@ -15,9 +15,11 @@ from engine.routing.ruin.recreate import chance, find_place, insert, shorten
 from engine.routing.ruin.terrain import (
     ABSENT,
     COUNT,
+    DELIVERY,
     DRIVEN,
     FIRST,
     IS_TOUCHED,
+    KIND,
     MISSING,
     NODE,
     OLD_DRIVEN,
@@ -58,7 +60,7 @@ def complete(terrain: Terrain, plan: Plan, work: Work) -> float:
     _order(terrain, plan, work, count)
     for index in range(count):
         job = work.jobs[TAKEN, index]
-        vehicle = find_place(terrain, plan, job, work, True)
+        vehicle = find_place(terrain, plan, job, work, np.inf, True)
         if vehicle >= 0:
             insert(terrain, plan, vehicle, job, work.counts[FIRST], work.counts[SECOND])
     work.counts[ABSENT] = 0
@@ -85,8 +87,9 @@ def anneal(
     """
     for _ in range(steps):
         work.counts[COUNT], work.counts[TOUCHES] = 0, 0
-        change = _step(terrain, plan, work)
-        if change < -warmth * np.log(max(1e-300, chance(plan.random))):
+        most = -warmth * np.log(max(1e-300, chance(plan.random)))
+        change = _step(terrain, plan, work, most)
+        if change < most:
             costs[0] += change
             _note_missing(plan, work)
             if costs[0] < costs[1] - _LESS:
@@ -99,8 +102,11 @@ def anneal(
 
 
 @rule
-def _step(terrain: Terrain, plan: Plan, work: Work) -> float:
-    """Take strings out and put their jobs back; return what that costs, `inf` if it can't be driven."""
+def _step(terrain: Terrain, plan: Plan, work: Work, most: float) -> float:
+    """Take strings out and put their jobs back; return what that costs, `inf` if it can't be driven or not for `most`.
+
+    A job that finds a place makes no plan cheaper, so one that is too dear before all have theirs is given up.
+    """
     _ruin(terrain, plan, work)
     count, change, is_sound = work.counts[COUNT], 0.0, True
     for index in range(count):
@@ -110,6 +116,7 @@ def _step(terrain: Terrain, plan: Plan, work: Work) -> float:
         vehicle = work.vans[TOUCHED, index]
         shorten(plan, vehicle, work.gone)
         is_sound = drive(terrain, plan, vehicle) and is_sound
+        change += plan.cost[vehicle] - work.cost[vehicle]
     for index in range(count):
         work.gone[work.jobs[TAKEN, index]] = False
     for index in range(work.counts[ABSENT]):
@@ -122,15 +129,16 @@ def _step(terrain: Terrain, plan: Plan, work: Work) -> float:
     _order(terrain, plan, work, count)
     for index in range(count):
         job = work.jobs[TAKEN, index]
-        vehicle = find_place(terrain, plan, job, work, False)
+        vehicle = find_place(terrain, plan, job, work, most - change, False)
         if vehicle < 0:
             change += terrain.price[job]
+            if change >= most:
+                return np.inf
             continue
         _touch(plan, work, vehicle)
+        change -= plan.cost[vehicle]
         insert(terrain, plan, vehicle, job, work.counts[FIRST], work.counts[SECOND])
-    for index in range(work.counts[TOUCHES]):
-        vehicle = work.vans[TOUCHED, index]
-        change += plan.cost[vehicle] - work.cost[vehicle]
+        change += plan.cost[vehicle]
     return change
 
 
@@ -156,18 +164,17 @@ def _ruin(terrain: Terrain, plan: Plan, work: Work) -> None:
             continue
         _touch(plan, work, vehicle)
         length = int(chance(plan.random) * min(float(plan.routes[SIZE, vehicle]), longest) + 1.0)
-        _take_string(plan, work, vehicle, job, length)
+        _take_string(terrain, plan, work, vehicle, job, length)
         if work.counts[TOUCHES] >= strings:
             break
 
 
 @rule
-def _take_string(plan: Plan, work: Work, vehicle: int, job: int, length: int) -> None:
+def _take_string(terrain: Terrain, plan: Plan, work: Work, vehicle: int, job: int, length: int) -> None:
     """Take the jobs of a string around one of them out of a route, of a longer one all but some in its middle."""
     size, points = plan.routes[SIZE, vehicle], plan.points[vehicle]
-    length, position, skipped = min(length, size), 0, 0
-    while points[position + 1, NODE] // 2 != job:
-        position += 1
+    node = 2 * job if terrain.jobs[job, KIND] != DELIVERY else 2 * job + 1
+    length, position, skipped = min(length, size), plan.spot[node] - 1, 0
     if length > 1 and length < size and chance(plan.random) < _SPLIT:
         skipped = 1
         while length + skipped < size and chance(plan.random) < _LONGER:
@@ -209,7 +216,7 @@ def _touch(plan: Plan, work: Work, vehicle: int) -> None:
     work.vans[TOUCHED, work.counts[TOUCHES]] = vehicle
     work.counts[TOUCHES] += 1
     size = plan.routes[SIZE, vehicle]
-    _copy_route(plan.points, plan.legs, work.points, work.legs, vehicle, size)
+    _copy_route(plan.rows, plan.legs, work.rows, work.legs, vehicle, size, plan.points.shape[2])
     work.vans[OLD_SIZE, vehicle], work.vans[OLD_DRIVEN, vehicle] = size, plan.routes[DRIVEN, vehicle]
     work.cost[vehicle] = plan.cost[vehicle]
 
@@ -223,7 +230,7 @@ def _take_back(plan: Plan, work: Work) -> None:
         vehicle = work.vans[TOUCHED, index]
         size = work.vans[OLD_SIZE, vehicle]
         plan.routes[SIZE, vehicle] = size
-        _copy_route(work.points, work.legs, plan.points, plan.legs, vehicle, size)
+        _copy_route(work.rows, work.legs, plan.rows, plan.legs, vehicle, size, plan.points.shape[2])
         plan.routes[DRIVEN, vehicle], plan.cost[vehicle] = work.vans[OLD_DRIVEN, vehicle], work.cost[vehicle]
         for index in range(1, size + 1):
             node = plan.points[vehicle, index, NODE]
@@ -231,10 +238,11 @@ def _take_back(plan: Plan, work: Work) -> None:
 
 
 @rule
-def _copy_route(points: Whole, legs: Costs, to_points: Whole, to_legs: Costs, vehicle: int, size: int) -> None:
-    for index in range(size + 2):
-        for column in range(points.shape[2]):
-            to_points[vehicle, index, column] = points[vehicle, index, column]
+def _copy_route(
+    rows: Whole, legs: Costs, to_rows: Whole, to_legs: Costs, vehicle: int, size: int, columns: int
+) -> None:
+    for index in range((size + 2) * columns):
+        to_rows[vehicle, index] = rows[vehicle, index]
     for index in range(size + 1):
         to_legs[vehicle, index] = legs[vehicle, index]
 

@@ -58,22 +58,27 @@ def chance(random: NDArray[np.uint64]) -> float:
 
 
 @rule
-def find_place(terrain: Terrain, plan: Plan, job: int, work: Work, everywhere: bool) -> int:
+def find_place(terrain: Terrain, plan: Plan, job: int, work: Work, below: float, everywhere: bool) -> int:
     """Return the vehicle in which a job costs least, -1 if none can take it or it is dearer than leaving it out.
 
     A single stop is tried beside those that it goes best with, a pair in the routes that serve a job near it, and both
     in an empty vehicle of each group; in all routes if none of these will do, or `everywhere` is set. The legs of its
-    stops are put into `work.counts`.
+    stops are put into `work.counts`. Places that cost `below` or more do not count.
     """
-    least, best = terrain.price[job], -1
+    least, best = min(below, terrain.price[job]), -1
+    is_bound = least < terrain.price[job]
     work.counts[TOKEN] += 1
     token, near = work.counts[TOKEN], 0
     if not everywhere:
         if terrain.jobs[job, KIND] == PAIR:
             near = min(_LOOKED_AT, terrain.near.shape[1])
         else:
-            least, best = _beside(terrain, plan, job, work)
+            least, best = _beside(terrain, plan, job, least, work)
     for turn in range(3):  # the routes near it, an empty vehicle of each group, all others
+        if turn == 1 and not everywhere and terrain.alone[job] >= least:
+            if best >= 0 or is_bound:
+                break
+            continue
         work.seen[:] = False
         for place in range(near if turn == 0 else len(terrain.vans)):
             vehicle = plan.where[terrain.near[job, place]] if turn == 0 else place
@@ -90,15 +95,15 @@ def find_place(terrain: Terrain, plan: Plan, job: int, work: Work, everywhere: b
             added = _try(terrain, plan, vehicle, job, least, work)
             if added < least:
                 least, best = added, vehicle
-        if turn == 1 and best >= 0 and not everywhere:
+        if turn == 1 and (best >= 0 or is_bound) and not everywhere:
             break
     return best
 
 
 @rule
-def _beside(terrain: Terrain, plan: Plan, job: int, work: Work) -> tuple[float, int]:
+def _beside(terrain: Terrain, plan: Plan, job: int, least: float, work: Work) -> tuple[float, int]:
     """Return the least cost of a single stop beside those that it is best put beside, and the vehicle; -1 if none."""
-    least, best, token = terrain.price[job], -1, work.counts[TOKEN]
+    best, token = -1, work.counts[TOKEN]
     points, legs, where, spot, routes = plan.points, plan.legs, plan.where, plan.spot, plan.routes
     nodes, jobs, beside, vans, ways, arc = (
         terrain.nodes,
@@ -108,6 +113,7 @@ def _beside(terrain: Terrain, plan: Plan, job: int, work: Work) -> tuple[float, 
         terrain.ways,
         terrain.arc,
     )
+    reach = terrain.reach
     stamp, counts, random, may, scratch = work.stamp, work.counts, plan.random, terrain.may, work.scratch
     most = 1 if jobs[job, KIND] == DELIVERY else 2
     node = 2 * job + 1 if most == 1 else 2 * job
@@ -122,8 +128,12 @@ def _beside(terrain: Terrain, plan: Plan, job: int, work: Work) -> tuple[float, 
             continue
         if turn < count // 2:
             stamp[other] = token
+            if reach[job, turn] - legs[vehicle, leg] >= least:
+                continue
         else:
             leg -= 1
+            if reach[job, turn] - legs[vehicle, leg] >= least:
+                continue
             if leg > 0 and stamp[points[vehicle, leg, NODE]] == token:
                 continue
         here, there, rate = points[vehicle, leg, AT], points[vehicle, leg + 1, AT], vans[vehicle, RATE]
@@ -182,12 +192,13 @@ def insert(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, sec
 def _squeeze_in(terrain: Terrain, plan: Plan, vehicle: int, job: int, new: int) -> None:
     """Put a single stop at a point of a route of which nothing but the way counts; what is behind it moves on."""
     size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
+    row, columns = plan.rows[vehicle], points.shape[1]
+    for index in range((size + 2) * columns - 1, new * columns - 1, -1):
+        row[index + columns] = row[index]
     for index in range(size + 1, new - 1, -1):
-        for column in range(points.shape[1]):
-            points[index + 1, column] = points[index, column]
         legs[index] = legs[index - 1]
-        if index <= size:
-            plan.spot[points[index, NODE]] = index + 1
+    for index in range(new + 1, size + 2):
+        plan.spot[points[index, NODE]] = index
     node = 2 * job if terrain.jobs[job, KIND] != DELIVERY else 2 * job + 1
     points[new, NODE] = node
     plan.spot[node], plan.where[job] = new, vehicle

@@ -68,6 +68,10 @@ class Terrain(NamedTuple):
     beside: Short
     """Nodes between which a job of a single stop is best put, J × 2N: those to come before it, best first, then those
     to come behind it; -1 where there are no more, and for pairs."""
+    reach: NDArray[np.float32]
+    """The least cost of the way between a job and each of them, J × 2N."""
+    alone: Reals
+    """The least cost of a route with nothing but a job, J."""
     vans: Whole
     """V × (11 + D)."""
     prices: Reals
@@ -85,6 +89,8 @@ class Plan(NamedTuple):
 
     points: Whole
     """V × (L + 2) × (4 + 3D)."""
+    rows: Whole
+    """The same, each route in one row, V × (L + 2)(4 + 3D)."""
     legs: NDArray[np.float32]
     """Cost of each leg, V × (L + 1)."""
     routes: Whole
@@ -119,6 +125,7 @@ class Work(NamedTuple):
     """Token of the look in which the leg behind a node was seen, 2J."""
     points: Whole
     """Routes as they were, as in a plan."""
+    rows: Whole
     legs: NDArray[np.float32]
     """As in a plan."""
     cost: Reals
@@ -128,8 +135,10 @@ class Work(NamedTuple):
 def empty_plan(terrain: Terrain, longest: int, seed: int) -> Plan:
     """Return a plan in which no vehicle is used, with room for so many nodes in a route."""
     vehicles, dimensions = len(terrain.vans), terrain.jobs.shape[1] - LOAD
+    points = np.zeros((vehicles, longest + 2, ABOARD + 3 * dimensions), np.int64)
     return Plan(
-        points=np.zeros((vehicles, longest + 2, ABOARD + 3 * dimensions), np.int64),
+        points=points,
+        rows=points.reshape(vehicles, -1),
         legs=np.zeros((vehicles, longest + 1), np.float32),
         routes=np.zeros((2, vehicles), np.int64),
         cost=np.zeros(vehicles),
@@ -142,6 +151,7 @@ def empty_plan(terrain: Terrain, longest: int, seed: int) -> Plan:
 def room_for(terrain: Terrain, plan: Plan) -> Work:
     """Return room for a search."""
     vehicles, jobs = len(plan.points), len(terrain.jobs)
+    points = np.zeros_like(plan.points)
     return Work(
         jobs=np.zeros((2, jobs), np.int64),
         keys=np.zeros(jobs),
@@ -151,7 +161,8 @@ def room_for(terrain: Terrain, plan: Plan) -> Work:
         gone=np.zeros(jobs, np.bool_),
         scratch=np.zeros(plan.points.shape[1], np.int32),
         stamp=np.zeros(len(terrain.nodes), np.int64),
-        points=np.zeros_like(plan.points),
+        points=points,
+        rows=points.reshape(vehicles, -1),
         legs=np.zeros_like(plan.legs),
         cost=np.zeros(vehicles),
     )

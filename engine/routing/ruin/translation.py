@@ -8,11 +8,13 @@ from engine.routing.problem import Problem, Stop, Visit
 from engine.routing.ruin.terrain import (
     COLLECTION,
     DELIVERY,
+    END,
     ENDLESS,
     NODE,
     OPENS,
     PAIR,
     PLACE,
+    RATE,
     SERVICE,
     SIZE,
     START,
@@ -78,13 +80,16 @@ def terrain_of(problem: Problem) -> Terrain:
     ]
     kind = np.array([_kind(job.pickup, job.delivery) for job in jobs], np.int64)
     nodes = _nodes(stops)
+    beside = _beside(nodes, arc[0], seconds[0])
     return Terrain(
         nodes=nodes,
         jobs=np.column_stack([kind, problem.loads()]),
         price=np.array([left_out if job.penalty is None else job.penalty for job in jobs]),
         keys=_keys(nodes, problem.loads(), arc[0], vans[0][START]),
         near=_near(nodes[:, PLACE], arc[0]),
-        beside=_beside(nodes, arc[0], seconds[0]),
+        beside=beside,
+        reach=_reach(nodes, beside, arc.min(axis=0)),
+        alone=_alone(nodes, arc, {(vans[n][START], vans[n][END], vans[n][RATE], vehicles[n].fixed) for n in first_of}),
         vans=np.column_stack([np.array(vans, np.int64), problem.capacities()]),
         prices=np.array([(one.fixed, one.per_metre, one.per_second) for one in vehicles], np.float64),
         may=np.array([[problem.may_serve(number, job) for job in range(len(jobs))] for number in first_of]),
@@ -146,9 +151,7 @@ def _keys(
     nodes: NDArray[np.int64], loads: NDArray[np.int64], arc: NDArray[np.float32], start: int
 ) -> NDArray[np.float64]:
     """Return by what jobs are put in order: what is large, far, near, or has little time, early or late."""
-    fetched, brought = nodes[::2], nodes[1::2]
-    first = np.where(fetched[:, [PLACE]] >= 0, fetched, brought)
-    last = np.where(brought[:, [PLACE]] >= 0, brought, fetched)
+    first, last = _ends(nodes)
     far = arc[start, first[:, PLACE]] + arc[last[:, PLACE], start]
     rows = [-far, -far, far]
     if loads.any():
@@ -158,6 +161,24 @@ def _keys(
         until = last[np.arange(len(last)), OPENS + 2 * np.maximum(1, last[:, WINDOWS]) - 1]
         rows += [until - first[:, OPENS], first[:, OPENS], -until] * 2
     return np.array(rows, np.float64)
+
+
+def _ends(nodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first and the last stop of each job, the same where it has but one."""
+    fetched, brought = nodes[::2], nodes[1::2]
+    first = np.where(fetched[:, [PLACE]] >= 0, fetched, brought)
+    return first, np.where(brought[:, [PLACE]] >= 0, brought, fetched)
+
+
+def _alone(
+    nodes: NDArray[np.int64], arc: NDArray[np.float32], vans: set[tuple[int, int, int, float]]
+) -> NDArray[np.float64]:
+    """Return what a route with nothing but each job costs at least, for vans of a start, an end, a rate and a price."""
+    first, last = (stops[:, PLACE] for stops in _ends(nodes))
+    between = np.where(first == last, 0.0, arc[:, first, last])
+    costs = [arc[rate, start, first] + between[rate] + arc[rate, last, end] + use for start, end, rate, use in vans]
+    least: NDArray[np.float64] = np.array(costs, np.float64).min(axis=0)
+    return least
 
 
 def _near(place: NDArray[np.int64], arc: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -204,3 +225,11 @@ def _beside(nodes: NDArray[np.int64], arc: NDArray[np.float32], seconds: NDArray
         found = np.where(np.isfinite(np.take_along_axis(apart, nearest, 1)), known[nearest], -1)
         beside[single, side * count : (side + 1) * count] = found
     return beside
+
+
+def _reach(nodes: NDArray[np.int64], beside: NDArray[np.int32], arc: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the way from each node beside a job costs, and to it."""
+    side = beside.shape[1] // 2
+    stops = _ends(nodes)[0][:, PLACE, None]
+    others = nodes[beside, PLACE]
+    return np.hstack([arc[others[:, :side], stops], arc[stops, others[:, side:]]])

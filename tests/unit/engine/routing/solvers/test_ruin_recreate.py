@@ -71,6 +71,26 @@ def test_whatever_it_plans_keeps_every_rule_and_costs_what_it_says(seed):
 
 
 @settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_no_route_costs_less_than_what_a_search_takes_for_the_least(seed):
+    problem = without_commitments(a_mixed_problem(seed))
+    terrain = terrain_of(problem)
+    plan = empty_plan(terrain, 2 * len(problem.jobs), seed)
+    complete(terrain, plan, room_for(terrain, plan))
+    behind = terrain.beside.shape[1] // 2
+    for job in range(len(problem.jobs)):
+        for side, node in enumerate(terrain.beside[job].tolist()):
+            if node < 0 or plan.where[node // 2] < 0 or plan.where[node // 2] != plan.where[job]:
+                continue
+            mine, leg = max(plan.spot[2 * job : 2 * job + 2]), plan.spot[node]
+            if leg + (1 if side < behind else -1) == mine:
+                assert terrain.reach[job, side] <= plan.legs[plan.where[job], min(leg, mine)] + 1e-3
+    for vehicle, size in enumerate(plan.routes[SIZE].tolist()):
+        for job in {int(node) // 2 for node in plan.points[vehicle, 1 : size + 1, NODE]}:
+            assert terrain.alone[job] <= plan.cost[vehicle] + 1e-3
+
+
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 50.0]))
 def test_what_changes_step_by_step_is_what_each_route_gives_when_it_is_worked_out_anew(seed, warmth):
     problem = without_commitments(a_mixed_problem(seed)) if seed % 2 else a_plain_problem(seed, 60, 12)
