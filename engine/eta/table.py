@@ -5,6 +5,7 @@ Pure. Heads are columns, so that one look tells whom to estimate anew; plans are
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -106,8 +107,7 @@ class EtaTable:
 
     def slots_of(self, numbers: Iterable[int]) -> NDArray[np.int64]:
         """Return the slot of each driver, `NOWHERE` where it has none."""
-        slots = self._slots
-        return np.array([slots.get(number, NOWHERE) for number in numbers], np.int64)
+        return np.fromiter(map(self._slots.get, numbers, repeat(NOWHERE)), np.int64)
 
     def note_moved(self, numbers: Iterable[int]) -> None:
         """Remember that drivers moved."""
@@ -157,7 +157,7 @@ class EtaTable:
         slots = self.slots_of(numbers)
         heads = self.heads[slots[slots != NOWHERE]]
         held = [number for number in numbers if number in self.plans]
-        plans = np.concatenate([self.plans[number] for number in held]) if held else np.zeros(0, AHEAD)
+        plans = b"".join([self.plans[number].tobytes() for number in held])
         routes = {
             number: {name: (r.version, r.departs_ms, r.profile, r.visits) for name, r in self.routes[number].items()}
             for number in numbers
@@ -168,7 +168,7 @@ class EtaTable:
             for number in numbers
             if number in routes
         }
-        return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans.tobytes(), routes, _LAYOUT, breaks)
+        return EtaImage(self.passed.get(partition, 0), heads.tobytes(), plans, routes, _LAYOUT, breaks)
 
     def restore(self, partition: int, image: EtaImage, keys: Mapping[int, int]) -> bool:
         """Take what `image` returned; `keys` says which delivery key here stands for one there.
