@@ -127,7 +127,8 @@ async def running_stack(variables: Mapping[str, str] | None = None) -> AsyncIter
     """
     with tempfile.TemporaryDirectory(prefix="or-bench-", ignore_cleanup_errors=True) as folder:
         var = Path(folder)
-        environment = {**os.environ, "OUTRIDER_VAR": folder, "OUTRIDER_API__PORT": "0", **(variables or {})}
+        own = {"OUTRIDER_VAR": folder, "OUTRIDER_API__PORT": "0", "OUTRIDER_LOG_LEVEL": "info"}  # its log is read
+        environment = {**os.environ, **own, **(variables or {})}
         log_file = var / "host.log"
         with log_file.open("wb") as output:
             process = await asyncio.create_subprocess_exec(

@@ -85,6 +85,7 @@ class Host:
         self._supervisor = Supervisor("host")
         self._shards: ShardSupervisor | None = None
         self._workers: list[ChildProcess] = []
+        self._owns_cluster = settings.ray_address is None
 
     async def start(self) -> None:
         """Start everything; return when the front door answers.
@@ -143,7 +144,7 @@ class Host:
     async def _start_processes(self, shards: ShardSupervisor, listener: socket.socket) -> None:
         """Start shards and API workers side by side: both spend seconds on imports."""
         self._shards = shards
-        self._stack.push_async_callback(shards.stop)
+        self._stack.push_async_callback(shards.stop, cluster_stays=not self._owns_cluster)
         self._stack.push_async_callback(self._stop_workers)
         try:
             async with asyncio.TaskGroup() as group:

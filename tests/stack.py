@@ -129,6 +129,7 @@ def running_outrider(*, var: Path | None = None, **variables: str) -> Iterator[R
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # a group of its own, which a test can signal as a whole
             )
         try:
             yield RunningOutrider(_ready_url(process, var / "host.log"), var, process)

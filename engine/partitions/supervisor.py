@@ -63,15 +63,23 @@ class ShardSupervisor:
             await asyncio.sleep(self._settings.shards.heartbeat_s)
             await self._beat()
 
-    async def stop(self) -> None:
-        """Let every shard write everything down, then end the actors. May be called twice."""
+    async def stop(self, *, cluster_stays: bool = True) -> None:
+        """Let every shard write everything down, then end the actors. May be called twice.
+
+        Parameters
+        ----------
+        cluster_stays
+            Whether somebody may want the actors' names again. A cluster of the host's own ends with it, or has ended
+            already: who signals the whole process group, as `timeout` and systemd do, signals Ray's processes as well,
+            and whatever asks them then waits a minute for nothing.
+        """
         actors, self._actors = self._actors, {}
         stopping = [asyncio.wrap_future(actor.stop.remote().future()) for actor in actors.values()]
         _, late = await asyncio.wait(stopping, timeout=_STOP_WITHIN_S) if stopping else (set(), set())
         if late:
             log.warning("shards.slow_to_stop", shards=len(late))
         for index, actor in actors.items():
-            await self._end(index, actor)
+            await self._end(index, actor, wait_for_name=cluster_stays)
 
     async def _make(self, index: int) -> None:
         shard: Any = ShardActor  # the decorator's result, which has no type
@@ -119,12 +127,12 @@ class ShardSupervisor:
         self._heard[index] = time.monotonic()
         self._due[index] = self._heard[index] + self._settings.shards.heartbeat_timeout_s
 
-    async def _end(self, index: int, actor: Any) -> None:
+    async def _end(self, index: int, actor: Any, *, wait_for_name: bool = True) -> None:
         """End an actor for good, and wait until its name can be given again."""
         self._status.pop(index, None)
         await asyncio.to_thread(ray.kill, actor, no_restart=True)
         limit = time.monotonic() + _NAME_FREE_WITHIN_S
-        while time.monotonic() < limit:
+        while wait_for_name and time.monotonic() < limit:
             try:
                 await asyncio.to_thread(ray.get_actor, shard_name(index))
             except ValueError:

@@ -93,6 +93,15 @@ def test_sigterm_ends_everything(started_again: RunningOutrider):
     assert started_again.log_lines()[-1]["event"] != "task.failed"
 
 
+def test_a_signal_to_the_whole_group_ends_it_as_well():
+    """As `timeout` and systemd send it, so that Ray's own processes are gone before their work is done."""
+    with running_outrider() as outrider:
+        everything = [process.pid for process in psutil.Process(outrider.process.pid).children(recursive=True)]
+        os.killpg(outrider.process.pid, signal.SIGTERM)
+        assert outrider.process.wait(60) == 0
+        assert [pid for pid in everything if _lives(pid)] == []
+
+
 def _lives(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
