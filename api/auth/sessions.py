@@ -35,7 +35,14 @@ async def open_session(services: Services, user: User, address: str | None = Non
     identifier = new_id("sgn")
     token, digest = new_token(identifier)
     expires_at = now() + datetime.timedelta(seconds=services.settings.api.refresh_ttl_s)
-    sign_in = SignIn(id=identifier, tenant=user.tenant, user=user.id, digest=digest, expires_at=expires_at)
+    sign_in = SignIn(
+        id=identifier,
+        tenant=user.tenant,
+        user=user.id,
+        digest=digest,
+        expires_at=expires_at,
+        password_ms=user.password_ms,
+    )
     await SignInCommands(services.database).open(user, sign_in, address)
     return session_of(services, user, token, sign_in)
 

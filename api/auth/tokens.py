@@ -161,6 +161,7 @@ class Authenticator:
             "role": user.role,
             "iat": issued,
             "ms": int(issued.timestamp() * 1000),  # `iat` is in whole seconds
+            "pwd": user.password_ms,
             "exp": issued + datetime.timedelta(seconds=self._ttl_s),
             "jti": new_id("tok"),
         }
@@ -195,7 +196,7 @@ class Authenticator:
             self._verified[token] = claims
         user = await self._user(str(claims["tenant"]), str(claims["sub"]))
         issued_ms = claims.get("ms", claims["iat"] * 1000)
-        if user.tokens_since is not None and issued_ms < int(user.tokens_since.timestamp() * 1000):
+        if issued_ms < user.password_ms or claims.get("pwd", user.password_ms) != user.password_ms:
             raise NotAuthenticated("the password was changed since; sign in again")
         return Principal(user.tenant, user.id, user.role, user.driver)
 

@@ -111,13 +111,17 @@ async def refresh(services: ServicesOf, body: Renewal) -> Session:
     """Exchange a refresh token for a new pair. One that was used before is in two hands: the sign-in ends for both."""
     identifier, digest = read_token("sgn", body.refresh_token)
     token, new_digest = new_token(identifier)
-    sign_in = await SignInRepository(services.database).renew(identifier, digest, new_digest, now())
+    sign_ins = SignInRepository(services.database)
+    sign_in = await sign_ins.renew(identifier, digest, new_digest, now())
     if sign_in is None:
         raise NotAuthenticated("the refresh token is not valid; sign in again")
     try:
         user = await AccountRepository(services.database).user(Scope(sign_in.tenant, sign_in.user))
     except NotFound as fault:
         raise NotAuthenticated("the user is gone") from fault
+    if sign_in.password_ms not in (None, user.password_ms):
+        await sign_ins.end(identifier, new_digest)
+        raise NotAuthenticated("the password was changed since; sign in again")
     return session_of(services, user, token, sign_in)
 
 

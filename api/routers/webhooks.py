@@ -202,7 +202,8 @@ async def list_webhook_deliveries(
 async def replay_webhook(services: ServicesOf, principal: Admin, webhook_id: str, body: ReplayBody) -> ReplayView:
     """Tell a webhook again: from a time on, after a place in the feed, or what failed for good.
 
-    At most 10,000 events a call; `next` says where to go on. Each keeps its `webhook-id`.
+    A call takes 10,000 events at most, of 100,000 that it looks at; `next` says where to go on. Each event keeps its
+    `webhook-id`.
     """
     webhook = await WebhookRepository(services.database).get(principal.scope, webhook_id)
     replay = WebhookReplay(services.database)

@@ -16,6 +16,7 @@ __all__ = ["MOST_AT_ONCE", "WebhookReplay"]
 MOST_AT_ONCE = 10_000
 """Events that one call takes."""
 
+_MOST_READ = 100_000  # by one call: of a long feed a webhook may want little
 _READ_AT_ONCE = 1000
 
 
@@ -39,12 +40,13 @@ class WebhookReplay:
         """
         if since is not None:
             after = await self._events.place_before(scope, since)
-        replay, queued = new_id("rpl"), 0
-        while queued < MOST_AT_ONCE:
+        replay, queued, read = new_id("rpl"), 0, 0
+        while queued < MOST_AT_ONCE and read < _MOST_READ:
             events = await self._events.after(scope, after, _READ_AT_ONCE)
             wanted = [event for event in events if webhook.wants(event.type)]
             await self._tasks.put([task_of(webhook, event.id, replay) for event in wanted])
             queued += len(wanted)
+            read += len(events)
             if len(events) < _READ_AT_ONCE:
                 return queued, None
             after = events[-1].number or after

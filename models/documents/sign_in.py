@@ -14,6 +14,8 @@ class SignIn(Document):
     digest: str
     """SHA-256 of the newest token."""
     expires_at: Instant
+    password_ms: int | None = None
+    """Which password it was opened with (`User.password_ms`); None in those that an older release has stored."""
     created_at: Instant = Field(default_factory=now)
 
 

@@ -37,3 +37,12 @@ class User(Document):
     tokens_since: Instant | None = None
     """Access tokens of before are void: the password was changed then."""
     created_at: Instant = Field(default_factory=now)
+
+    @property
+    def password_ms(self) -> int:
+        """Return when the password was changed last, milliseconds since 1970; 0 if it is the first.
+
+        Tokens are good under the password that they were given out for, and under no other: a moment of their own could
+        not say which that was, where a password changes while somebody signs in.
+        """
+        return 0 if self.tokens_since is None else int(self.tokens_since.timestamp() * 1000)

@@ -1,5 +1,6 @@
 """A change of a user or a key is seen by every process's next request."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -45,6 +46,33 @@ async def test_a_role_that_one_process_gives_counts_at_once_in_the_other(process
         assert answer.status_code == 200, answer.text
         assert (await there.with_token(token).ask("GET", "auth/profile")).json()["role"] == role
         assert (await here.with_token(token).ask("GET", "auth/profile")).json()["role"] == role
+
+
+async def test_who_signs_in_while_the_password_changes_is_let_in_by_neither(processes, monkeypatch):
+    here, there, services = processes
+    admin = await here.registered()
+    user = await admin.ask("GET", "auth/profile")
+    is_right, was_right, changed = services.passwords.is_right, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*given):
+        answer = await is_right(*given)
+        was_right.set()
+        await changed.wait()
+        return answer
+
+    monkeypatch.setattr(services.passwords, "is_right", slowly)
+    person = {"email": user.json()["email"], "password": PASSWORD}
+    signing_in = asyncio.create_task(here.ask("POST", "auth/login", json=person))
+    await was_right.wait()
+    own = {"current": PASSWORD, "new": "another horse battery"}
+    assert (await there.with_token(admin.token).ask("POST", "auth/password", json=own)).status_code == 204
+    changed.set()
+    session = (await signing_in).json()
+    for process in (here, there):
+        assert (await process.with_token(session["accessToken"]).ask("GET", "auth/profile")).status_code == 401
+    for _ in range(2):
+        renewed = await there.ask("POST", "auth/refresh", json={"refreshToken": session["refreshToken"]})
+        assert renewed.status_code == 401, renewed.text
 
 
 async def test_a_key_that_one_process_deletes_is_refused_at_once_by_the_other(processes):

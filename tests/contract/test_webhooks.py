@@ -14,6 +14,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from engine.feed.feed import Feed
 from engine.settings import WebhookSettings
 from engine.tasks.worker import TaskWorker
+from engine.webhooks import replay
 from engine.webhooks.follower import WebhookFollower
 from engine.webhooks.tasks import webhook_kind
 from models.documents.document import now
@@ -282,6 +283,24 @@ async def test_a_disabled_webhook_is_told_nothing_and_a_replay_brings_what_it_mi
             assert answer.json() == {"queued": 3, "next": None}
             await eventually(lambda: len(told(httpserver)) == 3)
             assert {request.get_json()["aggregate"] for request in told(httpserver)} == set(missed)
+
+
+async def test_a_replay_looks_at_so_many_events_and_says_where_to_go_on(admin, httpserver, database, monkeypatch):
+    monkeypatch.setattr(replay, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(replay, "_MOST_READ", 4)
+    httpserver.expect_request("/hook").respond_with_data("")
+    async with telling(database):
+        place = (await admin.ask("GET", "events?from=newest")).json()["next"]
+        for _ in range(5):
+            await a_delivery(admin)
+        webhook = await a_webhook(admin, httpserver)
+        await eventually(lambda: _count(admin, "events?type=delivery.created", 5))
+        queued = []
+        while place is not None:
+            answer = await admin.ask("POST", f"webhooks/{webhook['id']}/replay", json={"cursor": place})
+            queued.append(answer.json()["queued"])
+            place = answer.json()["next"]
+    assert (sum(queued), len(queued)) == (5, 2)
 
 
 @pytest.mark.parametrize("body", [{}, {"failed": False}, {"failed": True, "cursor": "MA"}, {"cursor": "?"}])
