@@ -53,7 +53,8 @@ class OfferCommands:
         Parameters
         ----------
         cause
-            What makes it begin by itself, if something does; there is one round for a cause, however often it comes.
+            What makes it begin by itself, if something does; there is one round for a cause, however often it comes,
+            and whoever had the delivery last is left out.
 
         Raises
         ------
@@ -74,7 +75,13 @@ class OfferCommands:
             raise Conflict("drivers are being asked about this delivery already")
         identifier = new_id("rnd") if cause is None else f"rnd_{_digest(cause)}"
         begun = OfferRound(
-            id=identifier, tenant=scope.tenant, version=0, delivery=delivery, terms=terms, by=scope.actor
+            id=identifier,
+            tenant=scope.tenant,
+            version=0,
+            delivery=delivery,
+            terms=terms,
+            without=() if cause is None else _last_driver(found),
+            by=scope.actor,
         )
         step = await self._continued(scope, Step(begun, ()))
         await self._offers.store(change_of(scope, None, step))
@@ -211,6 +218,12 @@ def change_of(scope: Scope, before: OfferRound | None, step: Step) -> RoundChang
         else:
             stopped.append(_timer(one.offer.id))
     return RoundChange(step.round, None if before is None else before.version, announcements, started, stopped)
+
+
+def _last_driver(delivery: Delivery) -> tuple[str, ...]:
+    """Return who had a delivery last that nobody has now."""
+    had = [change.driver for change in delivery.history if change.driver is not None]
+    return tuple(had[-1:])
 
 
 def _joined(first: Step, second: Step) -> Step:

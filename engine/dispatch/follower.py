@@ -26,6 +26,7 @@ BEGIN = "offer-round"
 
 _ACTOR = "engine"
 _PENDING = "pending"
+_GIVEN_BACK = frozenset({"delivery.declined", "delivery.unassigned"})
 _PLACES = frozenset({"pickup", "dropoff"})
 
 
@@ -87,11 +88,11 @@ def _is_taken(event: Event) -> bool:
 
 
 def _may_begin(event: Event) -> bool:
-    """Tell whether a delivery is new, or its places are known only now."""
+    """Tell whether a delivery is new, its places are known only now, or whoever had it is rid of it."""
     if event.type == "delivery.created":
         return event.data.get("driverId") is None
     is_moved = event.type == "delivery.changed" and not _PLACES.isdisjoint(event.data.get("fields", ()))
-    return is_moved and event.data.get("status") == _PENDING
+    return (is_moved or event.type in _GIVEN_BACK) and event.data.get("status") == _PENDING
 
 
 def _beginning(event: Event) -> Task:

@@ -155,8 +155,8 @@ def _there_after_s(candidate: Candidate) -> float:
 
 def _may_be_asked(before: OfferRound, candidate: Candidate) -> bool:
     named = before.terms.drivers
-    is_near = candidate.away_m <= before.terms.radius_m
-    return candidate.has_room and is_near and (not named or candidate.driver in named)
+    is_wanted = candidate.driver in named if named else candidate.driver not in before.without
+    return is_wanted and candidate.has_room and candidate.away_m <= before.terms.radius_m
 
 
 def _open(before: OfferRound, offer: str) -> Offer:

@@ -55,6 +55,8 @@ class OfferRound(Document):
     terms: OfferTerms
     offers: tuple[Offer, ...] = ()
     """In the order of asking."""
+    without: tuple[str, ...] = ()
+    """Drivers who are not asked: whoever had the delivery last and is rid of it."""
     told: int = 0
     """How many events have told of it so far."""
     by: str

@@ -335,6 +335,31 @@ async def test_a_company_that_dispatches_by_offers_need_not_ask(admin, phones, r
         await feed.stop()
 
 
+@pytest.mark.parametrize("status", ["declined", "pending"])
+async def test_what_a_driver_is_rid_of_is_offered_to_others(admin, phones, running, roads, status):
+    database = running[1].database
+    feed = Feed(database, [DispatchFollower(database)])
+    worker = TaskWorker(database, {BEGIN: offer_kinds(database, 4, roads)[BEGIN]})
+    await feed.start()
+    await worker.start()
+    try:
+        await admin.ask("PATCH", "tenant", json={"settings": {"dispatch": "offer"}})
+        driver, phone = phones[0]
+        delivery = await a_delivery(admin, driverId=driver)
+        who = phone if status == "declined" else admin
+        moved = await who.ask("PATCH", f"deliveries/{delivery['id']}/status", json={"status": status})
+        assert moved.json()["status"] == "pending", moved.text
+
+        async def is_offered():
+            return await rounds_of(admin, delivery)
+
+        [begun] = await eventually(is_offered, 20)
+        assert [offer["driverId"] for offer in begun["offers"]] == [phones[1][0]]
+    finally:
+        await worker.stop()
+        await feed.stop()
+
+
 async def test_what_begins_a_round_by_itself_begins_one(admin, phones, running, roads):
     """A worker may die after the round began, and the next one do the task again."""
     commands, delivery = OfferCommands(running[1].database, 4, roads), await a_delivery(admin)

@@ -51,6 +51,14 @@ def test_only_those_near_with_room_and_named_are_asked():
     assert asked(ask(a_round(), drivers, IDS, AT)) == ["drv_4"]
 
 
+def test_whoever_is_rid_of_it_is_asked_only_by_name():
+    drivers = [a_driver(1, 100), a_driver(2, 900)]
+    given_back = a_round(strategy="at_once").model_copy(update={"without": ("drv_1",)})
+    assert asked(ask(given_back, drivers, IDS, AT)) == ["drv_2"]
+    named = a_round(drivers=["drv_1"]).model_copy(update={"without": ("drv_1",)})
+    assert asked(ask(named, drivers, IDS, AT)) == ["drv_1"]
+
+
 def test_whoever_is_asked_elsewhere_is_left_in_peace_while_somebody_else_could_do_it():
     thinking, free, far = a_driver(1, 100, is_asked=True), a_driver(2, 900), a_driver(3, 9000)
     for strategy in ("in_turn", "at_once"):
