@@ -1,4 +1,4 @@
-"""How long it takes to find a place for an urgent order in routes on the road."""
+"""How long it takes to find a place for an urgent order in routes on the road, and how good the plan is soon after."""
 
 import time
 from typing import Any
@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.routing.problem import Job, Problem, Stop, Vehicle, Visit
+from engine.routing.portfolio import Effort, Portfolio
+from engine.routing.problem import Job, Problem, Solution, Stop, Vehicle, Visit
+from engine.routing.processes import ProcessRunner
 from engine.routing.reoptimize import UnderWay, reoptimise, warm_up
+from engine.routing.search import Routes
 from engine.routing.travel import DenseTravel
+from engine.routing.verifier import verify
+from models.errors import BadSettings
 from models.eta.base_time import PACES, base_matrices
 
-__all__ = ["measure_insertion"]
+__all__ = ["measure_improvement", "measure_insertion"]
 
 Degrees = NDArray[np.float64]
 
@@ -34,9 +39,7 @@ def measure_insertion(*, vans: int, stops: int, orders: int, seed: int) -> dict[
         new = _order(dice, len(jobs), len(latitudes))
         points = _points(dice, 2)
         began = time.perf_counter()
-        all_lat, all_lon = np.append(latitudes, points[0]), np.append(longitudes, points[1])
-        distances, durations = base_matrices(all_lat, all_lon, PACES["van"])
-        travel = DenseTravel(np.ceil(durations).astype(np.int32), np.ceil(distances).astype(np.int32))
+        travel = _travel(np.append(latitudes, points[0]), np.append(longitudes, points[1]))
         fixed = tuple(3 if van % 5 == 0 else 1 for van in range(vans))
         now = UnderWay(Problem([*jobs, new], vehicles, [travel]), visits, fixed)
         found = reoptimise(now)
@@ -56,6 +59,59 @@ def measure_insertion(*, vans: int, stops: int, orders: int, seed: int) -> dict[
         "unserved": unserved,
         "moved_pinned": moved,
     }
+
+
+def measure_improvement(
+    *, vans: int, stops: int, orders: int, warm_s: float, cold_s: float, cores: int, seed: int
+) -> dict[str, Any]:
+    """Insert orders into a plan, improve it for a short time, and set it beside one that is made anew in a long time.
+
+    The plan is itself one of `cold_s` seconds. Costs are in the problem's own units, seconds of driving and metres.
+
+    Raises
+    ------
+    BadSettings
+        If no plan was found in the time, which is too short then.
+    """
+    warm_up()
+    dice = np.random.default_rng(seed)
+    latitudes, longitudes, jobs, vehicles, _ = _routes(dice, vans, stops)
+    new = [_order(dice, stops + number, stops + vans + 2 * number) for number in range(orders)]
+    points = _points(dice, 2 * orders)
+    travel = _travel(np.append(latitudes, points[0]), np.append(longitudes, points[1]))
+    whole = Problem([*jobs, *new], vehicles, [travel])
+    with ProcessRunner(cores) as runner:
+        morning = _planned(Problem(jobs, vehicles, [travel]), runner, cold_s, seed)
+        inserted = reoptimise(UnderWay(whole, morning.routes, (0,) * vans))
+        warm = _planned(whole, runner, warm_s, seed, inserted.routes)
+        cold = _planned(whole, runner, cold_s, seed + 1)
+    return {
+        "bench": "insertion",
+        "vans": vans,
+        "stops": stops,
+        "orders": orders,
+        "warm_s": warm_s,
+        "cold_s": cold_s,
+        "warm_cost": round(warm.cost, 1),
+        "cold_cost": round(cold.cost, 1),
+        "warm_over_cold_percent": round(100 * (warm.cost / cold.cost - 1), 2),
+        "unserved": len(warm.unserved),
+        "infeasible": sum(not verify(whole, found).is_feasible for found in (warm, cold)),
+    }
+
+
+def _planned(
+    problem: Problem, runner: ProcessRunner, seconds: float, seed: int, start: Routes | None = None
+) -> Solution:
+    found = Portfolio(problem, runner, Effort(seconds, seed=seed)).solve(start)
+    if found is None:
+        raise BadSettings(f"no plan was found in {seconds:g} s; give more")
+    return found
+
+
+def _travel(latitudes: Degrees, longitudes: Degrees) -> DenseTravel:
+    distances, durations = base_matrices(latitudes, longitudes, PACES["van"])
+    return DenseTravel(np.ceil(durations).astype(np.int32), np.ceil(distances).astype(np.int32))
 
 
 def _points(dice: np.random.Generator, count: int) -> tuple[Degrees, Degrees]:

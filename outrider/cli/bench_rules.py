@@ -213,6 +213,11 @@ def insertion(
     stops: Annotated[int, typer.Option(min=1, help="Still to be made, of all vans together.")] = 1000,
     orders: Annotated[int, typer.Option(min=1, help="Urgent orders, each asked by itself.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of the city and the orders.")] = 1,
+    improve: Annotated[
+        bool, typer.Option("--improve", help="Improve the plan after all orders, and set it beside one made anew.")
+    ] = False,
+    warm_s: Annotated[float, typer.Option("--warm", min=1, help="Seconds to improve it.")] = 10.0,
+    cold_s: Annotated[float, typer.Option("--cold", min=1, help="Seconds for one made anew.")] = 60.0,
     json: AsJson = False,
 ) -> None:
     """Measure how long it takes to find a place for an urgent order, collected and delivered, in routes on the road.
@@ -220,10 +225,17 @@ def insertion(
     p50_ms, p95_ms, max_ms: from where everybody is to the changed routes: matrices, every place in every route with its
     exact times, then moves of single stops in the touched routes and their neighbours; without reading and storing.
     added_s: what an order adds, in seconds of driving and what it disturbs. moved_pinned: routes of which a stop moved
-    that had to stay; it must be 0.
+    that had to stay; it must be 0. With --improve: warm_cost and cold_cost of the plan that took up all orders at once
+    and was improved, and of one made anew.
     """
-    from bench.insertion import measure_insertion
+    from bench.insertion import measure_improvement, measure_insertion
 
+    if improve:
+        result = measure_improvement(
+            vans=vans, stops=stops, orders=orders, warm_s=warm_s, cold_s=cold_s, cores=os.cpu_count() or 1, seed=seed
+        )
+        tell(result, json=json, is_valid=not result["infeasible"])
+        return
     result = measure_insertion(vans=vans, stops=stops, orders=orders, seed=seed)
     tell(result, json=json, is_valid=not result["moved_pinned"])
 
