@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 
+from engine.ending import end_task
 from engine.eta.corrections import Finish, ModelSaid
 from engine.eta.finishes import FinishStream
 from tests.stack import eventually
@@ -22,9 +23,7 @@ async def a_listener(redis, prefix):
     try:
         yield heard
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end_task(task)
 
 
 async def test_every_shard_hears_each_finish_once_and_in_one_order(redis, prefix):
