@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.report import heading
 from engine.routing.portfolio import Effort, Portfolio
 from engine.routing.problem import Job, Problem, Solution, Stop, Vehicle, Visit
 from engine.routing.processes import ProcessRunner
@@ -31,6 +32,7 @@ def measure_insertion(*, vans: int, stops: int, orders: int, seed: int) -> dict[
     is driving to, so it has to stay; so do all that are locked, one route in five up to its third stop.
     """
     warm_up()
+    started = time.perf_counter()
     dice = np.random.default_rng(seed)
     spent, moved, unserved, added = [], 0, 0, []
     routes = _routes(dice, vans, stops)
@@ -47,8 +49,7 @@ def measure_insertion(*, vans: int, stops: int, orders: int, seed: int) -> dict[
         moved += sum(found.routes[van][: fixed[van]] != visits[van][: fixed[van]] for van in range(vans))
         unserved += len(found.unserved)
         added.append(found.cost - found.cost_before)
-    return {
-        "bench": "insertion",
+    return _heading(started, repeats=orders) | {
         "vans": vans,
         "stops": stops,
         "orders": orders,
@@ -74,6 +75,7 @@ def measure_improvement(
         If no plan was found in the time, which is too short then.
     """
     warm_up()
+    started = time.perf_counter()
     dice = np.random.default_rng(seed)
     latitudes, longitudes, jobs, vehicles, _ = _routes(dice, vans, stops)
     new = [_order(dice, stops + number, stops + vans + 2 * number) for number in range(orders)]
@@ -85,8 +87,7 @@ def measure_improvement(
         inserted = reoptimise(UnderWay(whole, morning.routes, (0,) * vans))
         warm = _planned(whole, runner, warm_s, seed, inserted.routes)
         cold = _planned(whole, runner, cold_s, seed + 1)
-    return {
-        "bench": "insertion",
+    return _heading(started, repeats=1) | {
         "vans": vans,
         "stops": stops,
         "orders": orders,
@@ -98,6 +99,10 @@ def measure_improvement(
         "unserved": len(warm.unserved),
         "infeasible": sum(not verify(whole, found).is_feasible for found in (warm, cold)),
     }
+
+
+def _heading(started: float, *, repeats: int) -> dict[str, Any]:
+    return heading("insertion", seconds=round(time.perf_counter() - started, 1), repeats=repeats)
 
 
 def _planned(

@@ -26,6 +26,8 @@ class Principal:
     """The only driver that a `driver` or `device` may speak for, `drv_…`."""
     scopes: frozenset[KeyScope] = field(default_factory=frozenset)
     """What a key is narrowed to; none is everything that its role may do, and of an integration nothing."""
+    password_ms: int = 0
+    """Which password a user has (`User.password_ms`)."""
 
     @property
     def scope(self) -> Scope:

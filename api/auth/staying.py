@@ -4,7 +4,6 @@ import asyncio
 
 from api.auth.principal import Principal
 from api.services import Services
-from models.documents.document import now
 
 __all__ = ["until_revoked"]
 
@@ -15,8 +14,7 @@ async def until_revoked(services: Services, principal: Principal) -> None:
     That is after a deletion, another role or driver, a new password, or the end of a key. An access token that has
     merely run out ends nothing.
     """
-    since = now()
     while True:
         await asyncio.sleep(services.settings.api.recheck_s)
-        if not await services.authenticator.is_current(principal, since):
+        if not await services.authenticator.is_current(principal):
             return

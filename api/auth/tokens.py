@@ -198,7 +198,7 @@ class Authenticator:
         issued_ms = claims.get("ms", claims["iat"] * 1000)
         if issued_ms < user.password_ms or claims.get("pwd", user.password_ms) != user.password_ms:
             raise NotAuthenticated("the password was changed since; sign in again")
-        return Principal(user.tenant, user.id, user.role, user.driver)
+        return Principal(user.tenant, user.id, user.role, user.driver, password_ms=user.password_ms)
 
     def _verify(self, token: str, signing: SigningKeys) -> dict[str, Any]:
         """Return what a token says. Its signature is looked at once: the same bytes stay as good until they expire."""
@@ -278,8 +278,8 @@ class Authenticator:
         except PyMongoError as fault:
             log.warning("key.use_unnoted", tenant=key.tenant, error=str(fault))
 
-    async def is_current(self, principal: Principal, since: datetime.datetime) -> bool:
-        """Tell whether somebody who was let in at a moment would still be, as the same; while MongoDB is away, yes."""
+    async def is_current(self, principal: Principal) -> bool:
+        """Tell whether somebody who was let in would still be, as the same; while MongoDB is away, yes."""
         try:
             if principal.is_key:
                 key = await self._keys.get(principal.scope, principal.subject)
@@ -289,8 +289,8 @@ class Authenticator:
             return False
         except (PyMongoError, StoreUnavailable):
             return True
-        is_same = (user.role, user.driver) == (principal.role, principal.driver)
-        return is_same and (user.tokens_since is None or user.tokens_since <= since)
+        known = (principal.role, principal.driver, principal.password_ms)
+        return (user.role, user.driver, user.password_ms) == known
 
     async def forget(self, identifier: str) -> None:
         """Let a deleted key, or a user that changed, count at the next request of every process."""

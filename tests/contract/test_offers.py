@@ -1,6 +1,7 @@
 """Dispatch by offers over REST, with real stores and timers; where drivers are comes from a list."""
 
 import asyncio
+import contextlib
 import datetime
 import uuid
 
@@ -80,6 +81,22 @@ async def phones(admin, roads):
 
 async def a_delivery(admin, **fields):
     return await admin.make("deliveries", {"pickup": PLACE, "dropoff": PLACE} | fields)
+
+
+@contextlib.asynccontextmanager
+async def dispatching_by_offers(admin, running, roads):
+    """Let the admin's company dispatch by offers, with the feed and the worker that a host runs."""
+    database = running[1].database
+    feed = Feed(database, [DispatchFollower(database)])
+    worker = TaskWorker(database, {BEGIN: offer_kinds(database, 4, roads)[BEGIN]})
+    await feed.start()
+    await worker.start()
+    try:
+        await admin.ask("PATCH", "tenant", json={"settings": {"dispatch": "offer"}})
+        yield
+    finally:
+        await worker.stop()
+        await feed.stop()
 
 
 async def offered(admin, delivery, **terms):
@@ -306,13 +323,7 @@ async def test_a_timer_that_comes_twice_or_late_harms_nothing(admin, phones, run
 
 
 async def test_a_company_that_dispatches_by_offers_need_not_ask(admin, phones, running, roads):
-    database = running[1].database
-    feed = Feed(database, [DispatchFollower(database)])
-    worker = TaskWorker(database, {BEGIN: offer_kinds(database, 4, roads)[BEGIN]})
-    await feed.start()
-    await worker.start()
-    try:
-        await admin.ask("PATCH", "tenant", json={"settings": {"dispatch": "offer"}})
+    async with dispatching_by_offers(admin, running, roads):
         given = await a_delivery(admin, driverId=phones[1][0])
         unplaced = await admin.make("deliveries", {"dropoff": {"address": "somewhere"}})
         by_itself = await a_delivery(admin)
@@ -330,20 +341,11 @@ async def test_a_company_that_dispatches_by_offers_need_not_ask(admin, phones, r
             return await rounds_of(admin, unplaced)
 
         await eventually(found_its_place, 20)
-    finally:
-        await worker.stop()
-        await feed.stop()
 
 
 @pytest.mark.parametrize("status", ["declined", "pending"])
 async def test_what_a_driver_is_rid_of_is_offered_to_others(admin, phones, running, roads, status):
-    database = running[1].database
-    feed = Feed(database, [DispatchFollower(database)])
-    worker = TaskWorker(database, {BEGIN: offer_kinds(database, 4, roads)[BEGIN]})
-    await feed.start()
-    await worker.start()
-    try:
-        await admin.ask("PATCH", "tenant", json={"settings": {"dispatch": "offer"}})
+    async with dispatching_by_offers(admin, running, roads):
         driver, phone = phones[0]
         delivery = await a_delivery(admin, driverId=driver)
         who = phone if status == "declined" else admin
@@ -355,9 +357,6 @@ async def test_what_a_driver_is_rid_of_is_offered_to_others(admin, phones, runni
 
         [begun] = await eventually(is_offered, 20)
         assert [offer["driverId"] for offer in begun["offers"]] == [phones[1][0]]
-    finally:
-        await worker.stop()
-        await feed.stop()
 
 
 async def test_what_begins_a_round_by_itself_begins_one(admin, phones, running, roads):
