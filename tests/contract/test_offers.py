@@ -347,7 +347,20 @@ async def test_a_company_that_dispatches_by_offers_need_not_ask(admin, phones, r
 async def test_what_a_driver_is_rid_of_is_offered_to_others(admin, phones, running, roads, status):
     async with dispatching_by_offers(admin, running, roads):
         driver, phone = phones[0]
-        delivery = await a_delivery(admin, driverId=driver)
+        delivery, other = await a_delivery(admin, driverId=driver), await a_delivery(admin)
+
+        async def is_heard():
+            return await rounds_of(admin, other)
+
+        await eventually(is_heard, 20)
+        await admin.ask("DELETE", f"deliveries/{other['id']}/offers")
+        of_new = {"tenant": (await admin.ask("GET", "auth/profile")).json()["tenantId"], "kind": BEGIN}
+
+        async def is_over():
+            return not await running[1].database.tasks.count_documents({**of_new, "state": {"$ne": "done"}})
+
+        await eventually(is_over, 20)
+        assert await rounds_of(admin, delivery) == []
         who = phone if status == "declined" else admin
         moved = await who.ask("PATCH", f"deliveries/{delivery['id']}/status", json={"status": status})
         assert moved.json()["status"] == "pending", moved.text
