@@ -1,7 +1,8 @@
 """A driver's positions in a running engine: in its shard's memory, in the log and in the partition's snapshot.
 
-The order goes through the log, so whoever takes the partition over from there obeys it too. It is done when snapshot
-and history have both passed it: nobody replays what lies before, which is then cut off.
+The order goes through the log, so whoever takes the partition over from there obeys it too. It is done when there is a
+snapshot from a time when history had passed it: such a snapshot holds no fix from before the order, so nobody writes
+one again, and nobody replays what lies before in the log, which is then cut off.
 """
 
 import asyncio
@@ -53,10 +54,8 @@ class RunningPositions:
         await self._redis.xtrim(stream, minid=entry, approximate=False)
 
     async def _until_passed(self, partition: PartitionId, position: int) -> None:
-        """Wait until snapshot and history of a partition are past a position of its log."""
+        """Wait until a partition's snapshot says that history was past a position of its log."""
         while True:
-            durable = await self._redis.hget(f"{self._settings.prefix}:durable", str(partition))  # type: ignore[misc]  # sync and async in one
-            imaged = (await self._snapshots.offsets([partition])).get(partition, 0)
-            if min(int(durable or 0), imaged) >= position:
+            if await self._snapshots.durable(partition) >= position:
                 return
             await asyncio.sleep(_LOOK_S)

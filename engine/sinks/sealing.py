@@ -45,6 +45,8 @@ class Owned:
     """Log position up to which memory holds everything."""
     imaged_at: float = field(default_factory=time.monotonic)
     imaged_offset: int = -1
+    imaged_durable: int = -1
+    """How far history was when the image was taken; fixes after that are in the image."""
 
 
 class HistorySink:
@@ -134,17 +136,17 @@ class SnapshotSink:
                 continue
             owned.imaged_at = time.monotonic()
             durable = self._memory.history.durable(partition)
-            if owned.offset != owned.imaged_offset:
+            if (owned.offset, durable) != (owned.imaged_offset, owned.imaged_durable):
                 epoch, offset = owned.epoch, owned.offset
                 image, mark = self._memory.image(partition), self._outlet.mark
                 await self._outlet.passed(mark)
                 data = await asyncio.to_thread(image.pack)
                 try:
-                    await self._snapshots.save(StoredSnapshot(partition, epoch, offset, data))
+                    await self._snapshots.save(StoredSnapshot(partition, epoch, offset, durable, data))
                 except Fenced as fault:
                     log.warning("snapshot.refused", partition=partition, epoch=fault.mine, new=fault.current)
                     continue
-                owned.imaged_offset = offset
+                owned.imaged_offset, owned.imaged_durable = offset, durable
             before = min(owned.imaged_offset, durable)
             await trim(self._redis, self._settings.prefix, partition, epoch=owned.epoch, before=before)
 

@@ -23,6 +23,8 @@ class StoredSnapshot:
     epoch: int
     offset: int
     """Log position up to which the state holds everything."""
+    durable: int
+    """Log position up to which history held everything: later fixes are in `data`, waiting."""
     data: bytes
 
 
@@ -48,7 +50,13 @@ class SnapshotRepository:
         ids = [part["_id"] for part in parts]
         for part in parts:
             await self._parts.insert_one(part)
-        head = {"epoch": snapshot.epoch, "offset": snapshot.offset, "parts": ids, "bytes": len(snapshot.data)}
+        head = {
+            "epoch": snapshot.epoch,
+            "offset": snapshot.offset,
+            "durable": snapshot.durable,
+            "parts": ids,
+            "bytes": len(snapshot.data),
+        }
         try:
             await self._heads.update_one(
                 {"_id": snapshot.partition, "epoch": {"$lte": snapshot.epoch}}, {"$set": head}, upsert=True
@@ -80,10 +88,10 @@ class SnapshotRepository:
         heads = await self._heads.find({"_id": {"$in": list(partitions)}}, {"epoch": 1}).to_list(None)
         return {int(head["_id"]): int(head["epoch"]) for head in heads}
 
-    async def offsets(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Return the log positions of the snapshots of those partitions that have one."""
-        heads = await self._heads.find({"_id": {"$in": list(partitions)}}, {"offset": 1}).to_list(None)
-        return {int(head["_id"]): int(head["offset"]) for head in heads}
+    async def durable(self, partition: int) -> int:
+        """Return the log position beyond which a partition's snapshot begins to hold fixes itself; 0 without one."""
+        head = await self._heads.find_one({"_id": partition}, {"durable": 1})
+        return int(head.get("durable", 0)) if head else 0
 
     async def load(self, partitions: Sequence[int]) -> dict[int, StoredSnapshot]:
         """Return the snapshots of those partitions that have one; `data` is empty where one was only claimed."""
@@ -96,6 +104,7 @@ class SnapshotRepository:
                 int(head["_id"]),
                 int(head["epoch"]),
                 int(head["offset"]),
+                int(head.get("durable", 0)),  # older releases did not say
                 b"".join(data[part] for part in head["parts"]),
             )
             for head in heads

@@ -130,6 +130,7 @@ async def a_fleet(
     drivers: int,
     motion: dict[str, float] | None = None,
     tenancy: Literal["shared", "database"] = "shared",
+    slot_s: float = 0.3,
     **shards: Any,
 ) -> AsyncIterator[Fleet]:
     """Return a fleet with a database and a key prefix of its own; both go at the end."""
@@ -140,7 +141,7 @@ async def a_fleet(
         database=f"outrider_{prefix.replace('-', '_')}",
         prefix=prefix,
         log={"partitions": PARTITIONS},
-        history={"slot_s": 0.3},
+        history={"slot_s": slot_s},
         shards={"snapshot_interval_s": 0.5, **shards},
         motion=motion or {},
         tenancy=tenancy,
