@@ -1,9 +1,11 @@
 """Ruin and recreate with simulated annealing: strings of neighbouring routes are taken out and put back.
 
+Long routes differ by more than a string. So now and then two of them exchange all that comes behind a leg of each.
+
 Notes
 -----
 Christiaens and Vanden Berghe 2020: Slack induction by string removals for vehicle routing problems. Transportation
-Science 54(2). The sizes below are theirs.
+Science 54(2). The sizes below are theirs, but for exchanges, which they have none of.
 """
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from engine.compiled import search_rule as rule
 from engine.routing.ruin.drive import drive
 from engine.routing.ruin.recreate import chance, find_place, insert, shorten
+from engine.routing.ruin.tails import exchange, find_exchange
 from engine.routing.ruin.terrain import (
     ABSENT,
     COUNT,
@@ -41,6 +44,7 @@ _REMOVED = 10  # nodes, on average
 _STRING = 10  # longest string
 _SPLIT = 0.5  # share of strings that keep some of their middle
 _LONGER = 0.01  # chance that one node more of it is kept
+_EXCHANGED = 0.3  # share of steps before which two routes may exchange what comes behind
 _LESS = 1e-6
 
 Costs = NDArray[np.float32]
@@ -86,19 +90,39 @@ def anneal(
         Temperature: about how much dearer a plan may become in a step.
     """
     for _ in range(steps):
+        if chance(plan.random) < _EXCHANGED:
+            _exchange(terrain, plan, work, costs, -warmth * np.log(max(1e-300, chance(plan.random))))
+            _note_best(plan, best, costs)
         work.counts[COUNT], work.counts[TOUCHES] = 0, 0
         most = -warmth * np.log(max(1e-300, chance(plan.random)))
         change = _step(terrain, plan, work, most)
         if change < most:
             costs[0] += change
             _note_missing(plan, work)
-            if costs[0] < costs[1] - _LESS:
-                costs[1] = costs[0]
-                _copy(plan, best)
+            _note_best(plan, best, costs)
         else:
             _take_back(plan, work)
         for index in range(work.counts[TOUCHES]):
             work.vans[IS_TOUCHED, work.vans[TOUCHED, index]] = False
+
+
+@rule
+def _exchange(terrain: Terrain, plan: Plan, work: Work, costs: NDArray[np.float64], most: float) -> None:
+    """Let two routes exchange what comes behind a leg of each, if that costs less than `most`."""
+    first, leg, second, beyond = find_exchange(terrain, plan, most)
+    if first < 0:
+        return
+    work.counts[COUNT], work.counts[TOUCHES] = 0, 0
+    _touch(plan, work, first)
+    _touch(plan, work, second)
+    change = -plan.cost[first] - plan.cost[second]
+    is_sound = exchange(terrain, plan, work, first, leg, second, beyond)
+    change += plan.cost[first] + plan.cost[second]
+    if is_sound and change < most:
+        costs[0] += change
+    else:
+        _take_back(plan, work)
+    work.vans[IS_TOUCHED, first] = work.vans[IS_TOUCHED, second] = False
 
 
 @rule
@@ -258,7 +282,11 @@ def _note_missing(plan: Plan, work: Work) -> None:
 
 
 @rule
-def _copy(plan: Plan, best: Plan) -> None:
+def _note_best(plan: Plan, best: Plan, costs: NDArray[np.float64]) -> None:
+    """Keep the routes of a plan that is the best so far."""
+    if costs[0] >= costs[1] - _LESS:
+        return
+    costs[1] = costs[0]
     for job in range(len(plan.where)):
         best.where[job] = plan.where[job]
     for vehicle in range(len(plan.cost)):
