@@ -4,7 +4,8 @@ The fleet is in one process, without stores: drivers on straight ways, a ping ev
 with one delivery ahead. Log time is as fast as the processor; a share of a core is processor seconds ÷ log seconds.
 Every figure of the shard is with a bundle of the usual size (three models, 300 trees of 31 leaves, what is known of
 drivers and places, times at the door) or one of yours; those on roads with ways in Porto, each driver's to its stop
-and, for a model that learnt from drives under way, from where it set out.
+and, for a model that learnt from drives under way, from where it set out. Products of matrices have one thread, as in
+an actor of Ray: a second one would wait for the first, and its waiting counts as processor time.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from bench.eta_bundle import COMPANY, a_bundle, driver_of, some_legs
 from bench.report import console, heading
@@ -65,7 +67,7 @@ def measure_eta(*, drivers: int, seconds: int, bundle: Path | None, network: Pat
         Road network of Porto, for base times by roads; where it is not there, that run is left out.
     """
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="outrider-eta-") as folder:
+    with threadpool_limits(1), tempfile.TemporaryDirectory(prefix="outrider-eta-") as folder:
         place = bundle or Path(folder) / "usual"
         if bundle is None:
             console.print("training a bundle of the usual size")
