@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pydantic import SecretStr
 
 from engine.embedded import EmbeddedMongo, EmbeddedRedis
@@ -112,6 +113,8 @@ def running_ray(namespace: str) -> Iterator[None]:
 def running_outrider(*, var: Path | None = None, **variables: str) -> Iterator[RunningOutrider]:
     """Start `outrider up` on a free port with a folder of its own, as a user would; end it with SIGTERM.
 
+    It is to end in order, with nothing left.
+
     Parameters
     ----------
     var
@@ -134,12 +137,28 @@ def running_outrider(*, var: Path | None = None, **variables: str) -> Iterator[R
         try:
             yield RunningOutrider(_ready_url(process, var / "host.log"), var, process)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is not None:
+        return  # the test has ended it
+    everything = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(60) == 0
+        assert [child for child in everything if lives(child)] == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process has not ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _ready_url(process: "subprocess.Popen[bytes]", log_file: Path) -> str:

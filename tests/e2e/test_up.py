@@ -9,7 +9,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.stack import RunningOutrider, eventually, running_outrider
+from tests.stack import RunningOutrider, eventually, lives, running_outrider
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -21,16 +21,16 @@ def running() -> Iterator[RunningOutrider]:
 
 
 @pytest.fixture(scope="module")
-def left_behind(running: RunningOutrider) -> set[int]:
+def left_behind(running: RunningOutrider) -> set[psutil.Process]:
     """Kill the host itself; return the processes that it had started."""
-    children = {pid for role, pids in running.pids().items() if role != "host" for pid in pids}
+    children = {psutil.Process(pid) for role, pids in running.pids().items() if role != "host" for pid in pids}
     running.process.send_signal(signal.SIGKILL)
     running.process.wait()
     return children
 
 
 @pytest.fixture(scope="module")
-def started_again(running: RunningOutrider, left_behind: set[int]) -> Iterator[RunningOutrider]:
+def started_again(running: RunningOutrider, left_behind: set[psutil.Process]) -> Iterator[RunningOutrider]:
     """Start one on the folder of the one whose host was killed."""
     with running_outrider(var=running.var, OUTRIDER_SHARDS__COUNT="1") as outrider:
         yield outrider
@@ -74,36 +74,24 @@ def _start_on(running: RunningOutrider) -> None:
         pass
 
 
-async def test_a_killed_host_leaves_nothing(left_behind: set[int]):
+async def test_a_killed_host_leaves_nothing(left_behind: set[psutil.Process]):
     """From here on the first one is gone. Ray's own two agents notice after a minute; they hold nothing of ours."""
     assert len(left_behind) == 4
-    await eventually(lambda: not any(map(_lives, left_behind)), 30)
+    await eventually(lambda: not any(map(lives, left_behind)), 30)
 
 
 def test_the_folder_of_a_killed_host_is_good(started_again: RunningOutrider):
     assert started_again.log_lines()[-1]["event"] == "host.ready"
 
 
-def test_sigterm_ends_everything(started_again: RunningOutrider):
-    children = [pid for pids in started_again.pids().values() for pid in pids]
-    everything = [process.pid for process in psutil.Process(started_again.process.pid).children(recursive=True)]
-    started_again.process.send_signal(signal.SIGTERM)
+def test_sigterm_to_the_whole_group_ends_everything(started_again: RunningOutrider):
+    """As `timeout` and systemd send it, so that Ray's own processes are gone before their work is done.
+
+    Others are ended by a signal to the host alone, which `running_outrider` looks at.
+    """
+    children = [psutil.Process(pid) for pids in started_again.pids().values() for pid in pids]
+    everything = psutil.Process(started_again.process.pid).children(recursive=True)
+    os.killpg(started_again.process.pid, signal.SIGTERM)
     assert started_again.process.wait(60) == 0
-    assert [pid for pid in {*children, *everything} if _lives(pid)] == []
+    assert [process for process in {*children, *everything} if lives(process)] == []
     assert started_again.log_lines()[-1]["event"] != "task.failed"
-
-
-def test_a_signal_to_the_whole_group_ends_it_as_well():
-    """As `timeout` and systemd send it, so that Ray's own processes are gone before their work is done."""
-    with running_outrider() as outrider:
-        everything = [process.pid for process in psutil.Process(outrider.process.pid).children(recursive=True)]
-        os.killpg(outrider.process.pid, signal.SIGTERM)
-        assert outrider.process.wait(60) == 0
-        assert [pid for pid in everything if _lives(pid)] == []
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
