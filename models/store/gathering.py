@@ -48,6 +48,9 @@ class Gathering(Generic[AskedT, AnswerT]):
         Most callers who go together.
     patience_s
         How long who waits is held up by those who are out; a store that hangs holds up nobody for longer.
+    pause_s
+        How long those who wait let others join them once those before are back. Where it is busy, more go together
+        then, and each command costs both sides less; who finds nobody before him waits for nobody.
     """
 
     def __init__(
@@ -56,8 +59,9 @@ class Gathering(Generic[AskedT, AnswerT]):
         *,
         most: int,
         patience_s: float,
+        pause_s: float = 0.0,
     ) -> None:
-        self._work, self._most, self._patience_s = work, most, patience_s
+        self._work, self._most, self._patience_s, self._pause_s = work, most, patience_s, pause_s
         self._waiting: list[_Asker[AskedT, AnswerT]] = []
         self._out: dict[asyncio.Task[None], Sequence[_Asker[AskedT, AnswerT]]] = {}
         self._due: asyncio.Handle | None = None
@@ -96,8 +100,14 @@ class Gathering(Generic[AskedT, AnswerT]):
 
     def _back(self, task: "asyncio.Task[None]") -> None:
         del self._out[task]
-        if self._waiting and not self._out:
+        if not self._waiting or self._out:
+            return
+        if not self._pause_s or len(self._waiting) >= self._most:
             self._go()
+            return
+        if self._due is not None:
+            self._due.cancel()
+        self._due = asyncio.get_running_loop().call_later(self._pause_s, self._go)
 
     async def _answer(self, together: Sequence[_Asker[AskedT, AnswerT]]) -> None:
         try:

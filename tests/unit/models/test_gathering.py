@@ -14,8 +14,8 @@ NEVER_S = 600.0
 class Store:
     """Answers with ten times what it is asked, when the test lets it."""
 
-    def __init__(self, *, most=100, patience_s=NEVER_S):
-        self.gathering = Gathering(self._work, most=most, patience_s=patience_s)
+    def __init__(self, *, most=100, patience_s=NEVER_S, pause_s=0.0):
+        self.gathering = Gathering(self._work, most=most, patience_s=patience_s, pause_s=pause_s)
         self.batches = []
         self.came = asyncio.Event()
         self.open = asyncio.Event()
@@ -49,6 +49,28 @@ async def test_who_comes_while_others_are_out_goes_with_the_next_ones():
     store.open.set()
     assert await asyncio.gather(*first, *later) == [10, 20, 30, 40]
     assert store.batches == [[1], [2, 3, 4]]
+
+
+async def test_who_comes_in_the_pause_goes_with_those_who_waited():
+    store = Store(pause_s=SOON_S)
+    first = store.ask(1)
+    await store.came.wait()
+    later = store.ask(2)
+    store.open.set()
+    await first[0]
+    later += store.ask(3)
+    assert await asyncio.gather(*later) == [20, 30]
+    assert store.batches == [[1], [2, 3]]
+
+
+async def test_no_pause_is_made_once_as_many_wait_as_may_go():
+    store = Store(most=2, pause_s=NEVER_S)
+    first = store.ask(1)
+    await store.came.wait()
+    later = store.ask(2, 3)
+    store.open.set()
+    assert await asyncio.gather(*first, *later) == [10, 20, 30]
+    assert store.batches == [[1], [2, 3]]
 
 
 async def test_no_more_go_together_than_may():
