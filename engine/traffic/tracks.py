@@ -57,8 +57,9 @@ class RecentTracks:
             rows.append(last)
         _close(rows, starts)
         self._last = {number: one for number, one in self._last.items() if one[2] > now_s - _FORGET_S}
-        found = np.array(rows, np.float64).reshape(-1, 3)
-        return found[:, 0], found[:, 1], found[:, 2], np.array(starts, np.int64)
+        # a column behind the other, as set-up compiled the rules of roads for: strides would compile them anew
+        lat, lon, seconds = np.ascontiguousarray(np.array(rows, np.float64).reshape(-1, 3).T)
+        return lat, lon, seconds, np.array(starts, np.int64)
 
 
 def _close(rows: list[tuple[float, float, float]], starts: list[int]) -> None:
