@@ -72,7 +72,8 @@ class RepairDesk:
             [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
             if row < 0:
                 return
-            oldest_ms = int(self._memory.state.drivers.records["time"][row]) - REPAIR_WINDOW_MS
+            live_ms = int(self._memory.state.drivers.records["time"][row])
+            oldest_ms = live_ms - REPAIR_WINDOW_MS
             if first_ms < oldest_ms:
                 return  # history has it; trips and visits of so long ago stay as they were told
             visits = visit_records(await self._motion.visits(scope, ref.id, oldest_ms, first_ms))
@@ -80,6 +81,8 @@ class RepairDesk:
             from_ms = start.declared_time if start is not None else oldest_ms
             ask = functools.partial(self._waiting, ref.partition, number)
             stored = await read_track(self._database, number, from_ms, _FAR_MS, ask)
+            if live_ms not in stored["time"]:
+                return  # history is out of what lies between: trips would be forgotten, not mended
             derivation = derive(stored, self._profile(ref), start)
             [row] = self._memory.state.drivers.rows(np.array([number], np.uint32)).tolist()
             if row >= 0 and apply_derivation(self._memory.state.drivers, row, derivation):

@@ -136,6 +136,22 @@ async def test_late_fixes_are_told_as_a_repair_of_trips(stores: Stores, tenant: 
         assert "queued" in event
 
 
+async def test_late_fixes_forget_no_trip_whose_positions_history_no_longer_holds(
+    stores: Stores, tenant: str, prefix: str
+) -> None:
+    async with a_fleet(stores, tenant, prefix, drivers=2) as fleet, fleet.running():
+        for start in (0, 20):
+            await fleet.reached(await fleet.drive(start, 10), "durable")
+        await fleet.database.history.delete_many({"d": fleet.numbers[0]})  # as after thirty days of silence
+        await fleet.reached(await fleet.drive(10, 10))
+
+        async def told():
+            return await fleet.database.events.find_one({"type": "driver.trips_repaired", "aggregate": fleet.ids[1]})
+
+        await eventually(told, 20)  # the other's turn came first
+        assert await fleet.database.events.count_documents({"type": "driver.trips_repaired"}) == 1
+
+
 async def test_who_reports_a_hand_over_at_the_door_has_arrived_there_once(
     stores: Stores, tenant: str, prefix: str
 ) -> None:
