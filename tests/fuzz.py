@@ -83,9 +83,9 @@ def main() -> int:
     with running_outrider(OUTRIDER_API__WORKERS="1", OUTRIDER_SHARDS__COUNT="1", **LIMITS_OFF) as outrider:
         result = fuzz(outrider.url, arguments.seconds, *arguments.options)
         faults = failed_requests(outrider)
-    sys.stdout.write(result.stdout)
-    for line in faults[-20:]:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(result.stdout)
+        for line in faults[-20:]:
+            sys.stdout.write(f"{line}\n")
     return result.returncode
 
 

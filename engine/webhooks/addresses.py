@@ -6,9 +6,11 @@ elsewhere a moment later, so the check stands where the connection is made and n
 """
 
 import asyncio
+import functools
 import ipaddress
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpcore2
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["GuardedTransport", "addresses_of", "is_public"]
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address that a gateway goes on to
+# Not the loop's own: uvloop looks up four names at once and goes on with those that nobody waits for any more. A few
+# names that hang would hold up everybody's webhooks, and the end of the process.
+_LOOK_UPS = ThreadPoolExecutor(16, thread_name_prefix="look-up")
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -45,8 +50,11 @@ async def addresses_of(host: str, port: int) -> list[str]:
     OSError
         If it leads nowhere.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    look_up = functools.partial(socket.getaddrinfo, host.strip("[]"), port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
+    except UnicodeError as fault:  # a label that no name has
+        raise socket.gaierror(socket.EAI_NONAME, "not a name") from fault
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
