@@ -154,7 +154,7 @@ class WebhookCommands:
         try:
             async with asyncio.timeout(_LOOK_UP_WITHIN_S):
                 addresses = await addresses_of(host, parts.port or 443)
-        except (OSError, UnicodeError):
+        except OSError:
             return
         if not all(map(is_public, addresses)):
             detail = "leads to an address that is not public"

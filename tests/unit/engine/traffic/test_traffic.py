@@ -132,6 +132,7 @@ def test_each_step_is_in_one_track_and_noise_and_old_fixes_in_none():
     assert second[2][0] == first[2][-1]
     assert (np.diff(first[2]) >= 12).all()
     assert first[0].max() < 42
+    assert all(column.flags.c_contiguous for column in first), "rules would be compiled anew for others"
 
 
 def test_a_phone_that_sleeps_at_doors_is_no_jam(town):
