@@ -23,7 +23,7 @@ __all__ = ["GuardedTransport", "addresses_of", "is_public"]
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address that a gateway goes on to
 # Not the loop's own: uvloop looks up a few names at once and goes on with those that nobody waits for any more. A few
-# names that hang would hold up everybody's webhooks, and the end of the process.
+# that hang would stop everybody's webhooks, and the end of the process.
 _LOOK_UPS = ThreadPoolExecutor(16, thread_name_prefix="look-up")
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
