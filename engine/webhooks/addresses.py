@@ -6,25 +6,21 @@ elsewhere a moment later, so the check stands where the connection is made and n
 """
 
 import asyncio
-import functools
 import ipaddress
-import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpcore2
 import httpx2
 
+from engine.webhooks.look_ups import LookUps
+
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["GuardedTransport", "addresses_of", "is_public"]
+__all__ = ["GuardedTransport", "is_public"]
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address that a gateway goes on to
-# Not the loop's own: uvloop looks up a few names at once and goes on with those that nobody waits for any more. A few
-# that hang would stop everybody's webhooks, and the end of the process.
-_LOOK_UPS = ThreadPoolExecutor(16, thread_name_prefix="look-up")
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -42,26 +38,12 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-async def addresses_of(host: str, port: int) -> list[str]:
-    """Return the IP addresses that a name leads to now, in the system's order of preference.
-
-    Raises
-    ------
-    OSError
-        If it leads nowhere.
-    """
-    look_up = functools.partial(socket.getaddrinfo, host.strip("[]"), port, type=socket.SOCK_STREAM)
-    try:
-        found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
-    except UnicodeError as fault:  # a label that no name has
-        raise socket.gaierror(socket.EAI_NONAME, "not a name") from fault
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """An HTTP transport that connects to public addresses alone, unless private ones are allowed."""
 
-    def __init__(self, limits: httpx2.Limits, context: "ssl.SSLContext", *, allow_private: bool) -> None:
+    def __init__(
+        self, limits: httpx2.Limits, context: "ssl.SSLContext", look_ups: LookUps, *, allow_private: bool
+    ) -> None:
         super().__init__(verify=context, trust_env=False)
         # httpx2 has no parameter for the network backend of its pool; httpcore2's pool has
         self._pool = httpcore2.AsyncConnectionPool(
@@ -69,14 +51,15 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_GuardedBackend(allow_private=allow_private),
+            network_backend=_GuardedBackend(look_ups, allow_private=allow_private),
         )
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves a name itself, looks at what it found, and connects to exactly that."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, look_ups: LookUps, *, allow_private: bool) -> None:
+        self._look_ups = look_ups
         self._allow_private = allow_private
         self._inner = httpcore2.AnyIOBackend()
 
@@ -90,7 +73,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         try:
             async with asyncio.timeout(timeout):
-                addresses = await addresses_of(host, port)
+                addresses = await self._look_ups.addresses_of(host)
         except TimeoutError as fault:
             raise httpcore2.ConnectTimeout("the name was not resolved in time") from fault
         except OSError as fault:

@@ -7,7 +7,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from engine.settings import WebhookSettings
-from engine.webhooks.addresses import addresses_of, is_public
+from engine.webhooks.addresses import is_public
+from engine.webhooks.look_ups import LOOK_UPS, asking_for
 from engine.webhooks.signing import new_secret
 from models.documents.document import now
 from models.documents.event import Event
@@ -62,7 +63,7 @@ class WebhookCommands:
         Conflict
             If the tenant has as many as it may.
         """
-        await self._check_address(shape.url)
+        await self._check_address(scope, shape.url)
         secret = new_secret()
         webhook = Webhook(
             **dict(shape),
@@ -88,7 +89,7 @@ class WebhookCommands:
         """
         before = await self._seen(scope, webhook, version)
         if shape.url != before.url:
-            await self._check_address(shape.url)
+            await self._check_address(scope, shape.url)
         after = _switched(before.model_copy(update=dict(shape)), before, "asked")
         return await self._replace(scope, before, after, "webhook.changed")
 
@@ -142,7 +143,7 @@ class WebhookCommands:
         check_version(webhook, version, found.version)
         return found
 
-    async def _check_address(self, url: str) -> None:
+    async def _check_address(self, scope: Scope, url: str) -> None:
         """Refuse an address that may not be asked; a name that leads nowhere yet is looked at when it is asked."""
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -152,8 +153,9 @@ class WebhookCommands:
         if self._settings.allow_private:
             return
         try:
-            async with asyncio.timeout(_LOOK_UP_WITHIN_S):
-                addresses = await addresses_of(host, parts.port or 443)
+            with asking_for(scope.tenant):
+                async with asyncio.timeout(_LOOK_UP_WITHIN_S):
+                    addresses = await LOOK_UPS.addresses_of(host)
         except OSError:
             return
         if not all(map(is_public, addresses)):

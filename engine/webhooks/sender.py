@@ -17,6 +17,7 @@ import httpx2
 
 from engine.settings import WebhookSettings
 from engine.webhooks.addresses import GuardedTransport
+from engine.webhooks.look_ups import LOOK_UPS, LookUps, asking_for
 from engine.webhooks.signing import signed_headers
 from models.documents.document import now
 from models.documents.event import Event
@@ -62,15 +63,17 @@ class WebhookSender:
     ----------
     settings
         Limits, and whether private addresses may be asked.
+    look_ups
+        Who finds the addresses of names.
     """
 
-    def __init__(self, settings: WebhookSettings) -> None:
+    def __init__(self, settings: WebhookSettings, look_ups: LookUps = LOOK_UPS) -> None:
         self._settings = settings
         limits = httpx2.Limits(
             max_connections=settings.at_once, max_keepalive_connections=settings.at_once, keepalive_expiry=_KEEP_ALIVE_S
         )
         self._client = httpx2.AsyncClient(
-            transport=GuardedTransport(limits, _context(), allow_private=settings.allow_private),
+            transport=GuardedTransport(limits, _context(), look_ups, allow_private=settings.allow_private),
             timeout=httpx2.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
             follow_redirects=False,
             trust_env=False,
@@ -95,8 +98,9 @@ class WebhookSender:
         headers = signed_headers(secrets, event.id, now(), body)
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                status, wait = await self._post(url, headers, body)
+            with asking_for(event.tenant):
+                async with asyncio.timeout(self._settings.timeout_s):
+                    status, wait = await self._post(url, headers, body)
         except TimeoutError:
             return Reply(ok=False, duration_ms=_since(began), error=f"no answer within {self._settings.timeout_s:g} s")
         except httpx2.TimeoutException as fault:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from engine.settings import WebhookSettings
+from engine.webhooks.look_ups import LookUps
 from engine.webhooks.sender import WebhookSender
 from engine.webhooks.signing import new_secret
 from models.documents.document import now
@@ -127,6 +129,22 @@ async def test_a_private_address_is_not_connected_to(send):
             assert not reply.ok
             assert "not public" in reply.error
     assert not connected.is_set()
+
+
+async def test_a_dead_name_that_leads_to_a_private_address_now_is_not_connected_to(event):
+    leads_to, time_s = [], [0.0]
+
+    def found(name):
+        if not leads_to:
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return leads_to
+
+    async with WebhookSender(WebhookSettings(), LookUps(found, lambda: time_s[0])) as sender:
+        assert "no answer" in (await sender.send("https://name.test/hook", [SECRET], event)).error
+        leads_to.append("127.0.0.1")
+        assert "a moment ago" in (await sender.send("https://name.test/hook", [SECRET], event)).error
+        time_s[0] = 5.0
+        assert "not public" in (await sender.send("https://name.test/hook", [SECRET], event)).error
 
 
 async def test_a_name_that_leads_nowhere_is_a_failure(send):
