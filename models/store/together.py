@@ -41,6 +41,7 @@ _MOST_DOCUMENTS = 20  # of a change that goes together with others; a large one 
 _PATIENCE_S = 0.1
 _READ_PAUSE_S, _CHANGE_PAUSE_S = 0.003, 0.008  # a fraction of what each takes while it is busy
 _UNKNOWN = "UnknownTransactionCommitResult"
+_TRANSIENT = "TransientTransactionError"
 
 log = structlog.get_logger(__name__)
 
@@ -178,11 +179,12 @@ class Together:
         except OperationFailure as fault:
             if fault.has_error_label(_UNKNOWN):
                 raise  # it may have come through
+            _note_apart(changes, fault)
             return False
         except PyMongoError:
             raise
         except Exception as fault:  # noqa: BLE001 - whose it is turns out when each is made alone
-            log.debug("changes.apart", changes=len(changes), error=str(fault))
+            _note_apart(changes, fault.__cause__ or fault)
             return False
         return True
 
@@ -200,6 +202,16 @@ def _insert(collection: "Collection[Any]", documents: Sequence[Fields], session:
         collection.insert_one(documents[0], session=session)
     else:
         collection.insert_many(documents, session=session)
+
+
+def _note_apart(changes: Sequence[PreparedChange], why: BaseException) -> None:
+    """Log why changes can't go together: as what MongoDB met, or, which is an everyday matter, as the callers' own."""
+    if isinstance(why, OperationFailure):
+        said = why.details or {}  # its message may hold what was to be stored
+        labels = said.get("errorLabels", [])
+        log.info("changes.apart", changes=len(changes), code=why.code, error=said.get("codeName"), labels=labels)
+    else:
+        log.debug("changes.apart", changes=len(changes), error=str(why))
 
 
 async def on_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> T:
@@ -238,8 +250,8 @@ def _transact(client: Any, changes: Sequence[PreparedChange]) -> None:
         if len(changes) == 1:
             _write_one(changes[0], session)
         elif tries == 1:
-            _write_all(changes, session)
-        else:  # one of them met somebody else's transaction, and would hold up the others
+            _write_together(changes, session)
+        else:  # the commit met somebody else's transaction
             raise _Apart
 
     with client.start_session() as session:
@@ -253,6 +265,20 @@ def _write_one(change: PreparedChange, session: ClientSession) -> None:
         raise VersionConflict(it.query["_id"], it.query["version"], int(found["version"]) if found else 0)
     for collection, documents in change.inserts:
         _insert(collection, documents, session)
+
+
+def _write_together(changes: Sequence[PreparedChange], session: ClientSession) -> None:
+    """Write changes; raises `_Apart` if one of them met somebody else's transaction.
+
+    It is not tried again for all: the others would be held up, and once that transaction is through, the version that
+    the one wants to replace is no longer there.
+    """
+    try:
+        _write_all(changes, session)
+    except PyMongoError as fault:
+        if fault.has_error_label(_TRANSIENT):
+            raise _Apart("met somebody else's transaction") from fault
+        raise
 
 
 def _write_all(changes: Sequence[PreparedChange], session: ClientSession) -> None:
