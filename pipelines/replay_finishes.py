@@ -12,7 +12,7 @@ from models.eta.bundle import Bundle
 from models.eta.calibration import tail_scores
 from models.eta.features import base_times_s, leg_features
 from models.eta.online_calibration import OnlineCalibration, OnlineProfile
-from models.eta.residuals import ResidualProfile, RunningResidual
+from models.eta.residuals import ResidualProfile, RunningResidual, freshness
 from pipelines.recall import recalled
 from pipelines.trips import Trips, finishes_ms
 
@@ -87,16 +87,26 @@ def running_shifts(
         In the order of their moments.
     residuals
         log(actual ÷ P50) of each trip, which count once it has ended.
+
+    Notes
+    -----
+    As in the engine (`engine.eta.corrections`) a leg that is predicted again under way counts once, by what was said at
+    its departure, and later moments take less of what others left.
     """
     running, moments = RunningResidual(profile or ResidualProfile()), trips.legs["moment_ms"]
-    ends = finishes_ms(trips)
+    ends, elapsed_s = finishes_ms(trips), _elapsed_s(trips)
     shifts = np.zeros(len(trips))
     for arrived, place in _in_order(moments, ends):
-        if arrived:
-            running.observe((_ALL,), int(ends[place]), float(residuals[place]))
-        else:
+        if not arrived:
             shifts[place] = running.shift((_ALL,), int(moments[place]))
-    return shifts
+        elif elapsed_s[place] == 0:
+            running.observe((_ALL,), int(ends[place]), float(residuals[place]))
+    return shifts * freshness(elapsed_s)
+
+
+def _elapsed_s(trips: Trips) -> NDArray[np.float64]:
+    """Return how long each trip was under way at its moment, seconds; 0 where nobody says so."""
+    return np.nan_to_num(np.asarray(trips.legs.get("elapsed_s", np.zeros(len(trips))), np.float64), nan=0.0)
 
 
 def _margins(

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from models.eta.history import USUAL_VEHICLE
 from models.eta.online_calibration import OnlineCalibration
-from models.eta.residuals import RunningResidual
+from models.eta.residuals import RunningResidual, freshness
 
 __all__ = ["Corrections", "Finish", "ModelSaid", "area_of"]
 
 _AREA_RESOLUTION = 6  # H3 cells of 36 km²: some dozen finishes a cell in a window of six hours
-_FADING_S = 300.0  # the residual is one of departures, and harms what is said minutes later
 _LEAST_S = 30.0  # shorter legs are noise of the geofence's edge
 _REMEMBERED = 2**16  # stops whose areas are kept: they are asked for every few seconds
 _EVERYBODY = ""  # in place of a tenant
@@ -113,12 +112,9 @@ class Corrections:
         elapsed_s: NDArray[np.float64],
         moment_ms: int,
     ) -> NDArray[np.float64]:
-        """Return the log ratios to add to what a model says of a tenant's legs, length N.
-
-        Legs under way get less of it the longer they are under way: their own progress says more.
-        """
+        """Return the log ratios to add to what a model says of a tenant's legs, length N; those under way get less."""
         known = self._models.get(model)
-        fresh = np.maximum(0.0, 1.0 - elapsed_s / _FADING_S)
+        fresh = freshness(elapsed_s)
         if known is None or not fresh.any():
             return np.zeros(len(lat))
         areas = [area_of(tenant, one_lat, one_lon) for one_lat, one_lon in zip(lat.tolist(), lon.tolist(), strict=True)]

@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-__all__ = ["ResidualProfile", "RunningResidual"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ResidualProfile", "RunningResidual", "freshness"]
+
+_FADING_S = 300.0  # the residual is one of departures, and harms what is said minutes later
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,14 @@ class RunningResidual:
         window.cached = (len(inside), median(residual for _, residual in inside)) if inside else (0, 0.0)
         window.cached_from_ms, window.cached_until_ms = moment_ms, _next_change(window.finishes, moment_ms, since)
         return window.cached
+
+
+def freshness(elapsed_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much of a residual counts for legs that are so long under way: all at departure, none after 5 min.
+
+    Their own progress says more the longer they are.
+    """
+    return np.asarray(np.maximum(0.0, 1.0 - elapsed_s / _FADING_S))
 
 
 def _insert(finishes: deque[tuple[int, float]], entry: tuple[int, float]) -> None:
