@@ -6,9 +6,11 @@ from numpy.typing import NDArray
 from engine.routing.decomposition import Chart, halved
 from engine.routing.problem import RELOAD, Part, Problem
 
-__all__ = ["clusters"]
+__all__ = ["clusters", "is_loose"]
 
 _LARGEST = 1000  # stops of a part: a search of more is slow to begin
+_LONG = 25  # stops of a route, on average
+_WIDE = 0.5  # share of the day in which a stop can be made, on average
 
 
 def clusters(
@@ -37,6 +39,16 @@ def clusters(
         for number, members in enumerate(vehicles)
         if members
     ]
+
+
+def is_loose(problem: Problem) -> bool:
+    """Return whether routes are long and most windows wide, so that nearly any stop may go into any route near it."""
+    stops = [stop for job in problem.jobs for stop in (job.pickup, job.delivery) if stop is not None]
+    if len(stops) < _LONG * _vehicles_in_use(problem):
+        return False
+    day = max(1, max(van.shift[1] for van in problem.vehicles) - min(van.shift[0] for van in problem.vehicles))
+    open_s = (sum(until - opens for opens, until in stop.windows) if stop.windows else day for stop in stops)
+    return sum(min(1.0, seconds / day) for seconds in open_s) >= _WIDE * len(stops)
 
 
 def _vehicles_in_use(problem: Problem) -> int:

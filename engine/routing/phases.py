@@ -3,7 +3,8 @@
 Measured on two cores within a minute: up to some hundred stops, searches of the whole from several beginnings, joined
 by set partitioning, beat anything done to parts; above that, parts of neighbouring routes gain more than they lose,
 since a search does several times as many steps a second on a part; and a first plan of thousands of stops is best made
-in parts too. Which engine searches decides how large a part may be.
+in parts too. Which engine searches decides how large a part may be. Where routes are long and windows wide, any cut
+decides too early which stops go together: there the whole is annealed for most of the time, from far hotter.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Literal
 
 from engine.routing.search import Engine
 
-__all__ = ["WHOLE", "Phase", "Sizes", "part_seconds", "phases", "sizes"]
+__all__ = ["WHOLE", "Phase", "Sizes", "part_seconds", "phases", "sizes", "warmth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Sizes:
     """Up to which the whole is searched, and nothing else."""
     first: int
     """Up to which the first plan is made of the whole."""
+    loose: int
+    """The same, of a loose problem."""
     cluster: int
     """Of a part of the first plan."""
     part: int
@@ -52,11 +55,12 @@ class Sizes:
 WHOLE = 300
 """Stops up to which those that cover a problem search the whole of it, and nothing else."""
 
-_LEAD = 0.8  # share of the effort in which the first of several members searches parts, before another polishes
+_LEAD = 0.8  # share of the effort in which the first of several members searches, before another polishes
+_LOOSE = 0.7  # share of the effort in which a loose problem is annealed as a whole
 _SIZES: dict[Engine, Sizes] = {
-    "pyvrp": Sizes(WHOLE, 1200, 400, 250, 12, (2.0, 6.0), 40),
-    "ruin-recreate": Sizes(WHOLE, WHOLE, 500, 500, 4, (1.0, 30.0), 10),
-    "or-tools": Sizes(100, 100, 100, 100, 4, (0.5, 3.0), 120),
+    "pyvrp": Sizes(WHOLE, 1200, 1200, 400, 250, 12, (2.0, 6.0), 40),
+    "ruin-recreate": Sizes(WHOLE, WHOLE, 1200, 500, 500, 4, (1.0, 30.0), 10),
+    "or-tools": Sizes(100, 100, 100, 100, 100, 4, (0.5, 3.0), 120),
 }
 
 
@@ -71,7 +75,14 @@ def part_seconds(engine: Engine, seconds: float) -> float:
     return min(longest, max(shortest, seconds / _SIZES[engine].rounds))
 
 
-def phases(stops: int, members: Sequence[Engine], *, started: bool, cores: int) -> tuple[Phase, ...]:
+def warmth(*, is_loose: bool) -> tuple[float, float]:
+    """Return the temperature at which annealing begins and ends, in costs of an average stop."""
+    return (3.0, 0.03) if is_loose else (1.0, 0.01)
+
+
+def phases(
+    stops: int, members: Sequence[Engine], *, started: bool, cores: int, is_loose: bool = False
+) -> tuple[Phase, ...]:
     """Return the plan for a problem.
 
     Parameters
@@ -82,6 +93,8 @@ def phases(stops: int, members: Sequence[Engine], *, started: bool, cores: int) 
         Whether there is a plan to begin from.
     cores
         How many searches run at once.
+    is_loose
+        Whether routes are long and windows wide, as `engine.routing.clusters.is_loose` says.
     """
     limits = sizes(members[0])
     if stops <= limits.whole:
@@ -94,6 +107,8 @@ def phases(stops: int, members: Sequence[Engine], *, started: bool, cores: int) 
         rounds = [Phase("rounds", _LEAD), Phase("rounds", 1.0, turn=1)]
     if started:
         return tuple(rounds)
+    if is_loose and limits.first < stops <= limits.loose:
+        return (Phase("whole", _LOOSE, cores), *rounds)
     if stops <= limits.first:
         return (Phase("whole", 0.15, cores), *rounds)
     return (Phase("clusters", 0.2), *rounds)

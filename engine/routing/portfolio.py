@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.routing.clusters import clusters
+from engine.routing.clusters import clusters, is_loose
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.members import members_for
-from engine.routing.phases import WHOLE, Phase, part_seconds, phases, sizes
+from engine.routing.phases import WHOLE, Phase, part_seconds, phases, sizes, warmth
 from engine.routing.problem import RELOAD, Part, Problem, Solution
 from engine.routing.recombination import RoutePool, recombine
 from engine.routing.relaxation import relaxed
@@ -74,11 +74,11 @@ class _Meter:
         seconds = self._effort.seconds
         return _ROUND_SHARE if seconds is None else part_seconds(engine, seconds) / seconds
 
-    def budget(self, share: float, seed: int, sample_every: int | None, cooling: tuple[float, float]) -> Budget:
+    def budget(self, share: float, seed: int, sample_every: int | None, warmth: tuple[float, float]) -> Budget:
         """Return what a search may use."""
         if self._effort.seconds is None:
-            return Budget(None, max(1, round(share * self._effort.iterations)), seed, sample_every, cooling)
-        return Budget(share * self._effort.seconds, None, seed, sample_every, cooling)
+            return Budget(None, max(1, round(share * self._effort.iterations)), seed, sample_every, warmth)
+        return Budget(share * self._effort.seconds, None, seed, sample_every, warmth)
 
     def note(self, share: float) -> None:
         """Take a share off, where steps are counted."""
@@ -124,7 +124,7 @@ class Portfolio:
         self._stops = sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)
         self._is_large = self._stops > WHOLE
         self._members = members_for(problem, engines, is_large=self._is_large)
-        self._turn, self._warmth = 0, (0.0, 1.0)
+        self._turn, self._warmth, self._cooled = 0, warmth(is_loose=False), (0.0, 1.0)
         self._engine = self._engine_of(problem, 0)
         easier = relaxed(problem) if self._engine == "or-tools" else None
         self._relaxed_engine = None if easier is None else self._engine_of(easier, 0)
@@ -146,8 +146,10 @@ class Portfolio:
         if start is not None:
             self._offer(start)
         started = self._incumbent.routes is not None
-        plan = phases(self._stops, self._members, started=started, cores=self._runner.cores)
-        self._warmth = (_WARM_START if started else 0.0, max(phase.until for phase in plan if phase.turn == 0))
+        loose = self._is_large and not started and is_loose(self._problem)
+        plan = phases(self._stops, self._members, started=started, cores=self._runner.cores, is_loose=loose)
+        self._warmth = warmth(is_loose=loose)
+        self._cooled = (_WARM_START if started else 0.0, max(phase.until for phase in plan if phase.turn == 0))
         for phase in plan:
             self._turn = phase.turn
             self._engine = self._engine_of(self._problem, phase.turn)
@@ -195,14 +197,14 @@ class Portfolio:
         if relax and engine == "or-tools" and (easier := relaxed(problem)) is not None:
             problem, engine = easier, self._engine_of(easier, self._turn + turn)
         self.used.add(engine)
-        cooling = (self._cooled(self._meter.used), self._cooled(until))
-        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None, cooling)
+        between = (self._warmth_at(self._meter.used), self._warmth_at(until))
+        budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None, between)
         return Search(problem, engine, budget, start, optional)
 
-    def _cooled(self, used: float) -> float:
-        """Return how far annealing has come when so much of the effort is used up."""
-        first, over = self._warmth
-        return min(1.0, first + (1 - first) * used / over)
+    def _warmth_at(self, used: float) -> float:
+        """Return the temperature of annealing when so much of the effort is used up."""
+        (hot, cold), (first, over) = self._warmth, self._cooled
+        return float(hot * (cold / hot) ** min(1.0, first + (1 - first) * used / over))
 
     def _offer(self, routes: Routes) -> None:
         if self._incumbent.offer(routes):
@@ -217,6 +219,7 @@ class Portfolio:
         best = self._incumbent.routes
         lacks = self._was_too_hard if best is None else not self._incumbent.is_complete
         cores = self._runner.cores
+        leads = self._is_large and afresh > 0
         searches = [
             self._search(
                 self._problem,
@@ -225,7 +228,7 @@ class Portfolio:
                 optional=lacks and (core > 0 or cores == 1),  # the first core goes on trying to serve all
                 until=self._meter.used + share,
                 relax=self._relax(core),
-                turn=core,
+                turn=0 if leads else core,
             )
             for core in range(cores)
         ]

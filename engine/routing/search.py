@@ -53,8 +53,8 @@ class Budget:
     seed: int = 1
     sample_every: int | None = None
     """Collect the routes of every so many candidates; None collects none."""
-    cooling: tuple[float, float] = (0.0, 1.0)
-    """How much of the whole effort is over when the search begins and when it ends: what anneals, cools by it."""
+    warmth: tuple[float, float] = (1.0, 0.01)
+    """Temperature when the search begins and when it ends, in costs of an average stop: for what anneals."""
 
 
 class Column(NamedTuple):

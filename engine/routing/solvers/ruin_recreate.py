@@ -4,6 +4,7 @@ It is as good as PyVRP on pairs of pickup and delivery, and far better than OR-T
 itself is compiled (`engine.routing.ruin`); here it is given a clock and a temperature.
 """
 
+import math
 import time
 
 import numpy as np
@@ -17,7 +18,6 @@ from engine.routing.travel import PlaneTravel
 
 __all__ = ["improve", "warm_up"]
 
-_HOT, _COLD = 1.0, 0.01  # temperature at first and at last, in costs of an average stop
 _BATCH_S = 0.05  # between two looks at the clock
 _BATCH = 100  # steps, where steps are counted
 _TELL_S = 0.2
@@ -32,7 +32,7 @@ def improve(problem: Problem, budget: Budget, start: Routes | None = None, repor
     problem
         One that `engine.routing.ruin.translation.lacks` has nothing to say about.
     budget
-        Seconds or iterations, and how far the whole effort is meanwhile, which says how warm the search is.
+        Seconds or iterations, and how warm the search is at first and at last.
     start
         Where to begin; jobs that it leaves out are tried again.
     report
@@ -40,9 +40,10 @@ def improve(problem: Problem, budget: Budget, start: Routes | None = None, repor
     """
     clock = _Clock(budget)
     search = _Annealing(terrain_of(problem), budget.seed, start)
-    told_at, told = time.monotonic(), search.best_cost
+    told_at, told = time.monotonic(), search.best_cost if start is not None else math.inf
+    hot, cold = budget.warmth
     while (used := clock.used) < 1:
-        search.run(budget.cooling[0] + used * (budget.cooling[1] - budget.cooling[0]), clock.batch)
+        search.run(hot * (cold / hot) ** used, clock.batch)
         clock.note()
         if budget.sample_every is not None:
             search.collect()
@@ -116,10 +117,9 @@ class _Annealing:
         """Return the best plan."""
         return read_routes(self._best)
 
-    def run(self, progress: float, steps: int) -> None:
-        """Take some steps, as warm as it should be when so much of the effort is over."""
-        warmth = self._unit * _HOT * (_COLD / _HOT) ** min(1.0, progress)
-        anneal(self._terrain, self._plan, self._best, self._work, self._costs, warmth, steps)
+    def run(self, warmth: float, steps: int) -> None:
+        """Take some steps at a temperature, in costs of an average stop."""
+        anneal(self._terrain, self._plan, self._best, self._work, self._costs, self._unit * warmth, steps)
 
     def collect(self) -> None:
         """Note the routes of the plan as it is."""

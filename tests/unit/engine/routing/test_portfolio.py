@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from engine.routing.clusters import clusters
+from engine.routing.clusters import clusters, is_loose
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.inline import InlineRunner
@@ -206,6 +206,25 @@ def test_a_large_first_plan_is_made_in_clusters():
     assert [phase.kind for phase in phases(5000, ["pyvrp"], started=True, cores=2)] == ["rounds"]
     assert {phase.kind for phase in phases(200, ["pyvrp"], started=False, cores=2)} == {"whole"}
     assert [phase.kind for phase in phases(200, ["or-tools"], started=False, cores=2)] == ["clusters", "rounds"]
+
+
+def test_a_loose_plan_is_made_of_the_whole():
+    """Stops that nearly any of a few vans could serve; with narrow windows, or on short routes, parts are as good."""
+
+    def loose(open_s: int, room: int) -> bool:
+        day = 36_000
+        jobs = [Job(str(n), None, Stop(1, windows=((60 * n, 60 * n + open_s),)), load=(1,)) for n in range(100)]
+        vans = [Vehicle(str(n), start=0, end=0, capacity=(room,), shift=(0, day)) for n in range(30)]
+        return is_loose(Problem(jobs, vans, [LINE]))
+
+    assert loose(open_s=30_000, room=50)
+    assert not loose(open_s=3600, room=50)
+    assert not loose(open_s=30_000, room=10)
+    members = ["ruin-recreate", "pyvrp"]
+    plan = phases(1000, members, started=False, cores=2, is_loose=True)
+    assert [(phase.kind, phase.turn) for phase in plan] == [("whole", 0), ("rounds", 0), ("rounds", 1)]
+    assert phases(1000, members, started=True, cores=2, is_loose=True) == phases(1000, members, started=True, cores=2)
+    assert phases(5000, members, started=False, cores=2, is_loose=True)[0].kind == "clusters"
 
 
 def test_who_leads_begins_and_another_polishes():

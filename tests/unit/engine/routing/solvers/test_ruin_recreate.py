@@ -192,9 +192,15 @@ def test_a_search_goes_on_from_the_plan_that_it_is_given():
     start = improve(problem, Budget(iterations=100)).routes
     assert improve(problem, Budget(iterations=0), start).routes == start
     told = []
-    better = improve(problem, Budget(seconds=0.6, cooling=(0.6, 1.0)), start, told.append).routes
+    better = improve(problem, Budget(seconds=0.6, warmth=(0.06, 0.01)), start, told.append).routes
     assert plan_of(problem, better).cost < plan_of(problem, start).cost
     assert all(verify(problem, plan_of(problem, routes)).is_feasible for routes in told)
+
+
+def test_a_search_that_is_too_hot_to_find_better_plans_tells_its_first():
+    told = []
+    improve(pairs(2), Budget(seconds=0.5, warmth=(1e6, 1e5)), None, told.append)
+    assert told
 
 
 def test_a_job_is_left_out_where_that_is_cheaper_and_nowhere_else():
