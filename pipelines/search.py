@@ -80,7 +80,7 @@ def _plan(trial: optuna.trial.BaseTrial, start: TrainingPlan) -> TrainingPlan:
     residual = ResidualProfile(
         window_s=trial.suggest_float("window_h", 1.0, 24.0, log=True) * 3600, most=trial.suggest_int("most", 20, 200)
     )
-    return replace(start, medians=medians, penalties=(penalty,), residual=residual)
+    return replace(start, medians=medians, penalty=penalty, residual=residual)
 
 
 class _Judge:

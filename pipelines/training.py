@@ -4,7 +4,7 @@ Each fold trains on what had finished before it begins and predicts what follows
 that the model would have made in production. The last fold is the hold-out by which bundles are compared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -45,7 +45,6 @@ _LEVEL_MS = 7 * 86_400_000
 _LEVEL_SHRINK = 200.0
 _FEW_TRIPS = 4_000
 _SHARES = (0.0, 0.25, 0.5)
-_PENALTIES_OF_FEW = (10.0, 30.0, 100.0)  # how stiff few trips want a surface differs more than that of many
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,8 @@ class TrainingPlan:
     """Trees of P50, averaged; L1 trees beside the huber ones gained nothing."""
     tails: TreePlan = field(default_factory=lambda: TreePlan(objective="quantile", rounds=150, leaves=8, least_rows=80))
     """Trees of the distance of P10 and P90 from P50."""
-    penalties: tuple[float, ...] = (10.0,)
-    """Of the smooth surface: tried on the folds, and the one that errs least serves."""
+    penalty: float = 10.0
+    """Of the smooth surface."""
     folds: tuple[float, ...] = (0.4, 0.6, 0.8)
     """Shares of the trips at which a fold begins; each ends where the next begins. The first only trains the tails."""
     threads: int = 1
@@ -79,7 +78,6 @@ class TrainingPlan:
         return cls(
             medians=(TreePlan(objective="huber", alpha=0.15, leaves=8, least_rows=40, rounds=400),),
             tails=TreePlan(objective="quantile", rounds=80, leaves=4, least_rows=100),
-            penalties=_PENALTIES_OF_FEW,
             threads=threads,
             seed=seed,
         )
@@ -119,7 +117,6 @@ class _Folds:
     fold: NDArray[np.int64]
     trees: NDArray[np.float64]
     smooth: NDArray[np.float64]
-    """By penalty, N × P."""
 
 
 def train_bundle(
@@ -148,13 +145,13 @@ def train_bundle(
     data = _Data(good, spec, matrix, base_s, np.log(good.legs["duration_s"] / base_s))
     plan = _with_rounds(data, plan, told)
     folds = _roll(data, plan, told)
-    penalty, share = _best_blend(data, folds, plan)
-    middle, level = _levelled(data, folds, _blended(folds, penalty, share))
+    share = _best_share(data, folds)
+    middle, level = _levelled(data, folds, (1 - share) * folds.trees + share * folds.smooth)
     left = data.target[folds.rows] - middle
     left -= running_shifts(good.take(folds.rows), left, plan.residual)
     quantiles = _quantiles(data, folds, middle, left, plan)
     told("fitting all", len(plan.folds) + 1, len(plan.folds) + 2)
-    medians, (smooth,) = _fit_medians(data, np.arange(len(good)), replace(plan, penalties=(plan.penalties[penalty],)))
+    medians, smooth = _fit_medians(data, np.arange(len(good)), plan)
     tails = [_fit_tail(data, folds.rows, left, level, plan) for level in _TAILS]
     judged = folds.fold > 0
     calibrations = _calibrate(data, folds.rows[judged], quantiles[judged], plan)
@@ -169,7 +166,7 @@ def train_bundle(
         level=level,
         table=fit_time_table(matrix, data.target, spec),
         probe=matrix[np.linspace(0, len(matrix) - 1, min(_PROBE, len(matrix))).astype(int)],
-        metadata=_metadata(data, schema, plan, {"smoothShare": share, "penalty": plan.penalties[penalty]}, base),
+        metadata=_metadata(data, schema, plan, share, base),
         service=_service_times(good),
         history=history,
     )
@@ -212,33 +209,24 @@ def _roll(data: _Data, plan: TrainingPlan, told: Progress) -> _Folds:
     for number, (begin, end) in enumerate(pairwise(edges)):
         told(f"fold {number + 1} of {len(plan.folds)}", number + 1, len(plan.folds) + 2)
         known = np.flatnonzero(ends[:begin] < moments[begin])
-        medians, surfaces = _fit_medians(data, known, plan)
+        medians, surface = _fit_medians(data, known, plan)
         ahead = np.arange(begin, end)
         rows.append(ahead)
         fold.append(np.full(end - begin, number))
         trees.append(_predict(medians, data.matrix[ahead]))
-        smooth.append(np.stack([surface(data.matrix[ahead]) for surface in surfaces], axis=1))
+        smooth.append(surface(data.matrix[ahead]))
     return _Folds(np.concatenate(rows), np.concatenate(fold), np.concatenate(trees), np.concatenate(smooth))
 
 
-def _best_blend(data: _Data, folds: _Folds, plan: TrainingPlan) -> tuple[int, float]:
-    """Return which penalty of the surface, and how much of it, would have served with the least mean error.
+def _best_share(data: _Data, folds: _Folds) -> float:
+    """Return how much of the smooth surface makes the mean error least, in steps of a quarter."""
+    actual_s, base_s = data.trips.legs["duration_s"][folds.rows], data.base_s[folds.rows]
 
-    By what serves: with the level of the newest trips and the running residual, which mend what is off for all alike.
-    """
-    trips, base_s = data.trips.take(folds.rows), data.base_s[folds.rows]
+    def error_s(share: float) -> float:
+        log_ratio = (1 - share) * folds.trees + share * folds.smooth
+        return float(np.mean(np.abs(base_s * np.exp(log_ratio) - actual_s)))
 
-    def error_s(choice: tuple[int, float]) -> float:
-        middle, _ = _levelled(data, folds, _blended(folds, *choice))
-        shifts = running_shifts(trips, data.target[folds.rows] - middle, plan.residual)
-        return float(np.mean(np.abs(base_s * np.exp(middle + shifts) - trips.legs["duration_s"])))
-
-    places = range(len(plan.penalties))
-    return min(((place, share) for share in _SHARES for place in places if share or not place), key=error_s)
-
-
-def _blended(folds: _Folds, penalty: int, share: float) -> NDArray[np.float64]:
-    return np.asarray((1 - share) * folds.trees + share * folds.smooth[:, penalty])
+    return min(_SHARES, key=error_s)
 
 
 def _levelled(data: _Data, folds: _Folds, middle: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -285,15 +273,13 @@ def _calibrate(
 
 def _fit_medians(
     data: _Data, rows: NDArray[np.int64], plan: TrainingPlan
-) -> tuple[list[lightgbm.Booster], list[SmoothModel]]:
-    """Return the trees of P50, and a surface for each penalty."""
+) -> tuple[list[lightgbm.Booster], SmoothModel]:
     matrix, target = data.matrix[rows], data.target[rows]
     trees = [
         train_trees(matrix, target, data.spec, median, threads=plan.threads, seed=plan.seed + number)
         for number, median in enumerate(plan.medians)
     ]
-    surfaces = [fit_smooth(matrix, target, data.spec, penalty=penalty, seed=plan.seed) for penalty in plan.penalties]
-    return trees, surfaces
+    return trees, fit_smooth(matrix, target, data.spec, penalty=plan.penalty, seed=plan.seed)
 
 
 def _fit_tail(
@@ -329,9 +315,7 @@ def _services_s(trips: Trips, rows: NDArray[np.int64]) -> NDArray[np.float64] | 
     return times.predict(asked.get("company", ""), asked["to_lat"], asked["to_lon"])[0]
 
 
-def _metadata(
-    data: _Data, schema: TripSchema, plan: TrainingPlan, blend: Mapping[str, float], base: str
-) -> dict[str, Any]:
+def _metadata(data: _Data, schema: TripSchema, plan: TrainingPlan, share: float, base: str) -> dict[str, Any]:
     moments = data.trips.legs["moment_ms"]
     return {
         "data": {
@@ -344,7 +328,7 @@ def _metadata(
         },
         "base": base,
         "plan": plan.to_json(),
-        **blend,
+        "smoothShare": share,
         "code": code_version(),
     }
 

@@ -1,7 +1,5 @@
 """Models are made of what was known, and are better than what one would do without them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -63,15 +61,6 @@ def test_training_twice_makes_the_same_model(tmp_path):
     trips = town_trips(600, seed=3)
     versions = [save_bundle(train_bundle(trips, TOWN, QUICK).bundle, tmp_path / str(number)) for number in range(2)]
     assert versions[0] == versions[1]
-
-
-def test_a_surface_is_as_stiff_as_helps_on_later_trips():
-    trips = town_trips(600, seed=3)
-    chosen = train_bundle(trips, TOWN, replace(QUICK, penalties=(1e7, 10.0))).bundle
-    assert chosen.metadata["penalty"] == 10.0
-    alone = train_bundle(trips, TOWN, QUICK).bundle
-    assert alone.smooth_share == chosen.smooth_share > 0
-    np.testing.assert_array_equal(chosen.predict(trips.legs), alone.predict(trips.legs))
 
 
 def test_a_trained_bundle_says_what_it_was_made_of(tmp_path):
