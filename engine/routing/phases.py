@@ -3,8 +3,9 @@
 Measured on two cores within a minute: up to some hundred stops, searches of the whole from several beginnings, joined
 by set partitioning, beat anything done to parts; above that, parts of neighbouring routes gain more than they lose,
 since a search does several times as many steps a second on a part; and a first plan of thousands of stops is best made
-in parts too. Which engine searches decides how large a part may be. Where routes are long and windows wide, any cut
-decides too early which stops go together: there the whole is annealed for most of the time, from far hotter.
+in parts too. Which engine searches decides how large a part may be. Yet a cut decides early which stops go together,
+and rounds hardly undo that: where annealing has the time for it, it has the whole for most of it, from far hotter. Of
+a minute that is up to some 600 stops, and twice as many where routes are long and windows wide.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ class Phase:
     """Of the cores, how many begin anew rather than from the best plan."""
     turn: int = 0
     """Whose turn it is among those who take turns."""
+    is_hot: bool = False
+    """Whether annealing begins so hot that it forgets where it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class Sizes:
     """Up to which the whole is searched, and nothing else."""
     first: int
     """Up to which the first plan is made of the whole."""
-    loose: int
-    """The same, of a loose problem."""
+    annealed: tuple[int, int]
+    """Up to which the whole is annealed for most of the time, and the same of a loose problem; 0: never."""
     cluster: int
     """Of a part of the first plan."""
     part: int
@@ -56,11 +59,12 @@ WHOLE = 300
 """Stops up to which those that cover a problem search the whole of it, and nothing else."""
 
 _LEAD = 0.8  # share of the effort in which the first of several members searches, before another polishes
-_LOOSE = 0.7  # share of the effort in which a loose problem is annealed as a whole
+_HOT, _WARM, _COLD = 3.0, 1.0, 0.01  # where the whole is annealed, where parts are, and at the end
+_ANNEALED = 0.7  # share of the effort in which a problem is annealed as a whole, where it is
 _SIZES: dict[Engine, Sizes] = {
-    "pyvrp": Sizes(WHOLE, 1200, 1200, 400, 250, 12, (2.0, 6.0), 40),
-    "ruin-recreate": Sizes(WHOLE, WHOLE, 1200, 500, 500, 4, (1.0, 30.0), 10),
-    "or-tools": Sizes(100, 100, 100, 100, 100, 4, (0.5, 3.0), 120),
+    "pyvrp": Sizes(WHOLE, 1200, (0, 0), 400, 250, 12, (2.0, 6.0), 40),
+    "ruin-recreate": Sizes(WHOLE, WHOLE, (600, 1200), 500, 500, 4, (1.0, 30.0), 10),
+    "or-tools": Sizes(100, 100, (0, 0), 100, 100, 4, (0.5, 3.0), 120),
 }
 
 
@@ -75,9 +79,9 @@ def part_seconds(engine: Engine, seconds: float) -> float:
     return min(longest, max(shortest, seconds / _SIZES[engine].rounds))
 
 
-def warmth(*, is_loose: bool) -> tuple[float, float]:
-    """Return the temperature at which annealing begins and ends, in costs of an average stop."""
-    return (3.0, 0.03) if is_loose else (1.0, 0.01)
+def warmth(plan: Sequence[Phase]) -> tuple[float, float]:
+    """Return the temperature at which annealing begins and ends in a plan, in costs of an average stop."""
+    return (_HOT if any(phase.is_hot for phase in plan) else _WARM), _COLD
 
 
 def phases(
@@ -107,8 +111,8 @@ def phases(
         rounds = [Phase("rounds", _LEAD), Phase("rounds", 1.0, turn=1)]
     if started:
         return tuple(rounds)
-    if is_loose and limits.first < stops <= limits.loose:
-        return (Phase("whole", _LOOSE, cores), *rounds)
+    if stops <= limits.annealed[is_loose]:
+        return (Phase("whole", _ANNEALED, cores, is_hot=True), *rounds)
     if stops <= limits.first:
         return (Phase("whole", 0.15, cores), *rounds)
     return (Phase("clusters", 0.2), *rounds)

@@ -124,7 +124,7 @@ class Portfolio:
         self._stops = sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)
         self._is_large = self._stops > WHOLE
         self._members = members_for(problem, engines, is_large=self._is_large)
-        self._turn, self._warmth, self._cooled = 0, warmth(is_loose=False), (0.0, 1.0)
+        self._turn, self._warmth, self._cooled = 0, warmth(()), (0.0, 1.0)
         self._engine = self._engine_of(problem, 0)
         easier = relaxed(problem) if self._engine == "or-tools" else None
         self._relaxed_engine = None if easier is None else self._engine_of(easier, 0)
@@ -148,7 +148,7 @@ class Portfolio:
         started = self._incumbent.routes is not None
         loose = self._is_large and not started and is_loose(self._problem)
         plan = phases(self._stops, self._members, started=started, cores=self._runner.cores, is_loose=loose)
-        self._warmth = warmth(is_loose=loose)
+        self._warmth = warmth(plan)
         self._cooled = (_WARM_START if started else 0.0, max(phase.until for phase in plan if phase.turn == 0))
         for phase in plan:
             self._turn = phase.turn

@@ -9,7 +9,7 @@ from engine.routing.clusters import clusters, is_loose
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.inline import InlineRunner
-from engine.routing.phases import phases
+from engine.routing.phases import phases, warmth
 from engine.routing.portfolio import Effort, Portfolio
 from engine.routing.problem import Break, Job, Problem, SameVehicle, Stop, Vehicle, Visit
 from engine.routing.recombination import RoutePool, recombine
@@ -225,6 +225,14 @@ def test_a_loose_plan_is_made_of_the_whole():
     assert [(phase.kind, phase.turn) for phase in plan] == [("whole", 0), ("rounds", 0), ("rounds", 1)]
     assert phases(1000, members, started=True, cores=2, is_loose=True) == phases(1000, members, started=True, cores=2)
     assert phases(5000, members, started=False, cores=2, is_loose=True)[0].kind == "clusters"
+
+
+def test_a_plan_that_annealing_has_time_for_is_made_of_the_whole_and_from_hotter():
+    members = ["ruin-recreate", "pyvrp"]
+    some, many = (phases(stops, members, started=False, cores=2) for stops in (500, 1000))
+    assert [phase.kind for phase in some] == ["whole", "rounds", "rounds"]
+    assert [phase.kind for phase in many] == ["clusters", "rounds", "rounds"]
+    assert warmth(some)[0] > warmth(many)[0] > warmth(many)[1] == warmth(some)[1]
 
 
 def test_who_leads_begins_and_another_polishes():
