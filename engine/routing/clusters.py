@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.routing.decomposition import Chart, halved
-from engine.routing.problem import RELOAD, Part, Problem
+from engine.routing.problem import RELOAD, Part, Problem, Stop
 
-__all__ = ["clusters", "is_loose"]
+__all__ = ["clusters", "has_long_routes", "is_loose"]
 
 _LARGEST = 1000  # stops of a part: a search of more is slow to begin
 _LONG = 25  # stops of a route, on average
@@ -41,14 +41,23 @@ def clusters(
     ]
 
 
+def has_long_routes(problem: Problem) -> bool:
+    """Return whether vehicles have many stops each."""
+    return len(_stops(problem)) >= _LONG * _vehicles_in_use(problem)
+
+
 def is_loose(problem: Problem) -> bool:
     """Return whether routes are long and most windows wide, so that nearly any stop may go into any route near it."""
-    stops = [stop for job in problem.jobs for stop in (job.pickup, job.delivery) if stop is not None]
-    if len(stops) < _LONG * _vehicles_in_use(problem):
+    if not has_long_routes(problem):
         return False
+    stops = _stops(problem)
     day = max(1, max(van.shift[1] for van in problem.vehicles) - min(van.shift[0] for van in problem.vehicles))
     open_s = (sum(until - opens for opens, until in stop.windows) if stop.windows else day for stop in stops)
     return sum(min(1.0, seconds / day) for seconds in open_s) >= _WIDE * len(stops)
+
+
+def _stops(problem: Problem) -> list[Stop]:
+    return [stop for job in problem.jobs for stop in (job.pickup, job.delivery) if stop is not None]
 
 
 def _vehicles_in_use(problem: Problem) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.routing.clusters import clusters, is_loose
+from engine.routing.clusters import clusters, has_long_routes, is_loose
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.members import members_for
@@ -34,7 +34,7 @@ _LEAST_S = 0.2  # a search that is shorter is all set-up
 _COLUMNS = 1500
 _RECOMBINE_S = 5.0
 _JOIN_EVERY = 0.2  # share of the effort between two joins of what rounds have seen
-_JOIN_JOBS = 1200  # above that the linear relaxation takes longer than it is worth
+_JOIN_JOBS = 1200  # above that, and with long routes, the linear relaxation takes longer than it is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Portfolio:
         self._may_relax = self._relaxed_engine not in (None, "or-tools")
         self._was_too_hard, self._rounds = False, 0
         self._joined_at, self._overrun = 0.0, 1.0
-        self._joins = len(problem.jobs) <= _JOIN_JOBS
+        self._joins = len(problem.jobs) <= _JOIN_JOBS and not (self._is_large and has_long_routes(problem))
         self.used: set[Engine] = set()
         """Solvers that have run."""
 

@@ -227,6 +227,23 @@ def test_a_loose_plan_is_made_of_the_whole():
     assert phases(5000, members, started=False, cores=2, is_loose=True)[0].kind == "clusters"
 
 
+@pytest.mark.parametrize(("vans", "joins"), [(40, True), (8, False)])
+def test_routes_are_kept_for_joining_where_they_are_short(vans, joins):
+    asked = []
+
+    class Listener(Liar):
+        """A runner that notes what it is asked for."""
+
+        def run(self, searches, report):
+            asked.extend(searches)
+            return super().run(searches, report)
+
+    problem = a_plain_problem(3, 350, vans)
+    Portfolio(problem, Listener(None), Effort(iterations=1)).solve()
+    assert asked
+    assert {search.budget.sample_every is not None for search in asked} == {joins}
+
+
 def test_a_plan_that_annealing_has_time_for_is_made_of_the_whole_and_from_hotter():
     members = ["ruin-recreate", "pyvrp"]
     some, many = (phases(stops, members, started=False, cores=2) for stops in (500, 1000))
