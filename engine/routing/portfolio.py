@@ -33,6 +33,7 @@ _WARM_START = 0.5  # how far annealing has come where there is a plan to begin f
 _LEAST_S = 0.2  # a search that is shorter is all set-up
 _COLUMNS = 1500
 _RECOMBINE_S = 5.0
+_JOIN_SHARE = 0.03  # of the effort that either model of a join may take at most, where parts are searched as well
 _JOIN_EVERY = 0.2  # share of the effort between two joins of what rounds have seen
 _JOIN_JOBS = 1200  # above that, and with long routes, the linear relaxation takes longer than it is worth
 
@@ -84,10 +85,10 @@ class _Meter:
         """Take a share off, where steps are counted."""
         self._noted += share
 
-    def limit_s(self, most_s: float) -> float:
-        """Return the seconds that something outside the searches may take."""
+    def limit_s(self, share: float, most_s: float) -> float:
+        """Return the seconds that something outside the searches may take, which is to have such a share."""
         seconds = self._effort.seconds
-        return most_s if seconds is None else max(0.1, min(most_s, (1 - self.used) * seconds))
+        return most_s if seconds is None else max(0.1, min(most_s, min(share, 1 - self.used) * seconds))
 
 
 class Portfolio:
@@ -341,8 +342,9 @@ class Portfolio:
         incumbent = [
             Column(number, route, self._incumbent.route_cost(number)) for number, route in enumerate(routes) if route
         ]
+        share = _JOIN_SHARE if self._is_large else 1.0
         joined = recombine(
-            self._problem, self._pool, incumbent, columns=_COLUMNS, seconds=self._meter.limit_s(_RECOMBINE_S)
+            self._problem, self._pool, incumbent, columns=_COLUMNS, seconds=self._meter.limit_s(share, _RECOMBINE_S)
         )
         if joined is not None:
             self._offer(joined)

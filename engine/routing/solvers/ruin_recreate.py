@@ -22,6 +22,7 @@ _BATCH_S = 0.05  # between two looks at the clock
 _BATCH = 100  # steps, where steps are counted
 _TELL_S = 0.2
 _MOST_COLUMNS = 20_000
+_COOL = 0.1  # temperature above which routes are of plans too poor to be joined, and too many
 
 
 def improve(problem: Problem, budget: Budget, start: Routes | None = None, report: Report | None = None) -> Found:
@@ -43,9 +44,10 @@ def improve(problem: Problem, budget: Budget, start: Routes | None = None, repor
     told_at, told = time.monotonic(), search.best_cost if start is not None else math.inf
     hot, cold = budget.warmth
     while (used := clock.used) < 1:
-        search.run(hot * (cold / hot) ** used, clock.batch)
+        warmth = hot * (cold / hot) ** used
+        search.run(warmth, clock.batch)
         clock.note()
-        if budget.sample_every is not None:
+        if budget.sample_every is not None and warmth < _COOL:
             search.collect()
         if report is not None and search.best_cost < told and time.monotonic() - told_at > _TELL_S:
             told_at, told = time.monotonic(), search.best_cost

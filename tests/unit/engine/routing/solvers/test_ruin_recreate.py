@@ -197,6 +197,12 @@ def test_a_search_goes_on_from_the_plan_that_it_is_given():
     assert all(verify(problem, plan_of(problem, routes)).is_feasible for routes in told)
 
 
+def test_routes_of_a_hot_search_are_not_kept():
+    problem = pairs(2)
+    assert improve(problem, Budget(iterations=300, sample_every=1, warmth=(3.0, 0.5))).columns == ()
+    assert improve(problem, Budget(iterations=300, sample_every=1, warmth=(0.05, 0.01))).columns
+
+
 def test_a_search_that_is_too_hot_to_find_better_plans_tells_its_first():
     told = []
     improve(pairs(2), Budget(seconds=0.5, warmth=(1e6, 1e5)), None, told.append)
