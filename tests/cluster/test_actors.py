@@ -74,7 +74,7 @@ async def test_shard_comes_back_after_kill_9(stores: Stores, tenant: str, prefix
         victim = supervisor.status[0]
         os.kill(victim["pid"], signal.SIGKILL)
         sent = await fleet.drive(10, 10)
-        await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], 60)
+        await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], 20)
         await fleet.reached(sent)
         await fleet.reached(sent, "durable")
         for driver in fleet.ids:
