@@ -227,21 +227,42 @@ def test_a_loose_plan_is_made_of_the_whole():
     assert phases(5000, members, started=False, cores=2, is_loose=True)[0].kind == "clusters"
 
 
-@pytest.mark.parametrize(("vans", "joins"), [(40, True), (8, False)])
-def test_routes_are_kept_for_joining_where_they_are_short(vans, joins):
+def searches_of(problem):
+    """Return what a portfolio asks two cores for that find nothing."""
     asked = []
 
     class Listener(Liar):
         """A runner that notes what it is asked for."""
 
+        cores = 2
+
         def run(self, searches, report):
             asked.extend(searches)
             return super().run(searches, report)
 
-    problem = a_plain_problem(3, 350, vans)
     Portfolio(problem, Listener(None), Effort(iterations=1)).solve()
-    assert asked
-    assert {search.budget.sample_every is not None for search in asked} == {joins}
+    return asked
+
+
+@pytest.mark.parametrize(("jobs", "vans", "is_whole"), [(350, 40, True), (700, 80, False), (700, 14, True)])
+def test_both_cores_anneal_the_whole_where_its_plan_is_not_made_in_parts(jobs, vans, is_whole):
+    first, second = searches_of(a_plain_problem(3, jobs, vans))[:2]
+    assert (first.engine, second.engine) == ("ruin-recreate", "ruin-recreate")
+    assert [len(search.problem.jobs) == jobs for search in (first, second)] == [is_whole, is_whole]
+    assert (first.budget.warmth[0] > 1) == is_whole
+
+
+@pytest.mark.parametrize(("vans", "joins"), [(40, True), (8, False)])
+def test_routes_are_kept_for_joining_where_they_are_short(vans, joins):
+    assert {search.budget.sample_every is not None for search in searches_of(a_plain_problem(3, 350, vans))} == {joins}
+
+
+def test_joins_of_a_large_plan_are_given_little_of_the_effort(monkeypatch):
+    given = []
+    monkeypatch.setattr("engine.routing.portfolio.recombine", lambda *_, seconds, **__: given.append(seconds))
+    Portfolio(a_plain_problem(3, 350, 40), InlineRunner(), Effort(4.0)).solve()
+    assert given
+    assert max(given) <= 0.2
 
 
 def test_a_plan_that_annealing_has_time_for_is_made_of_the_whole_and_from_hotter():
