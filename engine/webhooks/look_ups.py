@@ -126,10 +126,7 @@ class _SharedThreads:
         """Return what `work` will return. It is not begun if that is cancelled before its turn comes."""
         future: Future[list[str]] = Future()
         with self._lock:
-            waiting = self._waiting.setdefault(owner, deque())
-            while waiting and waiting[0][0].cancelled():  # all wait about as long: who gave up stands in front
-                waiting.popleft()
-            waiting.append((future, work))
+            self._waiting.setdefault(owner, deque()).append((future, work))
             self._begin(owner)
         return future
 

@@ -203,10 +203,14 @@ def test_routes_of_a_hot_search_are_not_kept():
     assert improve(problem, Budget(iterations=300, sample_every=1, warmth=(0.05, 0.01))).columns
 
 
-def test_a_search_that_is_too_hot_to_find_better_plans_tells_its_first():
+def test_a_search_tells_its_first_plan_if_it_finds_no_better_one():
+    """As a hot one does not for a while; here there is but one plan."""
     told = []
-    improve(pairs(2), Budget(seconds=0.5, warmth=(1e6, 1e5)), None, told.append)
-    assert told
+    travel = PlaneTravel(np.array([[0.0, 0.0], [100.0, 0.0]]))
+    improve(
+        Problem([Job("a", None, Stop(1))], [Vehicle("v", start=0, end=0)], [travel]), Budget(0.5), None, told.append
+    )
+    assert told == [((Visit(0, False),),)]
 
 
 def test_a_job_is_left_out_where_that_is_cheaper_and_nowhere_else():
