@@ -118,13 +118,20 @@ async def test_a_planner_plans_changes_and_dispatches_and_decides_on_a_proposal(
     assert any(urgent in stops for stops in routes.values())
 
 
+def soon_and_within_a_day() -> datetime.datetime:
+    """Return a full hour that a proposal looks ahead to, with three more before midnight."""
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=2)
+    soon = soon.replace(minute=0, second=0, microsecond=0)
+    return soon if soon.hour <= 20 else soon.replace(hour=1) + datetime.timedelta(days=1)
+
+
 @pytest.mark.timeout(120)
 async def test_a_drivers_break_stands_among_the_stops_of_a_route_and_in_what_a_proposal_changes(
     page: Page, company: Company
 ) -> None:
-    tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+    start = soon_and_within_a_day()
     driver = (await company.admin.make("drivers", {"name": "Driver 3"}))["id"]
-    rest = {"window": {"start": "08:15", "end": "08:45"}, "durationS": 1800}
+    rest = {"window": {"start": f"{start:%H}:15", "end": f"{start:%H}:45"}, "durationS": 1800}
     van = await company.admin.make("vehicles", {"name": "Van 3", "driverId": driver, "breaks": [rest]})
     ids = [one["id"] for one in await listed(company, "deliveries")]
     place = {"latitude": 41.16, "longitude": -8.625}
@@ -132,7 +139,7 @@ async def test_a_drivers_break_stands_among_the_stops_of_a_route_and_in_what_a_p
     stops = [{"deliveryId": one} for one in (ids[0], long, *ids[1:])]
     route = await company.admin.make(
         "routes",
-        {"stops": stops, "origin": DEPOT, "start": f"{tomorrow}T08:00:00Z"}
+        {"stops": stops, "origin": DEPOT, "start": start.isoformat()}
         | {"driverId": driver, "vehicleId": van["id"]},
     )
     [taken] = route["breaks"]
