@@ -139,8 +139,7 @@ async def test_a_drivers_break_stands_among_the_stops_of_a_route_and_in_what_a_p
     stops = [{"deliveryId": one} for one in (ids[0], long, *ids[1:])]
     route = await company.admin.make(
         "routes",
-        {"stops": stops, "origin": DEPOT, "start": start.isoformat()}
-        | {"driverId": driver, "vehicleId": van["id"]},
+        {"stops": stops, "origin": DEPOT, "start": start.isoformat()} | {"driverId": driver, "vehicleId": van["id"]},
     )
     [taken] = route["breaks"]
     assert (await company.admin.ask("POST", f"routes/{route['id']}/dispatch")).status_code == 200
@@ -308,6 +307,33 @@ async def test_a_street_is_closed_on_the_map_and_opened_again_for_everybody_who_
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Close a zone").wait_for()
     assert len(await page.evaluate(drawn)) == 1
+
+
+@pytest.mark.timeout(120)
+async def test_a_map_on_which_nothing_changes_is_not_painted_again(page: Page, company: Company) -> None:
+    zone = [{"latitude": 41.15 + lat, "longitude": -8.62 + lon} for lat, lon in ((0, 0), (0, 0.003), (0.003, 0))]
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    lasting = {"name": "Market", "kind": "polygon", "points": zone, "endsAt": ends.isoformat()}
+    await company.admin.make("closures", lasting)
+    await page.add_init_script(COUNT_PAINTED)
+    await open_view(page, company, "Plan")
+    await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
+    await ask_page(page, "window.outrider.closures()", until=lambda found: len(found) == 1)
+
+    async def is_at_rest() -> bool:
+        painted = int(await page.evaluate("window.painted"))
+        await page.wait_for_timeout(2500)  # the page looks at its clock each second
+        return 0 < painted == int(await page.evaluate("window.painted"))
+
+    await eventually(is_at_rest, 60)
+
+
+COUNT_PAINTED = """window.painted = 0;
+const draw = WebGL2RenderingContext.prototype.drawElements;
+WebGL2RenderingContext.prototype.drawElements = function (...what) {
+  window.painted += 1;
+  return draw.apply(this, what);
+};"""
 
 
 @pytest.mark.timeout(120)

@@ -42,11 +42,14 @@ export class Closures {
   #isOver = false;
   #all = $state.raw<readonly Closure[]>([]);
 
-  /** Those that are not over. */
-  readonly current = $derived.by(() => {
+  readonly #over = $derived.by(() => {
     this.clock.tick; // they end without a word
-    const now = Date.now();
-    return this.#all.filter(({ endsAt }) => endsAt === null || Date.parse(endsAt) > now);
+    return this.#all.filter(isOver).length;
+  });
+  /** Those that are not over; the same list until one of them ends, since another repaints the whole map. */
+  readonly current = $derived.by(() => {
+    this.#over;
+    return this.#all.filter((closure) => !isOver(closure));
   });
   /** Whether what is drawn is a street or a zone already. */
   readonly isWhole = $derived(this.drawing !== null && this.drawing.points.length >= FEWEST_POINTS[this.drawing.kind]);
@@ -122,4 +125,8 @@ export class Closures {
       if (!this.#isOver) this.#later.in(AGAIN_MS);
     }
   }
+}
+
+function isOver({ endsAt }: ClosureShape): boolean {
+  return endsAt !== null && Date.parse(endsAt) <= Date.now();
 }
