@@ -6,9 +6,7 @@ import sys
 
 import uvicorn
 
-from api.app import create_app
-from api.ingest.takeover import TakeoverProtocol
-from engine.collecting import collect_seldom
+from engine.collecting import collect_later, collect_seldom
 from engine.settings import Settings
 from engine.telemetry.logging import configure_logging, quiet_ray
 
@@ -25,6 +23,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="file descriptor of the listening socket")
     descriptor = parser.parse_args().fd
+    collect_later()
+    from api.app import create_app  # only now, the most of what is imported
+    from api.ingest.takeover import TakeoverProtocol
+
     settings = Settings()
     configure_logging(settings.log_level)
     quiet_ray()

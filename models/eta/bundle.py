@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import lightgbm
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,6 +25,9 @@ from models.eta.service_time import ServiceTimes
 from models.eta.smooth import SmoothModel
 from models.eta.spread import Spread
 from models.eta.time_table import TimeTable
+
+if TYPE_CHECKING:
+    import lightgbm
 
 __all__ = ["FORMAT", "LEVELS", "Bundle", "Predictor", "load_bundle", "load_time_table", "save_bundle"]
 
@@ -76,7 +78,7 @@ class Bundle:
     """Digest of the manifest: the same for the same model. Empty until it is saved."""
     predictors: Mapping[str, tuple[Predictor, ...]] = field(default_factory=dict, compare=False, repr=False)
     """What computes each level; plain LightGBM unless `models.eta.accelerator` has put compiled code in its place."""
-    boosters: Mapping[str, tuple[lightgbm.Booster, ...]] = field(default_factory=dict, compare=False, repr=False)
+    boosters: Mapping[str, tuple["lightgbm.Booster", ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.boosters:
@@ -250,7 +252,7 @@ def load_bundle(folder: Path) -> Bundle:
             spread=Spread.from_json(plain["calibration.json"]["spread"]),
             version=manifest["version"],
         )
-    except (KeyError, TypeError, ValueError, OSError, lightgbm.basic.LightGBMError) as fault:
+    except (KeyError, TypeError, ValueError, OSError) as fault:
         raise BundleRefused(f"the bundle {folder.name} can't be read: {fault}") from fault
 
 
@@ -290,11 +292,17 @@ def _checked(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
     return manifest
 
 
-def _booster(text: str) -> lightgbm.Booster:
-    return lightgbm.Booster(model_str=text)
+def _booster(text: str) -> "lightgbm.Booster":
+    """Return trees from their text. Raises ValueError if it is none."""
+    import lightgbm  # here: pandas comes with it, 100 MB and a second or two that no process without a model needs
+
+    try:
+        return lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError as fault:
+        raise ValueError(str(fault)) from fault
 
 
-def _plain(booster: lightgbm.Booster) -> Predictor:
+def _plain(booster: "lightgbm.Booster") -> Predictor:
     def predict(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(booster.predict(matrix, num_threads=1))  # a second thread costs the neighbours a core
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from engine.collecting import collect_later
 from engine.environment import prepare_environment
 from engine.settings import Settings
 from engine.telemetry.logging import configure_logging
@@ -33,6 +34,7 @@ def up(
 
 
 async def _serve(settings: Settings) -> None:
+    collect_later()
     from engine.host import Host  # only now: it imports what reads the environment
 
     stopping = asyncio.Event()

@@ -71,7 +71,7 @@ async def test_shard_comes_back_after_kill_9(stores: Stores, tenant: str, prefix
         supervised(fleet) as (supervisor, engine),
     ):
         await fleet.reached(await fleet.drive(0, 10))
-        victim = supervisor.status[0]
+        victim = await eventually(lambda: supervisor.status.get(0), 20)  # not silent for a moment
         os.kill(victim["pid"], signal.SIGKILL)
         sent = await fleet.drive(10, 10)
         await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], 20)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import psutil
@@ -55,6 +56,12 @@ async def test_a_killed_process_is_back_at_the_same_address(running: RunningOutr
 def test_secrets_and_data_are_for_this_user_alone(running: RunningOutrider):
     assert running.var.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in (running.var / "secrets").iterdir()} == {0o600}
+
+
+def test_who_has_no_model_carries_no_lightgbm(running: RunningOutrider):
+    pids = running.pids()
+    for pid in (pids["host"], pids["api"], pids["shards"]):
+        assert "lightgbm" not in Path("/proc", str(pid[0]), "maps").read_text()
 
 
 async def test_every_log_line_is_json_without_secrets(running: RunningOutrider):
