@@ -87,6 +87,8 @@ class CityReplay:
         reports = sorted((tracks[leg.van].told_ms(leg.served_ms), delivery_of(leg), leg) for leg in legs)
         row = report = 0
         with asyncio.Runner() as runner:
+            # `runner.run` would set a signal's handler for each step, and `signal` prints that with all it holds
+            run = runner.get_loop().run_until_complete
             for now_ms in range(first_ms, last_ms, _STEP_MS):
                 end = int(np.searchsorted(sent_ms, now_ms, side="right"))
                 self._take(fixes[row:end], sent_ms[row:end])
@@ -96,7 +98,7 @@ class CityReplay:
                 while report < len(reports) and reports[report][0] <= now_ms:
                     self._change(reports[report][2], "delivered", assigned=True)
                     report += 1
-                for effects in runner.run(self._estimates.pass_to({0: now_ms})):
+                for effects in run(self._estimates.pass_to({0: now_ms})):
                     self._keep(effects)
                 row = end
                 if now_ms % 600_000 == 0:
