@@ -148,6 +148,8 @@ def _orders(problem: Problem, vehicle: int, jobs: tuple[int, ...]) -> Iterator[t
     if not visits:
         yield ()
     for order in itertools.permutations(visits):
+        if any(visit.pickup and Visit(visit.job) in order[:place] for place, visit in enumerate(order)):
+            continue  # brought before it is fetched
         yield order
         for place in range(1, len(order)) if problem.vehicles[vehicle].max_reloads else ():
             yield (*order[:place], Visit(RELOAD), *order[place:])
