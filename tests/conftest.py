@@ -8,12 +8,23 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from engine.collecting import collect_later, collect_seldom
 from models.store.connections import Database, connect_redis
 from tests.stack import RunningOutrider, Stores, connected, running_outrider, running_ray, running_stores
 
 # A shared machine may be slow for a moment, which says nothing about the code.
 settings.register_profile("outrider", deadline=None, print_blob=True)
 settings.load_profile("outrider")
+
+
+def pytest_configure() -> None:
+    """Look for no garbage while tests are collected: what that imports stays."""
+    collect_later()
+
+
+def pytest_collection_finish() -> None:
+    """Do in tests as in a process that serves."""
+    collect_seldom()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
