@@ -1,6 +1,6 @@
 """What tests of the stores, and of what asks servers of others, share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -8,6 +8,7 @@ from models.store.connections import Database
 from models.store.indexes import ensure_indexes, ensure_tenant_indexes
 from models.store.scope import Scope
 from tests.misbehaving import GIVEN_UP, OthersServer
+from tests.stack import Stores, connected
 
 
 @pytest.fixture
@@ -15,6 +16,25 @@ async def store(database: Database) -> Database:
     """Return the session's database with its indexes."""
     await ensure_indexes(database)
     return database
+
+
+@pytest.fixture(scope="session")
+async def indexed(stores: Stores) -> str:
+    """Return the name of a database with its indexes, which take a second to make."""
+    database = connected(stores.mongo_url, "outrider_alone")
+    await ensure_indexes(database)
+    database.client.close()
+    return "outrider_alone"
+
+
+@pytest.fixture
+async def alone(stores: Stores, indexed: str) -> AsyncIterator[Database]:
+    """Return an empty database of this test alone, for what serves all tenants of one."""
+    database = connected(stores.mongo_url, indexed)
+    for name in await database.shared.list_collection_names():
+        await database.shared[name].delete_many({})
+    yield database
+    database.client.close()
 
 
 @pytest.fixture

@@ -14,24 +14,19 @@ from models.documents.delivery import Delivery, Place
 from models.documents.event import Event
 from models.ids import new_id
 from models.store.events import EventRepository
-from models.store.indexes import ensure_indexes
 from models.store.motion import MotionRepository
 from models.store.outbox import Announcement, OutboxRepository
 from models.store.scope import Scope
 from models.store.transactions import in_transaction
 from tests.feed import number
 from tests.rest import Caller, client_of, running_api
-from tests.stack import connected, eventually
+from tests.stack import eventually
 
 
 @pytest.fixture
-async def database(stores, prefix):
+def database(alone):
     """Return a database of this test alone: the feed is one for all tenants."""
-    own = connected(stores.mongo_url, prefix)
-    await ensure_indexes(own)
-    yield own
-    await own.client.drop_database(prefix)
-    own.client.close()
+    return alone
 
 
 def an_event(tenant, kind="delivery.created", aggregate=None, sequence=1):

@@ -20,21 +20,16 @@ from models.messages.log import EVENT_FIELD, stream_key
 from models.store.backlog import BacklogRepository
 from models.store.drivers import DriverRepository, NewDriver
 from models.store.geofences import GeofenceRepository
-from models.store.indexes import ensure_indexes
 from models.store.leases import Lease
-from tests.stack import connected, eventually
+from tests.stack import eventually
 
 PARTITIONS = 4
 
 
 @pytest.fixture
-async def database(stores, prefix):
+def database(alone):
     """Return a database of this test alone: a relay serves all tenants of one."""
-    own = connected(stores.mongo_url, prefix)
-    await ensure_indexes(own)
-    yield own
-    await own.client.drop_database(prefix)
-    own.client.close()
+    return alone
 
 
 def a_relay(database, redis, prefix):

@@ -11,24 +11,19 @@ from models.documents.document import now
 from models.documents.task import Task
 from models.errors import NotFound, Postponed, Undoable
 from models.ids import new_id
-from models.store.indexes import ensure_indexes
 from models.store.paging import PageRequest
 from models.store.scope import Scope
 from models.store.tasks import Room, TaskRepository
 from models.store.transactions import in_transaction
-from tests.stack import connected, eventually
+from tests.stack import eventually
 
 SOON = (0.02, 0.04)
 
 
 @pytest.fixture
-async def database(stores, prefix):
+def database(alone):
     """Return a database of this test alone: a worker serves all tenants of one."""
-    own = connected(stores.mongo_url, prefix)
-    await ensure_indexes(own)
-    yield own
-    await own.client.drop_database(prefix)
-    own.client.close()
+    return alone
 
 
 @contextlib.asynccontextmanager
