@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.client import Engine
-from engine.partitions.supervisor import ShardSupervisor
+from engine.partitions.supervisor import START_WITHIN_S, ShardSupervisor
 from engine.registry import DriverRegistry
 from models.errors import NotFound
 from models.messages.fixes import DEGREE
@@ -74,7 +74,7 @@ async def test_shard_comes_back_after_kill_9(stores: Stores, tenant: str, prefix
         victim = await eventually(lambda: supervisor.status.get(0), 20)  # not silent for a moment
         os.kill(victim["pid"], signal.SIGKILL)
         sent = await fleet.drive(10, 10)
-        await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], 20)
+        await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], START_WITHIN_S)
         await fleet.reached(sent)
         await fleet.reached(sent, "durable")
         for driver in fleet.ids:

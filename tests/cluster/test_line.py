@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.asking import ShardDirectory
+from engine.partitions.supervisor import START_WITHIN_S
 from engine.shards.line import AnswerServer, ShardLine, lines_key
 from models.errors import NotFound
 from tests.cluster.fleet import a_fleet
@@ -94,14 +95,15 @@ async def test_a_killed_shard_is_found_again_over_its_new_line(
         await fleet.reached(await fleet.drive(0, 5))
         before = await fleet.redis.hget(lines_key(prefix), "0")
         assert (await engine.driver(tenant, fleet.ids[0]).live()).stale is False
-        os.kill(supervisor.status[0]["pid"], signal.SIGKILL)
+        victim = await eventually(lambda: supervisor.status.get(0), 20)  # not silent for a moment
+        os.kill(victim["pid"], signal.SIGKILL)
 
         async def is_back() -> bool:
             with contextlib.suppress(NotFound):  # it was killed before its first snapshot
                 return not (await engine.driver(tenant, fleet.ids[0]).live()).stale
             return False
 
-        await eventually(is_back, 30)
+        await eventually(is_back, START_WITHIN_S)
         assert await eventually(lambda: _renewed(fleet.redis, prefix, before), 10)
 
 

@@ -1,5 +1,6 @@
 """A bundle answers as it was saved, or says why not."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -154,6 +155,17 @@ def test_an_edited_manifest_is_refused(folder):
     manifest["metadata"]["base"] = "roads"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleRefused, match="edited"):
+        load_bundle(folder)
+
+
+def test_what_is_no_trees_is_refused_though_its_checksum_is_right(folder):
+    (folder / "p50-0.txt").write_text("no trees")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["p50-0.txt"] = hashlib.sha256(b"no trees").hexdigest()
+    del manifest["version"]
+    version = hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": version}))
+    with pytest.raises(BundleRefused, match="can't be read"):
         load_bundle(folder)
 
 
