@@ -6,7 +6,7 @@ import type { Map as MapLibreMap } from "maplibre-gl";
 import { drawnAt, Fleet, type Presence } from "./live/fleet.ts";
 import type { Live } from "./live/live.svelte.ts";
 import type { Box } from "./live/protocol.ts";
-import type { DrawnClosure, DrawnRoute } from "./map/base.ts";
+import { shapesOf, type DrawnClosure, type DrawnRoute } from "./map/base.ts";
 import { unmercator } from "./map/mercator.ts";
 
 export interface SeenVehicle {
@@ -31,6 +31,8 @@ export interface Hook {
   routes(): { id: string; points: number }[];
   /** Closed streets and zones as they are drawn. */
   closures(): { kind: string; points: number; isDraft: boolean }[];
+  /** How many lines of routes and shapes of closures the map itself holds. */
+  shapes(): Promise<{ routes: number; closures: number }>;
   /** South, west, north, east of what is in view; null until the map is ready. */
   view(): Box | null;
 }
@@ -61,6 +63,7 @@ export function exposeHook(live: Live, map: MapLibreMap, drawn: Drawn): void {
     subscription: () => live.box,
     routes: () => drawn.routes().filter(({ id }) => id !== "").map(({ id, line }) => ({ id, points: line.length })),
     closures: () => drawn.closures().map(({ kind, points, isDraft }) => ({ kind, points: points.length, isDraft })),
+    shapes: () => shapesOf(map),
     connection: () => ({ state: live.connection, gaps: live.gaps }),
     view: () => {
       if (!map.loaded()) return null;

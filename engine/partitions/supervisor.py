@@ -15,12 +15,11 @@ from engine.partitions.epochs import read_epochs
 from engine.settings import Settings
 from engine.shards.actor import ShardActor, shard_name
 
-__all__ = ["START_WITHIN_S", "ShardSupervisor"]
+__all__ = ["ShardSupervisor"]
 
 log = structlog.get_logger(__name__)
 
-START_WITHIN_S = 90.0
-"""How long a shard may take to begin: a process of Ray's takes 2 s to come up, on a crowded machine half a minute."""
+_START_WITHIN_S = 90.0  # a process of Ray's takes 2 s to come up, on a crowded machine half a minute
 _STOP_WITHIN_S = 40.0
 _NAME_FREE_WITHIN_S = 10.0
 
@@ -53,7 +52,7 @@ class ShardSupervisor:
         """Make the actors and give out all partitions; return when they are held."""
         for index in range(self._settings.shards.count):
             await self._make(index)
-        async with asyncio.timeout(START_WITHIN_S):
+        async with asyncio.timeout(_START_WITHIN_S):
             while sum(len(status["holding"]) for status in self._status.values()) < self._settings.log.partitions:
                 await self._beat()
                 await asyncio.sleep(0.05)
@@ -89,7 +88,7 @@ class ShardSupervisor:
         )
         self._actors[index] = await asyncio.to_thread(options.remote, index, self._settings)
         self._heard[index] = time.monotonic()
-        self._due[index] = self._heard[index] + START_WITHIN_S
+        self._due[index] = self._heard[index] + _START_WITHIN_S
 
     async def _beat(self) -> None:
         now = time.monotonic()
@@ -122,7 +121,7 @@ class ShardSupervisor:
         except (RayError, TimeoutError) as error:
             log.warning("shard.silent", shard=index, error=str(error).partition("\n")[0] or type(error).__name__)
             if isinstance(error, RayActorError) and self._status.pop(index, None) is not None:
-                self._due[index] = time.monotonic() + START_WITHIN_S  # its process ended; Ray makes another
+                self._due[index] = time.monotonic() + _START_WITHIN_S  # its process ended; Ray makes another
             return
         self._status[index] = status
         self._heard[index] = time.monotonic()

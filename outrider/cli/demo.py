@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from engine.collecting import collect_later
 from engine.environment import prepare_environment
 from engine.settings import Settings
 from engine.telemetry.logging import configure_logging
@@ -109,6 +110,7 @@ class _Demo:
         """Start everything, drive, stop everything."""
         with self._console.status("Reading the roads of Porto …"):
             city = load_city(await asyncio.to_thread(load_roads))
+        collect_later()
         from engine.host import Host  # only now: it imports what reads the environment
 
         host = Host(self._settings)

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from pydantic import SecretStr
 from redis.exceptions import RedisError
 
+from engine.client import Engine
 from engine.ending import end_task
 from engine.partitions.epochs import read_epochs
+from engine.partitions.supervisor import ShardSupervisor
+from engine.registry import DriverRegistry
 from engine.settings import Settings
 from engine.shards.effects import StopMoment
 from engine.shards.shard import Shard, ShardPorts
@@ -174,3 +177,19 @@ async def kill(shard: Shard) -> None:
     """End a shard's tasks where they are, as the end of its process would: nothing more is written."""
     tasks = [task for task in asyncio.all_tasks() if (task.get_name() or "").startswith(f"shard-{shard.index}.")]
     await asyncio.gather(*map(end_task, tasks))  # one `cancel` may be lost in a Redis client that connects
+
+
+@contextlib.asynccontextmanager
+async def supervised(fleet: Fleet) -> AsyncIterator[tuple[ShardSupervisor, Engine]]:
+    """Run the fleet's shards as actors, and an engine to ask them."""
+    supervisor = ShardSupervisor(fleet.settings, fleet.redis)
+    engine = Engine(fleet.settings, fleet.database, fleet.redis, DriverRegistry(fleet.database, PARTITIONS))
+    await supervisor.start()
+    beating = asyncio.get_running_loop().create_task(supervisor.run(), name="beat")
+    await engine.start()
+    try:
+        yield supervisor, engine
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await supervisor.stop()

@@ -1,41 +1,17 @@
-"""Shards as Ray actors: they share the partitions, come back after `kill -9`, and callers always get an answer."""
+"""Shards as Ray actors: they share the partitions, and callers always get an answer."""
 
-import asyncio
-import contextlib
-import os
-import signal
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from engine.client import Engine
-from engine.partitions.supervisor import START_WITHIN_S, ShardSupervisor
-from engine.registry import DriverRegistry
 from models.errors import NotFound
 from models.messages.fixes import DEGREE
 from tests.builders import LATITUDE, LONGITUDE, START_MS, a_fix
-from tests.cluster.fleet import PARTITIONS, Fleet, a_fleet
-from tests.stack import Stores, eventually
+from tests.cluster.fleet import a_fleet, supervised
+from tests.stack import Stores
 
 pytestmark = pytest.mark.cluster
-
-
-@contextlib.asynccontextmanager
-async def supervised(fleet: Fleet) -> AsyncIterator[tuple[ShardSupervisor, Engine]]:
-    """Run the fleet's shards as actors, and an engine to ask them."""
-    supervisor = ShardSupervisor(fleet.settings, fleet.redis)
-    engine = Engine(fleet.settings, fleet.database, fleet.redis, DriverRegistry(fleet.database, PARTITIONS))
-    await supervisor.start()
-    beating = asyncio.get_running_loop().create_task(supervisor.run(), name="beat")
-    await engine.start()
-    try:
-        yield supervisor, engine
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-        await supervisor.stop()
 
 
 async def test_callers_reach_drivers_wherever_they_are(
@@ -63,25 +39,6 @@ async def test_callers_reach_drivers_wherever_they_are(
         assert sum(records.size for _, _, _, records in watched) == 6
         with pytest.raises(NotFound):
             await engine.driver("ten_other", fleet.ids[0]).live()
-
-
-async def test_shard_comes_back_after_kill_9(stores: Stores, tenant: str, prefix: str, ray_session: str) -> None:
-    async with (
-        a_fleet(stores, tenant, prefix, drivers=6, count=2, heartbeat_s=0.2) as fleet,
-        supervised(fleet) as (supervisor, engine),
-    ):
-        await fleet.reached(await fleet.drive(0, 10))
-        victim = await eventually(lambda: supervisor.status.get(0), 20)  # not silent for a moment
-        os.kill(victim["pid"], signal.SIGKILL)
-        sent = await fleet.drive(10, 10)
-        await eventually(lambda: supervisor.status.get(0, victim)["boot"] != victim["boot"], START_WITHIN_S)
-        await fleet.reached(sent)
-        await fleet.reached(sent, "durable")
-        for driver in fleet.ids:
-            live = await engine.driver(tenant, driver).live()
-            assert (live.time, live.stale) == (START_MS + 190_000, False)
-            track = await engine.driver(tenant, driver).track(0, 2**45)
-            assert track["time"].tolist() == [START_MS + 10_000 * turn for turn in range(20)]
 
 
 async def test_live_answers_from_the_snapshot_while_its_shard_is_away(

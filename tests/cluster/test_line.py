@@ -2,19 +2,14 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from engine.asking import ShardDirectory
-from engine.partitions.supervisor import START_WITHIN_S
 from engine.shards.line import AnswerServer, ShardLine, lines_key
-from models.errors import NotFound
-from tests.cluster.fleet import a_fleet
-from tests.cluster.test_actors import supervised
+from tests.cluster.fleet import a_fleet, supervised
 from tests.stack import Stores, eventually
 
 pytestmark = pytest.mark.cluster
@@ -83,29 +78,3 @@ async def test_answers_are_the_same_over_the_line_and_through_ray(
         assert [await through_ray.ask_all(*question) for question in questions] == [[(0, each)] for each in directly]
         assert len(directly[0]) > 0
         await through_ray.stop()
-
-
-async def test_a_killed_shard_is_found_again_over_its_new_line(
-    stores: Stores, tenant: str, prefix: str, ray_session: str
-) -> None:
-    async with (
-        a_fleet(stores, tenant, prefix, drivers=3, count=1, heartbeat_s=0.2) as fleet,
-        supervised(fleet) as (supervisor, engine),
-    ):
-        await fleet.reached(await fleet.drive(0, 5))
-        before = await fleet.redis.hget(lines_key(prefix), "0")
-        assert (await engine.driver(tenant, fleet.ids[0]).live()).stale is False
-        victim = await eventually(lambda: supervisor.status.get(0), 20)  # not silent for a moment
-        os.kill(victim["pid"], signal.SIGKILL)
-
-        async def is_back() -> bool:
-            with contextlib.suppress(NotFound):  # it was killed before its first snapshot
-                return not (await engine.driver(tenant, fleet.ids[0]).live()).stale
-            return False
-
-        await eventually(is_back, START_WITHIN_S)
-        assert await eventually(lambda: _renewed(fleet.redis, prefix, before), 10)
-
-
-async def _renewed(redis: Any, prefix: str, before: bytes) -> bool:
-    return bool(await redis.hget(lines_key(prefix), "0") != before)

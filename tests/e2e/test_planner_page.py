@@ -21,6 +21,7 @@ from tests.stack import RunningOutrider, eventually
 pytestmark = [pytest.mark.browser, pytest.mark.cluster, pytest.mark.long]
 
 DEPOT = {"latitude": 41.164, "longitude": -8.63}
+MARKET = [{"latitude": 41.15 + lat, "longitude": -8.62 + lon} for lat, lon in ((0, 0), (0, 0.003), (0.003, 0))]
 SLOWLY = 60_000  # milliseconds that a shared machine may take
 
 
@@ -293,8 +294,7 @@ async def test_a_street_is_closed_on_the_map_and_opened_again_for_everybody_who_
     assert await page.evaluate(drawn) == [{"kind": "line", "points": 2, "isDraft": False}]
 
     # what a colleague closes is there without asking, and opened here it is open for all
-    zone = [{"latitude": 41.15 + lat, "longitude": -8.62 + lon} for lat, lon in ((0, 0), (0, 0.003), (0.003, 0))]
-    await company.admin.make("closures", {"name": "Market", "kind": "polygon", "points": zone})
+    await company.admin.make("closures", {"name": "Market", "kind": "polygon", "points": MARKET})
     await ask_page(page, drawn, until=lambda found: [one["points"] for one in found] == [2, 3])
     await page.locator("[data-closure]").filter(has_text="Pipe works").get_by_role("button", name="Reopen").click()
     await expect(page.locator("[data-closure]")).to_have_count(1, timeout=SLOWLY)
@@ -311,14 +311,14 @@ async def test_a_street_is_closed_on_the_map_and_opened_again_for_everybody_who_
 
 @pytest.mark.timeout(120)
 async def test_a_map_on_which_nothing_changes_is_not_painted_again(page: Page, company: Company) -> None:
-    zone = [{"latitude": 41.15 + lat, "longitude": -8.62 + lon} for lat, lon in ((0, 0), (0, 0.003), (0.003, 0))]
-    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
-    lasting = {"name": "Market", "kind": "polygon", "points": zone, "endsAt": ends.isoformat()}
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=8)
+    lasting = {"name": "Market", "kind": "polygon", "points": MARKET, "endsAt": ends.isoformat()}
     await company.admin.make("closures", lasting)
     await page.add_init_script(COUNT_PAINTED)
     await open_view(page, company, "Plan")
     await expect(page.locator("[data-counter=to-plan]")).to_have_text("10", timeout=SLOWLY)
-    await ask_page(page, "window.outrider.closures()", until=lambda found: len(found) == 1)
+    closures = "window.outrider.closures().length"
+    await ask_page(page, closures, until=lambda found: found == 1)
 
     async def is_at_rest() -> bool:
         painted = int(await page.evaluate("window.painted"))
@@ -326,6 +326,23 @@ async def test_a_map_on_which_nothing_changes_is_not_painted_again(page: Page, c
         return 0 < painted == int(await page.evaluate("window.painted"))
 
     await eventually(is_at_rest, 60)
+    painted = int(await page.evaluate("window.painted"))
+    await page.route("**/api/v1/closures*", lambda route: route.abort())
+    await page.clock.set_fixed_time(ends)  # it ends without a word from Outrider
+    await ask_page(page, closures, until=lambda found: found == 0)
+    await ask_page(page, "window.painted", until=lambda now: now > painted)
+
+
+@pytest.mark.timeout(120)
+async def test_routes_and_closures_stay_on_the_map_when_its_colours_change(page: Page, company: Company) -> None:
+    await planned(company)
+    await company.admin.make("closures", {"name": "Market", "kind": "polygon", "points": MARKET})
+    await open_view(page, company, "Plan")
+    for other in ("", "dark", "light"):
+        if other:
+            await page.get_by_role("button", name=f"Use {other} colours").click()
+            await page.get_by_role("button", name=f"Use {other} colours").wait_for(state="detached")
+        await ask_page(page, "window.outrider.shapes()", until=lambda held: held == {"routes": 2, "closures": 1})
 
 
 COUNT_PAINTED = """window.painted = 0;

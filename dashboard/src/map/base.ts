@@ -149,6 +149,15 @@ export function showClosures(map: MapLibreMap, closures: readonly DrawnClosure[]
   });
 }
 
+/** Return how many lines of routes and shapes of closures the map holds. */
+export async function shapesOf(map: MapLibreMap): Promise<{ routes: number; closures: number }> {
+  const held = async (id: string): Promise<number> => {
+    const data = await sourceOf(map, id)?.getData();
+    return data?.type === "FeatureCollection" ? data.features.length : 0;
+  };
+  return { routes: await held(ROUTES_SOURCE), closures: await held(CLOSURES_SOURCE) };
+}
+
 /** Return the planned route at a point of the screen. */
 export function routeAt(map: MapLibreMap, x: number, y: number): string | null {
   const near: [[number, number], [number, number]] = [
