@@ -1,6 +1,6 @@
 """Before training: which trips are learned from, how a city is read, and whether a column knows the future."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from models.errors import InvalidInput
 from models.eta.base_time import BASES
+from models.eta.clock import BANDS, bands_of, local_clock
 from models.eta.features import FeatureSpec, base_times_s, leg_features
 from models.eta.grid_pace import GridPace
 from models.geo import distances_m
@@ -23,6 +24,8 @@ _GRID_STEP_DEG = 3.0
 _TURNS = 12
 _LEAK = 0.9
 _LEAST_FOR_LEAK = 100
+_MOSTLY = 0.5  # share of trips
+_SHRINK = 20.0  # trips that the usual of all hours counts for, in each
 
 
 def clean_trips(trips: Trips, schema: TripSchema) -> tuple[Trips, dict[str, int]]:
@@ -52,7 +55,7 @@ def fit_spec(trips: Trips, schema: TripSchema) -> FeatureSpec:
     for name in schema.categories:
         values, counts = np.unique(_present(trips.legs[name]), return_counts=True)
         categories[name] = tuple(str(value) for value in values[counts >= _LEAST_OF_CATEGORY])
-    return FeatureSpec(
+    spec = FeatureSpec(
         pace=_fit_pace(trips, GridPace(lat=float(lat), lon=float(lon), floor_m=schema.floor_m), schema.grid_deg),
         zone=schema.zone or "UTC",
         country=schema.country,
@@ -60,6 +63,7 @@ def fit_spec(trips: Trips, schema: TripSchema) -> FeatureSpec:
         numbers=tuple(schema.numbers),
         categories={name: values for name, values in categories.items() if values},
     )
+    return replace(spec, traffic=_usual_traffic(trips, spec))
 
 
 def of_one_base(trips: Trips) -> tuple[Trips, str]:
@@ -167,6 +171,21 @@ def _fit_turned(trips: Trips, frame: GridPace, grid_deg: float) -> tuple[float, 
     fixed_s, across, along, direct = map(float, factors)
     found = GridPace(frame.lat, frame.lon, grid_deg, fixed_s, across, along, direct, frame.floor_m)
     return float(np.mean(np.abs(np.log(np.maximum(columns @ factors, 1.0) / duration_s)))), found
+
+
+def _usual_traffic(trips: Trips, spec: FeatureSpec) -> tuple[float, ...]:
+    """Return the usual traffic ratio of each hour, shrunk to that of all; nothing unless most trips know theirs."""
+    unknown = np.full(len(trips), np.nan)
+    known, base_s = (np.asarray(trips.legs.get(name, unknown), np.float64) for name in ("traffic_ratio", "base_s"))
+    is_known = np.isfinite(base_s) & np.isfinite(known) & (known > 0)
+    if is_known.mean() < _MOSTLY:
+        return ()
+    logs, told = np.log(known[is_known]), trips.take(is_known).legs
+    clock = local_clock(told["moment_ms"], told.get("zone", spec.zone), spec.country, spec.subdivision)
+    band = bands_of(clock.hour, clock.weekday)
+    sums, counts = np.bincount(band, logs, BANDS), np.bincount(band, minlength=BANDS)
+    usual = np.exp((sums + _SHRINK * logs.mean()) / (counts + _SHRINK))
+    return tuple(usual.round(4).tolist())
 
 
 def _great_circles_m(trips: Trips) -> NDArray[np.float64]:

@@ -78,6 +78,7 @@ class TrainingPlan:
         return cls(
             medians=(TreePlan(objective="huber", alpha=0.15, leaves=8, least_rows=40, rounds=400),),
             tails=TreePlan(objective="quantile", rounds=80, leaves=4, least_rows=100),
+            penalty=30.0,
             threads=threads,
             seed=seed,
         )

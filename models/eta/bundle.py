@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.errors import BundleRefused
 from models.eta.calibration import Calibration, segments_of
-from models.eta.features import FeatureSpec, Legs, base_times_s, leg_features
+from models.eta.features import FeatureSpec, Legs, base_times_s, leg_features, traffic_factors
 from models.eta.history import PaceHistory
 from models.eta.schema import SCHEMA
 from models.eta.service_time import ServiceTimes
@@ -160,13 +160,15 @@ class Bundle:
 
         SHAP values (arXiv 1802.03888) are additive in the log ratio; the logarithmic mean of the two times turns them
         into minutes without a remainder. `usual` is what legs of this data take beyond their base time, `today` the
-        shift.
+        shift. The base time is that of free roads: `traffic` is what the model's own, in traffic, has beyond it.
         """
-        matrix, base_s = leg_features(legs, self.spec), base_times_s(legs, self.spec)
+        matrix, traffic = leg_features(legs, self.spec), traffic_factors(legs, self.spec)
+        base_s = base_times_s(legs, self.spec) / traffic
         logs = _mean([booster.predict(matrix, pred_contrib=True, num_threads=1) for booster in self.boosters["p50"]])
         parts = {
             "usual": logs[:, -1] * (1 - self.smooth_share) + self.level,
             "today": np.broadcast_to(shift, len(matrix)),
+            "traffic": np.log(traffic),
         }
         for place, factor in enumerate(self.spec.factors):
             parts[factor] = parts.get(factor, 0.0) + logs[:, place] * (1 - self.smooth_share)

@@ -15,12 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
 
-__all__ = ["LocalClock", "instants_of_wall_time", "is_zone", "local_clock"]
+__all__ = ["BANDS", "LocalClock", "bands_of", "instants_of_wall_time", "is_zone", "local_clock"]
+
+BANDS = 48
+"""Hours of a working day, then of a day of the weekend."""
 
 _QUARTER_MS = 900_000  # no zone has moved its clocks at another minute since 1972
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
-_SUNDAY = 6
+_SATURDAY, _SUNDAY = 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class LocalClock:
     """0 is Monday, 6 Sunday; holidays are Sundays, because they drive like them."""
     is_holiday: NDArray[np.float64]
     """1 on a public holiday, else 0."""
+
+
+def bands_of(hour: NDArray[np.float64], weekday: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return which of the `BANDS` each time is in."""
+    return np.asarray(hour.astype(np.int64) + np.where(weekday >= _SATURDAY, BANDS // 2, 0))
 
 
 def is_zone(name: str) -> bool:

@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
-from models.eta.clock import is_zone, local_clock
+from models.eta.clock import BANDS, LocalClock, bands_of, is_zone, local_clock
 from models.eta.grid_pace import GridPace
 from models.eta.schema import CATEGORIES, LEG_COLUMNS, OUTCOMES, REQUIRED, SCHEMA, Moment
 
-__all__ = ["FEATURES", "Feature", "FeatureSpec", "Legs", "base_times_s", "check_legs", "leg_features"]
+__all__ = [
+    "FEATURES",
+    "Feature",
+    "FeatureSpec",
+    "Legs",
+    "base_times_s",
+    "check_legs",
+    "leg_features",
+    "traffic_factors",
+]
 
 Legs = Mapping[str, ArrayLike]
 """Columns of legs by name, each of length N (or one value for all)."""
@@ -73,6 +82,7 @@ FEATURES: tuple[Feature, ...] = (
 """In the order of the matrix; a bundle's own numbers and categories follow."""
 
 _LEAST_BASE_S = 20.0  # the ratio of a leg to no leg at all explodes
+_LEAST_TRAFFIC, _MOST_TRAFFIC = 0.5, 8.0
 _OTHER = 0  # a value that training has not seen, or too rarely; LightGBM would take a negative code for missing
 
 
@@ -92,10 +102,16 @@ class FeatureSpec:
     """Further numeric columns of this data set."""
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Columns of text → values that training has seen often enough, in the order of their codes from 1."""
+    traffic: tuple[float, ...] = ()
+    """Usual traffic ratio by hour, of working days and then of weekends: given base times are taken in traffic, by the
+    leg's own ratio or, where nobody knows it, by this one. Empty: they are taken as they are, and traffic is a feature.
+    """
 
     def __post_init__(self) -> None:
         if not is_zone(self.zone):
             raise InvalidInput(f"{self.zone!r} is not a time zone", [("zone", "is not the IANA name of a time zone")])
+        if len(self.traffic) not in (0, BANDS):
+            raise InvalidInput("usual traffic has a ratio for each hour", [("traffic", f"has to have {BANDS} values")])
         taken = {*LEG_COLUMNS, *CATEGORIES, *(feature.name for feature in FEATURES)}
         if clash := sorted(taken & set(self.numbers)):
             raise InvalidInput(f"columns have a meaning already: {', '.join(clash)}", [(clash[0], "is taken")])
@@ -127,6 +143,7 @@ class FeatureSpec:
             subdivision=plain["subdivision"],
             numbers=tuple(plain["numbers"]),
             categories={name: tuple(values) for name, values in plain["categories"].items()},
+            traffic=tuple(plain.get("traffic", ())),
         )
 
 
@@ -161,12 +178,26 @@ def check_legs(legs: Legs, spec: FeatureSpec) -> int:
 
 
 def base_times_s(legs: Legs, spec: FeatureSpec) -> NDArray[np.float64]:
-    """Return the base time of each leg, seconds: what the provider said, else the pace of the spec; at least 20 s."""
+    """Return the base time of each leg, seconds: what the provider said, else the pace of the spec; at least 20 s.
+
+    Where the spec has it so, what the provider said of free roads is taken in traffic.
+    """
     rows = len(np.atleast_1d(np.asarray(legs["moment_ms"])))
-    given_s = _numbers(legs, "base_s", rows)
+    given_s = _numbers(legs, "base_s", rows) * traffic_factors(legs, spec)
     if not np.all(np.isfinite(given_s)):
         given_s = np.where(np.isfinite(given_s), given_s, spec.pace.times_s(*_ends(legs, rows)))
     return np.maximum(given_s, _LEAST_BASE_S)
+
+
+def traffic_factors(legs: Legs, spec: FeatureSpec) -> NDArray[np.float64]:
+    """Return what the provider's times of free roads are multiplied by before a model reads them, N values."""
+    rows = len(np.atleast_1d(np.asarray(legs["moment_ms"])))
+    if not spec.traffic:
+        return np.ones(rows)
+    known = _numbers(legs, "traffic_ratio", rows)
+    clock = _clock(legs, spec, rows)
+    usual = np.array(spec.traffic)[bands_of(clock.hour, clock.weekday)]
+    return np.clip(np.where(np.isfinite(known), known, usual), _LEAST_TRAFFIC, _MOST_TRAFFIC)
 
 
 def leg_features(legs: Legs, spec: FeatureSpec) -> NDArray[np.float64]:
@@ -187,6 +218,8 @@ def leg_features(legs: Legs, spec: FeatureSpec) -> NDArray[np.float64]:
         **{name: _numbers(legs, name, rows) for name in spec.numbers},
         **{name: _codes(legs, name, values, rows) for name, values in spec.categories.items()},
     }
+    if spec.traffic:  # base times hold it: a leg hours ahead, of which nobody knows it yet, is read as all others
+        columns["traffic_ratio"] = np.full(rows, np.nan)
     matrix = np.empty((rows, len(spec.names)))
     for place, name in enumerate(spec.names):
         matrix[:, place] = columns[name] if name in columns else _numbers(legs, name, rows)
@@ -231,14 +264,18 @@ def _distances(legs: Legs, spec: FeatureSpec, rows: int) -> dict[str, NDArray[np
 
 
 def _times(legs: Legs, spec: FeatureSpec, rows: int) -> dict[str, NDArray[np.float64]]:
-    zone = np.asarray(legs.get("zone", spec.zone))
-    clock = local_clock(_column(legs, "moment_ms", rows).astype(np.int64), zone, spec.country, spec.subdivision)
+    clock = _clock(legs, spec, rows)
     return {
         "hour": clock.hour,
         "weekday": clock.weekday,
         "hour_of_week": clock.weekday * 24 + clock.hour,
         "is_holiday": clock.is_holiday,
     }
+
+
+def _clock(legs: Legs, spec: FeatureSpec, rows: int) -> LocalClock:
+    zone = np.asarray(legs.get("zone", spec.zone))
+    return local_clock(_column(legs, "moment_ms", rows).astype(np.int64), zone, spec.country, spec.subdivision)
 
 
 def _progress(legs: Legs, rows: int) -> dict[str, NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.eta.clock import BANDS, bands_of
 from models.eta.features import FeatureSpec, Legs, base_times_s, check_legs, leg_features
 
 __all__ = ["TimeTable", "fit_time_table"]
@@ -16,7 +17,6 @@ __all__ = ["TimeTable", "fit_time_table"]
 _BANDS = 12  # of distance, by quantiles
 _SHRINK = 20.0
 _LEVELS = (0.1, 0.5, 0.9)
-_HOURS = 48  # of working days, then of weekends and holidays
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class TimeTable:
         self, hour: NDArray[np.float64], weekday: NDArray[np.float64], away_m: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return P10, P50, P90 of the log ratio, N × 3."""
-        return np.asarray(self.log_ratios[_rows(hour, weekday), np.searchsorted(self.edges_m, away_m)])
+        return np.asarray(self.log_ratios[bands_of(hour, weekday), np.searchsorted(self.edges_m, away_m)])
 
     def predict(self, legs: Legs, spec: FeatureSpec) -> NDArray[np.float64]:
         """Return P10, P50, P90 of the travel time, N × 3 seconds."""
@@ -63,13 +63,13 @@ def fit_time_table(matrix: NDArray[np.float64], log_ratio: NDArray[np.float64], 
     """
     hour, weekday, away_m = _read(matrix, spec)
     edges_m = np.unique(np.quantile(away_m, np.linspace(0, 1, _BANDS + 1)[1:-1]))
-    rows, bands = _rows(hour, weekday), np.searchsorted(edges_m, away_m)
+    rows, bands = bands_of(hour, weekday), np.searchsorted(edges_m, away_m)
     whole = _quantiles(log_ratio)
-    table = np.empty((_HOURS, len(edges_m) + 1, len(_LEVELS)))
+    table = np.empty((BANDS, len(edges_m) + 1, len(_LEVELS)))
     for band in range(len(edges_m) + 1):
         in_band = bands == band
         parent = _shrunk(log_ratio[in_band], whole)
-        for row in range(_HOURS):
+        for row in range(BANDS):
             table[row, band] = _shrunk(log_ratio[in_band & (rows == row)], parent)
     return TimeTable(edges_m, np.sort(table, axis=2))
 
@@ -83,10 +83,6 @@ def _shrunk(values: NDArray[np.float64], parent: NDArray[np.float64]) -> NDArray
 
 def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.quantile(values, _LEVELS), dtype=np.float64)
-
-
-def _rows(hour: NDArray[np.float64], weekday: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.asarray(hour.astype(np.int64) + np.where(weekday >= 5, 24, 0))
 
 
 def _read(matrix: NDArray[np.float64], spec: FeatureSpec) -> tuple[NDArray[np.float64], ...]:

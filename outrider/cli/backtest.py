@@ -20,7 +20,7 @@ from outrider.cli.model_output import (
 )
 from pipelines.backtest import backtest, split_trips
 from pipelines.datasets import read_history
-from pipelines.drives import Ways, great_circle_ways, legs_of_drives, read_drives, split_drives
+from pipelines.drives import great_circle_ways, legs_of_drives, read_drives, split_drives
 from pipelines.training import TrainingPlan
 from pipelines.trip_schemas import TripSchema, load_schema
 from pipelines.trips import Trips, read_trips
@@ -43,7 +43,7 @@ def backtest_file(
     began = time.monotonic()
     with plain_errors(), progress_bar() as told:
         shape = load_schema(schema)
-        known, judged = _drives(file, roads) if shape.kind == "drives" else _trips(file, shape, test)
+        known, judged = _drives(file, shape, roads) if shape.kind == "drives" else _trips(file, shape, test)
         found = backtest(known, judged, shape, TrainingPlan.for_rows(len(known), threads, seed), told)
     show_notes(list(found.trained.notes))
     figures = found.to_json()
@@ -58,14 +58,15 @@ def _trips(file: Path, shape: TripSchema, test: Path | None) -> tuple[Trips, Tri
     return split_trips(read_history(file, shape), later)
 
 
-def _drives(file: Path, roads: Path | None) -> tuple[Trips, Trips]:
+def _drives(file: Path, shape: TripSchema, roads: Path | None) -> tuple[Trips, Trips]:
     """Return what is left of earlier and of later drives, at the moments that are scored."""
-    ways = great_circle_ways(PACES["car"]) if roads is None else _road_ways(roads)
-    earlier, later = split_drives(read_drives(file))
-    return legs_of_drives(earlier, _ELAPSED_S, ways), legs_of_drives(later, _ELAPSED_S, ways)
+    drives = read_drives(file)
+    if roads is None:
+        ways = great_circle_ways(PACES["car"])
+        earlier, later = (legs_of_drives(part, _ELAPSED_S, ways) for part in split_drives(drives))
+        return earlier, later
+    from pipelines.roads_driven import RoadsDriven  # here: only drives on roads need the network
 
-
-def _road_ways(roads: Path) -> Ways:
-    from pipelines.road_ways import road_ways  # here: only drives on roads need the network
-
-    return road_ways(roads)
+    driven = RoadsDriven(roads, drives, shape.zone)
+    earlier, later = (driven.in_traffic(legs_of_drives(part, _ELAPSED_S, driven.ways)) for part in split_drives(drives))
+    return earlier, later

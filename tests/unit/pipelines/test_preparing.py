@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipelines.preparing import clean_trips, of_one_base
+from models.eta.clock import local_clock
+from pipelines.preparing import clean_trips, fit_spec, of_one_base
 from pipelines.trip_schemas import load_schema
-from tests.trips import town_trips
+from tests.trips import TOWN, town_trips
 
 
 def with_bases(base_of=None, rows=40):
@@ -52,3 +53,23 @@ def cleaned(schema, durations_s, **columns):
     kept, taken = clean_trips(trips, schema)
     assert sum(taken.values()) == len(trips) - len(kept)
     return np.isin(own["number"], kept.legs["number"]).tolist()
+
+
+def test_trips_that_know_their_traffic_make_a_model_of_base_times_in_traffic():
+    rows = 2_000
+    hour = local_clock(town_trips(rows).legs["moment_ms"], TOWN.zone).hour
+    usual = usual_traffic(np.where((hour >= 8) & (hour < 9), 2.0, 1.2), rows)
+    assert len(usual) == 48
+    assert usual[8] > 1.6  # shrunk to what all hours have
+    np.testing.assert_allclose(usual[9:24], 1.2, atol=0.05)
+
+
+def test_trips_that_hardly_know_it_make_a_model_that_reads_it():
+    assert usual_traffic(np.where(np.arange(2_000) % 3, np.nan, 1.5), 2_000) == ()
+    assert usual_traffic(np.full(2_000, 1.5), 2_000, base_s=np.nan) == ()
+
+
+def usual_traffic(ratios, rows, base_s=300.0):
+    trips = town_trips(rows)
+    columns = {"traffic_ratio": ratios, "base_s": np.full(rows, base_s)}
+    return fit_spec(type(trips)(trips.legs | columns, trips.split, trips.refused), TOWN).traffic

@@ -95,6 +95,16 @@ def test_contributions_add_up_to_what_the_model_says_beyond_the_base_time():
     assert np.all(parts["today"] > 0)
 
 
+def test_contributions_say_what_traffic_adds_to_free_roads():
+    spec = replace(SPEC, traffic=(1.5,) * 48)
+    legs = {**some_legs(100, seed=6), "base_s": np.full(100, 400.0), "traffic_ratio": np.repeat([2.0, np.nan], 50)}
+    bundle = replace(a_bundle(), spec=spec)
+    parts = bundle.contributions(legs, shift=0.1)
+    np.testing.assert_allclose(sum(parts.values()) * 60, bundle.predict(legs, shift=0.1)[:, 1] - 400.0, atol=0.01)
+    assert np.all(parts["traffic"][:50] > 400 * 0.6 / 60)
+    assert parts["traffic"][:50].mean() > parts["traffic"][50:].mean() > 0
+
+
 def test_the_rush_hour_is_named_as_the_reason():
     legs = some_legs(2_000, seed=7)
     hour = (legs["moment_ms"] / 3_600_000 + 1) % 24  # Lisbon is an hour ahead in June

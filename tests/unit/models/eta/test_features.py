@@ -1,5 +1,6 @@
 """What a model reads of a leg, and what it must never read."""
 
+import dataclasses
 import datetime
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidInput
 from models.eta.clock import instants_of_wall_time, local_clock
-from models.eta.features import FEATURES, FeatureSpec, leg_features
+from models.eta.features import FEATURES, FeatureSpec, base_times_s, leg_features
 from models.eta.grid_pace import GridPace
 from models.eta.schema import CATEGORIES, LEG_COLUMNS, OUTCOMES, Moment
 from tests.legs import SPEC, some_legs
@@ -130,3 +131,40 @@ def test_the_grid_frame_keeps_distances():
         names = {**dict.fromkeys(("grid_x_m", "grid_y_m", "great_circle_m"))}
         x_m, y_m, away_m = (column(legs, name, spec) for name in names)
         np.testing.assert_allclose(np.hypot(x_m, y_m), away_m, rtol=1e-3)
+
+
+RUSH = tuple(2.0 if hour == 8 else 1.25 for hour in range(24)) + (1.0,) * 24
+
+
+def in_traffic(ratios, spec):
+    """Return legs at eight o'clock on a Monday with base times of 300 s, and what a model reads."""
+    rows = len(ratios)
+    at_eight = {"moment_ms": np.full(rows, 1_780_297_200_000), "zone": "Europe/Lisbon"}
+    legs = {**some_legs(rows), **at_eight, "base_s": np.full(rows, 300.0), "traffic_ratio": np.array(ratios)}
+    return base_times_s(legs, spec), leg_features(legs, spec)[:, spec.names.index("traffic_ratio")]
+
+
+def test_base_times_are_in_the_legs_own_traffic_or_in_that_of_its_hour():
+    base_s, traffic = in_traffic([1.5, np.nan, 50.0], dataclasses.replace(SPEC, traffic=RUSH))
+    assert base_s.tolist() == [450.0, 600.0, 2_400.0]  # no traffic is fifty times as slow
+    assert np.isnan(traffic).all()
+
+
+def test_a_model_that_reads_traffic_as_a_feature_takes_base_times_as_they_are():
+    base_s, traffic = in_traffic([1.5, np.nan, 50.0], SPEC)
+    assert base_s.tolist() == [300.0] * 3
+    assert traffic[[0, 2]].tolist() == [1.5, 50.0]
+
+
+def test_the_pace_of_a_model_stands_for_traffic_where_the_provider_gives_no_time():
+    legs = {**some_legs(20), "traffic_ratio": 3.0}
+    np.testing.assert_array_equal(base_times_s(legs, dataclasses.replace(SPEC, traffic=RUSH)), base_times_s(legs, SPEC))
+
+
+def test_usual_traffic_is_kept_in_the_file_of_a_model_and_has_all_hours():
+    spec = dataclasses.replace(SPEC, traffic=RUSH)
+    assert FeatureSpec.from_json(spec.to_json()) == spec
+    before = {name: value for name, value in SPEC.to_json().items() if name != "traffic"}  # of an older release
+    assert FeatureSpec.from_json(before) == SPEC
+    with pytest.raises(InvalidInput, match="each hour"):
+        dataclasses.replace(SPEC, traffic=(1.0,) * 24)

@@ -1,0 +1,88 @@
+"""What a road network says of recorded drives: base times by free flow, and the traffic that the drives themselves met.
+
+Traffic is learned as the engine learns it from its fleet (`engine.traffic.learner`): from all fixes that were there
+before a moment, whoever sent them, and from none that came later.
+"""
+
+import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.eta.bases import PROFILES, Ends, RoadBases
+from engine.roads.network import UNREACHABLE, RoadNetwork
+from engine.traffic.learner import TrafficLearner
+from engine.traffic.weigher import bands_of
+from models.messages.fixes import DEGREE, STORED, Outcome
+from pipelines.drives import Drives
+from pipelines.trips import Trips
+
+__all__ = ["RoadsDriven"]
+
+_LOOK_S = 300  # the engine looks once a minute
+_PROFILE = "car"
+
+
+class RoadsDriven:
+    """The roads that drives were on.
+
+    Parameters
+    ----------
+    path
+        Of a file that `outrider roads build` made.
+    drives
+        All that tell of traffic.
+    zone
+        By whose clocks the hours of traffic are counted.
+
+    Raises
+    ------
+    BadSettings
+        If the file can't be read.
+    """
+
+    def __init__(self, path: Path, drives: Drives, zone: str) -> None:
+        self._network, self._zone = RoadNetwork.load(path), ZoneInfo(zone or "UTC")
+        self._fixes = _stored(drives)
+
+    def ways(
+        self, origins: NDArray[np.float64], destination: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return free-flow seconds and metres from N places to one (`pipelines.drives.Ways`)."""
+        found = self._network.matrix(origins, [destination])
+        is_way = found.duration_s[:, 0] < UNREACHABLE
+        duration_s = np.where(is_way, found.duration_s[:, 0], np.nan)
+        return duration_s, np.where(is_way, found.distance_m[:, 0], np.nan)
+
+    def in_traffic(self, legs: Trips) -> Trips:
+        """Return legs with the `traffic_ratio` that was known at the last look before the moment of each."""
+        learner, bases = TrafficLearner(self._network, self._zone), RoadBases(self._network)
+        came, asked = self._fixes["time"] // 1000 // _LOOK_S + 1, legs.legs["moment_ms"] // 1000 // _LOOK_S
+        ratio, taken = np.full(len(legs), np.nan), 0
+        for look in np.unique(np.concatenate([came, asked])).tolist():
+            until = int(np.searchsorted(came, look, side="right"))
+            learner.take(self._fixes[taken:until], look * _LOOK_S)
+            taken, rows = until, np.flatnonzero(asked == look)
+            if not (rows.size and learner.arcs):
+                continue
+            state, at = learner.state(), datetime.datetime.fromtimestamp(look * _LOOK_S, datetime.UTC)
+            bands = bands_of(at, datetime.timedelta(), self._zone)
+            weights = self._network.weights(_PROFILE, state.factors(self._network.classes, bands, at.timestamp()))
+            ends = Ends.of(legs.take(rows).legs, np.full(rows.size, PROFILES.index(_PROFILE), np.uint8))
+            now = bases.in_traffic({_PROFILE: weights}, state.at_s).between(ends, traffic_of=np.ones(rows.size, bool))
+            ratio[rows] = now.traffic
+        return Trips({**legs.legs, "traffic_ratio": ratio}, legs.split, legs.refused)
+
+
+def _stored(drives: Drives) -> NDArray[np.void]:
+    """Return the fixes of all drives as history has them, in the order of time, each drive with a number of its own."""
+    fixes = np.zeros(sum(map(len, drives.time_ms)), STORED)
+    if not len(drives):
+        return fixes
+    fixes["time"], places = np.concatenate(drives.time_ms), np.concatenate(drives.places)
+    fixes["lat"], fixes["lon"] = np.rint(places * DEGREE).astype(np.int32).T
+    fixes["driver"] = np.repeat(np.arange(len(drives)), [len(times) for times in drives.time_ms])
+    fixes["outcome"] = Outcome.LIVE
+    return fixes[np.argsort(fixes["time"], kind="stable")]
