@@ -49,6 +49,6 @@ def _shown(value: object) -> str:
         case Mapping():
             return "\n".join(f"{name} {_shown(part)}" for name, part in value.items()) or "none"
         case list():
-            return "\n".join(_shown(part) for part in value) or "none"
+            return "\n".join(_shown(part).replace("\n", ", ") for part in value) or "none"
         case _:
             return str(value)

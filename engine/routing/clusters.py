@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from engine.routing.decomposition import Chart, halved
 from engine.routing.problem import RELOAD, Part, Problem, Stop
 
-__all__ = ["clusters", "has_long_routes", "is_loose"]
+__all__ = ["clusters", "has_long_routes", "is_hard_to_cut"]
 
 _LARGEST = 1000  # stops of a part: a search of more is slow to begin
 _LONG = 25  # stops of a route, on average
@@ -46,8 +46,14 @@ def has_long_routes(problem: Problem) -> bool:
     return len(_stops(problem)) >= _LONG * _vehicles_in_use(problem)
 
 
-def is_loose(problem: Problem) -> bool:
-    """Return whether routes are long and most windows wide, so that nearly any stop may go into any route near it."""
+def is_hard_to_cut(problem: Problem) -> bool:
+    """Return whether a first cut decides more than rounds undo.
+
+    So it is with several depots, since it decides from which each stop is served; and where routes are long and most
+    windows wide, so that nearly any stop may go into any route near it.
+    """
+    if len({vehicle.start for vehicle in problem.vehicles}) > 1:
+        return True
     if not has_long_routes(problem):
         return False
     stops = _stops(problem)

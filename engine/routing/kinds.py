@@ -1,8 +1,10 @@
 """Which vehicles can stand in for each other, and which jobs are for some of them only."""
 
+from collections.abc import Sequence
+
 from engine.routing.problem import RELOAD, Problem, Vehicle
 
-__all__ = ["Restriction", "kinds", "restrictions"]
+__all__ = ["Restriction", "are_alike", "kinds", "restrictions"]
 
 Restriction = frozenset[int] | None
 """Vehicles that may serve a job; None is all of them."""
@@ -43,6 +45,11 @@ def kinds(problem: Problem) -> list[int]:
         key = (_features(vehicle), tuple(number in group for group in ordered))
         found.append(number_of.setdefault(key, len(number_of)))
     return found
+
+
+def are_alike(vehicles: Sequence[Vehicle]) -> bool:
+    """Return whether vehicles carry and cost the same, wherever and whenever they begin and whatever they may serve."""
+    return len({(one.profile, one.capacity, one.fixed, one.per_metre, one.per_second) for one in vehicles}) <= 1
 
 
 def _features(vehicle: Vehicle) -> object:

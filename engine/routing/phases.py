@@ -5,7 +5,8 @@ by set partitioning, beat anything done to parts; above that, parts of neighbour
 since a search does several times as many steps a second on a part; and a first plan of thousands of stops is best made
 in parts too. Which engine searches decides how large a part may be. Yet a cut decides early which stops go together,
 and rounds hardly undo that: where annealing has the time for it, it has the whole for most of it, from far hotter. Of
-a minute that is up to some 600 stops, and twice as many where routes are long and windows wide.
+a minute that is up to some 600 stops, and twice as many where a cut decides most: with several depots, or where routes
+are long and windows wide.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ class Sizes:
     first: int
     """Up to which the first plan is made of the whole."""
     annealed: tuple[int, int]
-    """Up to which the whole is annealed for most of the time, and the same of a loose problem; 0: never."""
+    """Up to which the whole is annealed for most of the time, and the same of what is hard to cut; 0: never."""
     cluster: int
     """Of a part of the first plan."""
     part: int
@@ -60,7 +61,7 @@ WHOLE = 300
 
 _LEAD = 0.8  # share of the effort in which the first of several members searches, before another polishes
 _HOT, _WARM, _COLD = 3.0, 1.0, 0.01  # where the whole is annealed, where parts are, and at the end
-_ANNEALED = 0.7  # share of the effort in which a problem is annealed as a whole, where it is
+_ANNEALED = 0.7, 0.9  # share of the effort in which a whole is annealed, where it is; and one that is hard to cut
 _SIZES: dict[Engine, Sizes] = {
     "pyvrp": Sizes(WHOLE, 1200, (0, 0), 400, 250, 12, (2.0, 6.0), 40),
     "ruin-recreate": Sizes(WHOLE, WHOLE, (600, 1200), 500, 500, 4, (1.0, 30.0), 10),
@@ -85,7 +86,7 @@ def warmth(plan: Sequence[Phase]) -> tuple[float, float]:
 
 
 def phases(
-    stops: int, members: Sequence[Engine], *, started: bool, cores: int, is_loose: bool = False
+    stops: int, members: Sequence[Engine], *, started: bool, cores: int, is_hard_to_cut: bool = False
 ) -> tuple[Phase, ...]:
     """Return the plan for a problem.
 
@@ -97,8 +98,8 @@ def phases(
         Whether there is a plan to begin from.
     cores
         How many searches run at once.
-    is_loose
-        Whether routes are long and windows wide, as `engine.routing.clusters.is_loose` says.
+    is_hard_to_cut
+        As `engine.routing.clusters.is_hard_to_cut` says.
     """
     limits = sizes(members[0])
     if stops <= limits.whole:
@@ -111,8 +112,8 @@ def phases(
         rounds = [Phase("rounds", _LEAD), Phase("rounds", 1.0, turn=1)]
     if started:
         return tuple(rounds)
-    if stops <= limits.annealed[is_loose]:
-        return (Phase("whole", _ANNEALED, cores, is_hot=True), *rounds)
+    if stops <= limits.annealed[is_hard_to_cut]:
+        return (Phase("whole", _ANNEALED[is_hard_to_cut], cores, is_hot=True), *rounds)
     if stops <= limits.first:
         return (Phase("whole", 0.15, cores), *rounds)
     return (Phase("clusters", 0.2), *rounds)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.routing.clusters import clusters, has_long_routes, is_loose
+from engine.routing.clusters import clusters, has_long_routes, is_hard_to_cut
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.members import members_for
@@ -147,8 +147,8 @@ class Portfolio:
         if start is not None:
             self._offer(start)
         started = self._incumbent.routes is not None
-        loose = self._is_large and not started and is_loose(self._problem)
-        plan = phases(self._stops, self._members, started=started, cores=self._runner.cores, is_loose=loose)
+        hard = self._is_large and not started and is_hard_to_cut(self._problem)
+        plan = phases(self._stops, self._members, started=started, cores=self._runner.cores, is_hard_to_cut=hard)
         self._warmth = warmth(plan)
         self._cooled = (_WARM_START if started else 0.0, max(phase.until for phase in plan if phase.turn == 0))
         for phase in plan:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from engine.routing.clusters import clusters, is_loose
+from engine.routing.clusters import clusters, is_hard_to_cut
 from engine.routing.decomposition import Chart, neighbouring_parts
 from engine.routing.incumbent import Incumbent
 from engine.routing.inline import InlineRunner
@@ -208,23 +208,26 @@ def test_a_large_first_plan_is_made_in_clusters():
     assert [phase.kind for phase in phases(200, ["or-tools"], started=False, cores=2)] == ["clusters", "rounds"]
 
 
-def test_a_loose_plan_is_made_of_the_whole():
+def test_a_plan_that_is_hard_to_cut_is_made_of_the_whole():
     """Stops that nearly any of a few vans could serve; with narrow windows, or on short routes, parts are as good."""
 
-    def loose(open_s: int, room: int) -> bool:
+    def hard(open_s: int, room: int, depots: int = 1) -> bool:
         day = 36_000
         jobs = [Job(str(n), None, Stop(1, windows=((60 * n, 60 * n + open_s),)), load=(1,)) for n in range(100)]
-        vans = [Vehicle(str(n), start=0, end=0, capacity=(room,), shift=(0, day)) for n in range(30)]
-        return is_loose(Problem(jobs, vans, [LINE]))
+        vans = [Vehicle(str(n), start=n % depots, end=0, capacity=(room,), shift=(0, day)) for n in range(30)]
+        return is_hard_to_cut(Problem(jobs, vans, [LINE]))
 
-    assert loose(open_s=30_000, room=50)
-    assert not loose(open_s=3600, room=50)
-    assert not loose(open_s=30_000, room=10)
+    assert hard(open_s=30_000, room=50)
+    assert not hard(open_s=3600, room=50)
+    assert not hard(open_s=30_000, room=10)
+    assert hard(open_s=3600, room=10, depots=2)  # a cut would say from which each stop is served
     members = ["ruin-recreate", "pyvrp"]
-    plan = phases(1000, members, started=False, cores=2, is_loose=True)
+    plan = phases(1000, members, started=False, cores=2, is_hard_to_cut=True)
     assert [(phase.kind, phase.turn) for phase in plan] == [("whole", 0), ("rounds", 0), ("rounds", 1)]
-    assert phases(1000, members, started=True, cores=2, is_loose=True) == phases(1000, members, started=True, cores=2)
-    assert phases(5000, members, started=False, cores=2, is_loose=True)[0].kind == "clusters"
+    assert phases(1000, members, started=True, cores=2, is_hard_to_cut=True) == phases(
+        1000, members, started=True, cores=2
+    )
+    assert phases(5000, members, started=False, cores=2, is_hard_to_cut=True)[0].kind == "clusters"
 
 
 def searches_of(problem):
