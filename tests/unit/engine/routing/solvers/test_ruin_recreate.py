@@ -183,17 +183,24 @@ def test_two_routes_that_swap_sides_half_way_are_put_right_by_one_exchange():
     assert sorted(read_routes(plan)) == [tuple(low), tuple(high)]
 
 
-def test_a_route_that_is_nearer_to_another_depot_goes_there_as_a_whole():
-    """Each of its stops alone would be a detour from there."""
+def a_route_from_afar(cold: int | None = None):
+    """Return the terrain, plan and work of a van whose thirty stops are at the door of another's depot.
+
+    Each of them alone would be a detour from there. Only the first van may serve the stop `cold`.
+    """
     travel = PlaneTravel(np.array([(0.0, 0.0), (10_000.0, 0.0), *((9_000.0, 100.0 * n) for n in range(30))]))
-    jobs = [Job(str(n), None, Stop(n + 2), (1,)) for n in range(30)]
-    vans = [Vehicle(str(n), start=n, end=n, capacity=(30,)) for n in range(2)]
-    problem = Problem(jobs, vans, [travel])
-    terrain = terrain_of(problem)
+    jobs = [Job(str(n), None, Stop(n + 2), (1,), skills=frozenset({"cold"} if n == cold else ())) for n in range(30)]
+    vans = [Vehicle(str(n), start=n, end=n, capacity=(30,), skills=frozenset(["cold"][n:])) for n in range(2)]
+    terrain = terrain_of(Problem(jobs, vans, [travel]))
     plan = empty_plan(terrain, 30, 1)
     work = room_for(terrain, plan)
     write_routes((tuple(map(Visit, range(30))), ()), plan)
     complete(terrain, plan, work)
+    return terrain, plan, work
+
+
+def test_a_route_that_is_nearer_to_another_depot_goes_there_as_a_whole():
+    terrain, plan, work = a_route_from_afar()
     found = next(one for one in iter(lambda: find_exchange(terrain, plan, 0.0), None) if one[1] == 0)
     work.points[:] = plan.points
     before = plan.cost.sum()
@@ -203,15 +210,7 @@ def test_a_route_that_is_nearer_to_another_depot_goes_there_as_a_whole():
 
 
 def test_nothing_is_exchanged_with_a_van_that_may_not_serve_it():
-    travel = PlaneTravel(np.array([(0.0, 0.0), (10_000.0, 0.0), *((9_000.0, 100.0 * n) for n in range(30))]))
-    jobs = [Job(str(n), None, Stop(n + 2), (1,), skills=frozenset({"cold"} if n == 15 else ())) for n in range(30)]
-    vans = [Vehicle(str(n), start=n, end=n, capacity=(30,), skills=frozenset(["cold"][n:])) for n in range(2)]
-    problem = Problem(jobs, vans, [travel])
-    terrain = terrain_of(problem)
-    plan = empty_plan(terrain, 30, 1)
-    work = room_for(terrain, plan)
-    write_routes((tuple(map(Visit, range(30))), ()), plan)
-    complete(terrain, plan, work)
+    terrain, plan, _ = a_route_from_afar(cold=15)
     found = {find_exchange(terrain, plan, 1e9) for _ in range(2_000)} - {(-1, -1, -1, -1)}
     assert found
     assert all(leg >= 16 for _, leg, _, _ in found)
