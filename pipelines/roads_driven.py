@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.eta.bases import PROFILES, Ends, RoadBases
 from engine.roads.network import UNREACHABLE, RoadNetwork
+from engine.roads.weights import RoadWeights
 from engine.traffic.learner import TrafficLearner
 from engine.traffic.weigher import bands_of
 from models.messages.fixes import DEGREE, STORED, Outcome
@@ -21,7 +22,7 @@ from pipelines.trips import Trips
 
 __all__ = ["RoadsDriven"]
 
-_LOOK_S = 300  # the engine looks once a minute
+_LOOK_S = 300  # a fifth as often as the engine looks: each look puts new weights on the roads
 _PROFILE = "car"
 
 
@@ -56,24 +57,34 @@ class RoadsDriven:
         duration_s = np.where(is_way, found.duration_s[:, 0], np.nan)
         return duration_s, np.where(is_way, found.distance_m[:, 0], np.nan)
 
-    def in_traffic(self, legs: Trips) -> Trips:
+    def in_traffic(self, *parts: Trips) -> list[Trips]:
         """Return legs with the `traffic_ratio` that was known at the last look before the moment of each."""
         learner, bases = TrafficLearner(self._network, self._zone), RoadBases(self._network)
-        came, asked = self._fixes["time"] // 1000 // _LOOK_S + 1, legs.legs["moment_ms"] // 1000 // _LOOK_S
-        ratio, taken = np.full(len(legs), np.nan), 0
-        for look in np.unique(np.concatenate([came, asked])).tolist():
+        came, asked = self._fixes["time"] // 1000 // _LOOK_S + 1, [_looks(part) for part in parts]
+        ratios, taken = [np.full(len(part), np.nan) for part in parts], 0
+        for look in np.unique(np.concatenate([came, *asked])).tolist():
             until = int(np.searchsorted(came, look, side="right"))
             learner.take(self._fixes[taken:until], look * _LOOK_S)
-            taken, rows = until, np.flatnonzero(asked == look)
-            if not (rows.size and learner.arcs):
+            taken, rows = until, [np.flatnonzero(looks == look) for looks in asked]
+            if not (learner.arcs and any(map(len, rows))):
                 continue
-            state, at = learner.state(), datetime.datetime.fromtimestamp(look * _LOOK_S, datetime.UTC)
-            bands = bands_of(at, datetime.timedelta(), self._zone)
-            weights = self._network.weights(_PROFILE, state.factors(self._network.classes, bands, at.timestamp()))
-            ends = Ends.of(legs.take(rows).legs, np.full(rows.size, PROFILES.index(_PROFILE), np.uint8))
-            now = bases.in_traffic({_PROFILE: weights}, state.at_s).between(ends, traffic_of=np.ones(rows.size, bool))
-            ratio[rows] = now.traffic
-        return Trips({**legs.legs, "traffic_ratio": ratio}, legs.split, legs.refused)
+            now = bases.in_traffic({_PROFILE: self._weights(learner, look * _LOOK_S)}, look * _LOOK_S)
+            for part, ratio, mine in zip(parts, ratios, rows, strict=True):
+                ends = Ends.of(part.take(mine).legs, np.full(mine.size, PROFILES.index(_PROFILE), np.uint8))
+                ratio[mine] = now.between(ends, traffic_of=np.ones(mine.size, bool)).traffic
+        return [
+            Trips({**part.legs, "traffic_ratio": ratio}, part.split, part.refused)
+            for part, ratio in zip(parts, ratios, strict=True)
+        ]
+
+    def _weights(self, learner: TrafficLearner, at_s: int) -> RoadWeights:
+        bands = bands_of(datetime.datetime.fromtimestamp(at_s, datetime.UTC), datetime.timedelta(), self._zone)
+        return self._network.weights(_PROFILE, learner.state().factors(self._network.classes, bands, at_s))
+
+
+def _looks(legs: Trips) -> NDArray[np.int64]:
+    """Return which look was the last before the moment of each leg."""
+    return np.asarray(legs.legs["moment_ms"] // 1000 // _LOOK_S)
 
 
 def _stored(drives: Drives) -> NDArray[np.void]:

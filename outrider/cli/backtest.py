@@ -68,5 +68,7 @@ def _drives(file: Path, shape: TripSchema, roads: Path | None) -> tuple[Trips, T
     from pipelines.roads_driven import RoadsDriven  # here: only drives on roads need the network
 
     driven = RoadsDriven(roads, drives, shape.zone)
-    earlier, later = (driven.in_traffic(legs_of_drives(part, _ELAPSED_S, driven.ways)) for part in split_drives(drives))
+    earlier, later = driven.in_traffic(
+        *(legs_of_drives(part, _ELAPSED_S, driven.ways) for part in split_drives(drives))
+    )
     return earlier, later

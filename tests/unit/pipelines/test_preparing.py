@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from models.errors import InvalidInput
 from models.eta.clock import local_clock
-from pipelines.preparing import clean_trips, fit_spec, of_one_base
+from pipelines.preparing import clean_trips, fit_spec, of_one_base, refuse_leakage
 from pipelines.trip_schemas import load_schema
 from tests.trips import TOWN, town_trips
 
@@ -69,7 +70,18 @@ def test_trips_that_hardly_know_it_make_a_model_that_reads_it():
     assert usual_traffic(np.full(2_000, 1.5), 2_000, base_s=np.nan) == ()
 
 
-def usual_traffic(ratios, rows, base_s=300.0):
+def test_traffic_that_knows_how_long_a_trip_took_is_refused():
+    base_s = np.linspace(200.0, 600.0, 2_000)
+    trips = in_traffic(town_trips(2_000).legs["duration_s"] / base_s, 2_000, base_s)
+    with pytest.raises(InvalidInput, match="traffic_ratio"):
+        refuse_leakage(trips, fit_spec(trips, TOWN))
+
+
+def in_traffic(ratios, rows, base_s=300.0):
     trips = town_trips(rows)
-    columns = {"traffic_ratio": ratios, "base_s": np.full(rows, base_s)}
-    return fit_spec(type(trips)(trips.legs | columns, trips.split, trips.refused), TOWN).traffic
+    columns = {"traffic_ratio": ratios, "base_s": np.broadcast_to(base_s, rows)}
+    return type(trips)(trips.legs | columns, trips.split, trips.refused)
+
+
+def usual_traffic(ratios, rows, base_s=300.0):
+    return fit_spec(in_traffic(ratios, rows, base_s), TOWN).traffic

@@ -35,7 +35,8 @@ def drives_along(street, starts_s, slower):
 
 def ratios(street, drives):
     driven = RoadsDriven(street[0], drives, "UTC")
-    return driven.in_traffic(legs_of_drives(drives, (0.0,), driven.ways)).legs["traffic_ratio"]
+    [legs] = driven.in_traffic(legs_of_drives(drives, (0.0,), driven.ways))
+    return legs.legs["traffic_ratio"]
 
 
 def test_a_jam_is_told_to_those_who_leave_after_it_and_to_nobody_before(street):
