@@ -11,7 +11,7 @@ from engine.eta.predictor import ANY_BASE, OWN_BASE, Legs
 from models.eta.accelerator import is_compiled, load_fast
 from models.eta.base_time import BASES
 from models.eta.bundle import Bundle, load_time_table
-from models.eta.features import FeatureSpec, base_times_s, leg_features
+from models.eta.features import FeatureSpec, base_times_s, leg_features, traffic_factors
 from models.eta.history import PaceHistory
 from models.eta.spread import Spread
 from models.eta.time_table import TimeTable
@@ -84,9 +84,11 @@ class TablePredictor:
         return self._table.predict(_with_base(legs, self.base), self._spec)
 
     def explain(self, legs: Legs, shift: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        """Return what such legs take beyond their base times, and what just happened adds: minutes."""
+        """Return what traffic adds to free roads, what such legs take beyond, and what just happened adds: minutes."""
         middle_s, base_s = self.predict(legs)[:, 1], self.base_s(legs)
-        return {"usual": (middle_s - base_s) / 60, "today": middle_s * np.expm1(shift) / 60}
+        free_s = base_s / traffic_factors(_with_base(legs, self.base), self._spec)
+        parts_s = {"traffic": base_s - free_s, "usual": middle_s - base_s, "today": middle_s * np.expm1(shift)}
+        return {name: part_s / 60 for name, part_s in parts_s.items()}
 
     def base_s(self, legs: Legs) -> NDArray[np.float64]:
         """Return the base time of each leg as the bundle reads it, seconds."""
