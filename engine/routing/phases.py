@@ -113,7 +113,8 @@ def phases(
     if started:
         return tuple(rounds)
     if stops <= limits.annealed[is_hard_to_cut]:
-        return (Phase("whole", _ANNEALED[is_hard_to_cut], cores, is_hot=True), *rounds)
+        until = _ANNEALED[is_hard_to_cut]
+        return (Phase("whole", until, cores, is_hot=True), *(phase for phase in rounds if phase.until > until))
     if stops <= limits.first:
         return (Phase("whole", 0.15, cores), *rounds)
     return (Phase("clusters", 0.2), *rounds)

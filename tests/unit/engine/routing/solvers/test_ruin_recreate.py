@@ -154,7 +154,7 @@ def test_routes_that_exchange_what_comes_behind_a_leg_keep_every_rule_and_every_
         assert sorted(visit for route in routes for visit in route) == served
         for vehicle in (first, second):
             broken = {violation.kind for violation in check_route(problem, vehicle, routes[vehicle]).violations}
-            assert broken <= (set() if is_sound else {"too_long"} if are_alike else _TIMES)
+            assert broken <= (set() if is_sound or are_alike else _TIMES)
         assert plan_of(problem, routes).cost <= plan.cost.sum() + 1e-6  # later begins may be shorter than it knows
         if not is_sound:
             return
