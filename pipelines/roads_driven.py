@@ -90,8 +90,6 @@ def _looks(legs: Trips) -> NDArray[np.int64]:
 def _stored(drives: Drives) -> NDArray[np.void]:
     """Return the fixes of all drives as history has them, in the order of time, each drive with a number of its own."""
     fixes = np.zeros(sum(map(len, drives.time_ms)), STORED)
-    if not len(drives):
-        return fixes
     fixes["time"], places = np.concatenate(drives.time_ms), np.concatenate(drives.places)
     fixes["lat"], fixes["lon"] = np.rint(places * DEGREE).astype(np.int32).T
     fixes["driver"] = np.repeat(np.arange(len(drives)), [len(times) for times in drives.time_ms])
