@@ -17,9 +17,12 @@ from engine.routing.ruin.terrain import (
     DEPARTS,
     DRIVEN,
     END,
+    ENDLESS,
+    ENDS,
     KIND,
     LATEST,
     LEAVES,
+    LEAVES_BY,
     LOAD,
     LONGEST_M,
     LONGEST_S,
@@ -30,18 +33,20 @@ from engine.routing.ruin.terrain import (
     PLACE,
     PROFILE,
     RATE,
+    REST,
     SERVICE,
     SIZE,
     START,
     TIMED,
     USE,
     WINDOWS,
+    WORKED,
     Plan,
     Terrain,
     Whole,
 )
 
-__all__ = ["begin_at", "drive", "drive_by", "trial_cost"]
+__all__ = ["begin_at", "drive", "drive_by", "drive_on", "has_single_windows", "trial_cost"]
 
 _NEVER = -(2**60)
 
@@ -103,13 +108,10 @@ def drive(terrain: Terrain, plan: Plan, vehicle: int) -> bool:
     _load(terrain.jobs, points, size)
     prices = terrain.prices[vehicle]
     cost = prices[USE] + prices[PER_METRE] * driven if size > 0 else 0.0
+    if vans[TIMED]:
+        _clock(terrain, points, size, way_s)
     if vans[TIMED] and size > 0:
-        reached, there = moment, points[size + 1, AT]
-        for index in range(size, 0, -1):
-            node = points[index, NODE]
-            reached = _latest_for(nodes, node, reached - way_s[points[index, AT], there] - nodes[node, SERVICE])
-            there = points[index, AT]
-        lasts = moment - max(vans[LEAVES], reached - way_s[points[0, AT], there])
+        lasts = _duration(terrain, plan, vehicle, moment)
         cost += prices[PER_SECOND] * lasts
         in_time = in_time and lasts <= vans[LONGEST_S]
     plan.cost[vehicle] = cost
@@ -117,10 +119,77 @@ def drive(terrain: Terrain, plan: Plan, vehicle: int) -> bool:
 
 
 @rule
+def _clock(terrain: Terrain, points: Whole, size: int, way_s: Whole) -> None:
+    """Work out from what the duration of a route with one more stop follows, if no stop has several windows."""
+    nodes, worked, leaves_by = terrain.nodes, 0, ENDLESS
+    points[0, WORKED], points[0, LEAVES_BY] = worked, leaves_by
+    for index in range(1, size + 1):
+        node = points[index, NODE]
+        worked += way_s[points[index - 1, AT], points[index, AT]]
+        if nodes[node, WINDOWS] > 0:
+            leaves_by = min(leaves_by, nodes[node, OPENS + 1] - worked)
+        worked += nodes[node, SERVICE]
+        points[index, WORKED], points[index, LEAVES_BY] = worked, leaves_by
+    rest, ends = 0, _NEVER
+    points[size + 1, REST], points[size + 1, ENDS] = rest, ends
+    for index in range(size, 0, -1):
+        node = points[index, NODE]
+        rest += nodes[node, SERVICE] + way_s[points[index, AT], points[index + 1, AT]]
+        if nodes[node, WINDOWS] > 0:
+            ends = max(ends, nodes[node, OPENS] + rest)
+        points[index, REST], points[index, ENDS] = rest, ends
+
+
+@rule
+def _duration(terrain: Terrain, plan: Plan, vehicle: int, ends: int) -> int:
+    """Return how long a route takes that ends as early as it can and begins as late as it may for that."""
+    size, points = plan.routes[SIZE, vehicle], plan.points[vehicle]
+    nodes, vans, way_s, _, _ = _ways(terrain, vehicle)
+    reached, there = ends, points[size + 1, AT]
+    if has_single_windows(nodes):
+        worked = points[size, WORKED] + way_s[points[size, AT], there]
+        return int(max(worked, ends - points[size, LEAVES_BY]))
+    for index in range(size, 0, -1):
+        node = points[index, NODE]
+        reached = _latest_for(nodes, node, reached - way_s[points[index, AT], there] - nodes[node, SERVICE])
+        there = points[index, AT]
+    return int(ends - max(vans[LEAVES], reached - way_s[points[0, AT], there]))
+
+
+@rule
+def has_single_windows(nodes: Whole) -> bool:
+    """Tell whether no stop has more than one window."""
+    return nodes.shape[1] <= OPENS + 2
+
+
+@rule
+def drive_on(
+    terrain: Terrain, plan: Plan, vehicle: int, place: int, departs: int, worked: int, leaves_by: int, behind: int
+) -> int:
+    """Return how long a route takes that comes from a place to a point of its own and goes on from there as it does.
+
+    Parameters
+    ----------
+    departs, worked, leaves_by
+        At the place: end of service, and as in columns of points.
+
+    Notes
+    -----
+    Concatenation in constant time as in Vidal, Crainic, Gendreau and Prins 2013: A hybrid genetic algorithm with
+    adaptive diversity management for a large class of vehicle routing problems with time-windows. C&OR 40(1).
+    """
+    points = plan.points[vehicle]
+    way = terrain.ways[terrain.vans[vehicle, PROFILE], place, points[behind, AT]]
+    rest = way + points[behind, REST]
+    ends = max(points[behind, ENDS], departs + rest)
+    return int(max(worked + rest, ends - min(leaves_by, points[behind, LATEST] - worked - way)))
+
+
+@rule
 def drive_by(terrain: Terrain, plan: Plan, vehicle: int, job: int, new: int) -> None:
-    """Work one route out again, which has the single stop of a job at one point more; its duration must not count."""
+    """Work one route out again, which has the single stop of a job at one point more."""
     size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
-    nodes, _, way_s, way_m, arc = _ways(terrain, vehicle)
+    nodes, vans, way_s, way_m, arc = _ways(terrain, vehicle)
     before, here, behind = points[new - 1, AT], nodes[points[new, NODE], PLACE], points[new + 1, AT]
     points[new, AT] = here
     legs[new - 1], legs[new] = arc[before, here], arc[here, behind]
@@ -151,6 +220,10 @@ def drive_by(terrain: Terrain, plan: Plan, vehicle: int, job: int, new: int) -> 
         for index in range(0 if is_brought else new, new if is_brought else size + 1):
             points[index, aboard] += amount
         _peaks(points, aboard, size)
+    if vans[TIMED]:
+        _clock(terrain, points, size, way_s)
+        ends = points[size, DEPARTS] + way_s[points[size, AT], points[size + 1, AT]]
+        plan.cost[vehicle] += terrain.prices[vehicle, PER_SECOND] * _duration(terrain, plan, vehicle, ends)
 
 
 @rule

@@ -4,23 +4,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import search_rule as rule
-from engine.routing.ruin.drive import begin_at, drive, drive_by, trial_cost
+from engine.routing.ruin.drive import begin_at, drive, drive_by, drive_on, has_single_windows, trial_cost
 from engine.routing.ruin.terrain import (
     ABOARD,
     AT,
     DELIVERY,
     DEPARTS,
+    DRIVEN,
     ENDLESS,
     FIRST,
     GROUP,
     KIND,
     LATEST,
+    LEAVES_BY,
     LOAD,
     LONGEST_M,
+    LONGEST_S,
     MOST_STOPS,
     NODE,
     OPENS,
     PAIR,
+    PER_METRE,
+    PER_SECOND,
     PLACE,
     PROFILE,
     RATE,
@@ -33,6 +38,7 @@ from engine.routing.ruin.terrain import (
     TOKEN,
     USE,
     WINDOWS,
+    WORKED,
     Plan,
     Short,
     Terrain,
@@ -149,7 +155,7 @@ def _beside(terrain: Terrain, plan: Plan, job: int, least: float, work: Work) ->
         if routes[SIZE, vehicle] + 1 > min(vans[vehicle, MOST_STOPS], points.shape[1] - 2):
             continue
         if vans[vehicle, TIMED] or vans[vehicle, LONGEST_M] < ENDLESS:
-            added = _trial(terrain, plan, vehicle, job, leg, leg, scratch)
+            added = _single_cost(terrain, plan, vehicle, job, leg, added, scratch)
         if added < least and chance(random) >= _BLINK:
             least, best = added, vehicle
             counts[FIRST] = counts[SECOND] = leg
@@ -174,7 +180,7 @@ def insert(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, sec
     """Put a job into one leg of a route, or its pickup into one and its delivery into another."""
     size, points = plan.routes[SIZE, vehicle], plan.points[vehicle]
     is_pair = terrain.jobs[job, KIND] == PAIR
-    if size > 0 and not is_pair and not terrain.vans[vehicle, TIMED]:
+    if size > 0 and not is_pair:
         _squeeze_in(terrain, plan, vehicle, job, first + 1)
         return
     for index in range(size, 0, -1):
@@ -190,7 +196,7 @@ def insert(terrain: Terrain, plan: Plan, vehicle: int, job: int, first: int, sec
 
 @rule
 def _squeeze_in(terrain: Terrain, plan: Plan, vehicle: int, job: int, new: int) -> None:
-    """Put a single stop at a point of a route of which nothing but the way counts; what is behind it moves on."""
+    """Put a single stop at a point of a route that has some already; what is behind it moves on."""
     size, points, legs = plan.routes[SIZE, vehicle], plan.points[vehicle], plan.legs[vehicle]
     row, columns = plan.rows[vehicle], points.shape[1]
     for index in range((size + 2) * columns - 1, new * columns - 1, -1):
@@ -263,13 +269,57 @@ def _single(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, 
         if not _fits(terrain.jobs, terrain.vans, plan.points, vehicle, job, index, most):
             continue
         if vans[TIMED] or vans[LONGEST_M] < ENDLESS:
-            added = _trial(terrain, plan, vehicle, job, index, index, work.scratch)
+            added = _single_cost(terrain, plan, vehicle, job, index, added, work.scratch)
         if added < least and chance(plan.random) >= _BLINK:
             least, found = added, index
     if found < 0:
         return np.inf
     work.counts[FIRST] = work.counts[SECOND] = found
     return least
+
+
+@rule
+def _single_cost(terrain: Terrain, plan: Plan, vehicle: int, job: int, leg: int, added: float, scratch: Short) -> float:
+    """Return what a single stop adds in a leg, so much by the ways alone; `inf` if that breaks a limit of the van."""
+    nodes, vans, points = terrain.nodes, terrain.vans[vehicle], plan.points[vehicle]
+    node = 2 * job + 1 if terrain.jobs[job, KIND] == DELIVERY else 2 * job
+    here, place, there = points[leg, AT], nodes[node, PLACE], points[leg + 1, AT]
+    driven = plan.routes[DRIVEN, vehicle] + _metres_by(terrain, vehicle, here, place, there)
+    if driven > vans[LONGEST_M]:
+        return np.inf
+    if not vans[TIMED]:
+        return added
+    if not has_single_windows(nodes):
+        return float(_trial(terrain, plan, vehicle, job, leg, leg, scratch))
+    way = terrain.ways[vans[PROFILE], here, place]
+    arrives, worked, leaves_by = points[leg, DEPARTS] + way, points[leg, WORKED] + way, points[leg, LEAVES_BY]
+    departs, worked, leaves_by = _served(nodes, node, arrives, worked, leaves_by)
+    lasts = drive_on(terrain, plan, vehicle, place, departs, worked, leaves_by, leg + 1)
+    return float(_timed(terrain, plan, vehicle, driven, lasts))
+
+
+@rule
+def _served(nodes: Whole, node: int, arrives: int, worked: int, leaves_by: int) -> tuple[int, int, int]:
+    """Return end of service, time at work and latest begin of a route, for who comes to a node in time."""
+    if nodes[node, WINDOWS] > 0:
+        leaves_by = min(leaves_by, nodes[node, OPENS + 1] - worked)
+    return begin_at(nodes, node, arrives) + nodes[node, SERVICE], worked + nodes[node, SERVICE], leaves_by
+
+
+@rule
+def _metres_by(terrain: Terrain, vehicle: int, here: int, place: int, there: int) -> int:
+    """Return how much longer the way from here to there is by a place."""
+    way_m = terrain.ways[len(terrain.ways) // 2 + terrain.vans[vehicle, PROFILE]]
+    return int(way_m[here, place] + way_m[place, there] - way_m[here, there])
+
+
+@rule
+def _timed(terrain: Terrain, plan: Plan, vehicle: int, driven: int, lasts: int) -> float:
+    """Return what a route costs more than it does if it gets so long; `inf` if it must not."""
+    if lasts > terrain.vans[vehicle, LONGEST_S]:
+        return np.inf
+    prices = terrain.prices[vehicle]
+    return float(prices[USE] + prices[PER_METRE] * driven + prices[PER_SECOND] * lasts - plan.cost[vehicle])
 
 
 @rule
@@ -292,6 +342,7 @@ def _pair(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, wo
     source, sink, windows = nodes[pickup, PLACE], nodes[pickup + 1, PLACE], nodes[pickup, WINDOWS]
     closes = nodes[pickup, OPENS + 2 * windows - 1] if windows > 0 else ENDLESS
     use = terrain.prices[vehicle, USE] if size == 0 else 0.0
+    is_single = has_single_windows(nodes)
     for first in range(size + 1):
         if points[first, DEPARTS] > closes:
             break
@@ -301,10 +352,12 @@ def _pair(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, wo
             fetched -= legs[first]
         if fetched + min(arc[source, there], arc[source, sink]) >= least or chance(plan.random) < _BLINK:
             continue
-        departs = begin_at(nodes, pickup, points[first, DEPARTS] + way_s[here, source])
-        if departs < 0:
+        way = way_s[here, source]
+        if begin_at(nodes, pickup, points[first, DEPARTS] + way) < 0:
             continue
-        departs += nodes[pickup, SERVICE]
+        departs, worked, leaves_by = points[first, DEPARTS] + way, points[first, WORKED] + way, points[first, LEAVES_BY]
+        departs, worked, leaves_by = _served(nodes, pickup, departs, worked, leaves_by)
+        driven = plan.routes[DRIVEN, vehicle] + _metres_by(terrain, vehicle, here, source, there)
         previous = source
         for second in range(first, size + 1):  # the delivery in this leg, which begins at the pickup if it is the first
             if not _fits(terrain.jobs, terrain.vans, plan.points, vehicle, job, second, 0):
@@ -314,18 +367,27 @@ def _pair(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, wo
             if second > first:
                 added += arc[source, there] - legs[second]
             if added < least:
-                moment = begin_at(nodes, pickup + 1, departs + way_s[previous, sink])
+                way = way_s[previous, sink]
+                moment = begin_at(nodes, pickup + 1, departs + way)
                 leaves = moment + nodes[pickup + 1, SERVICE] + way_s[sink, following]
                 if moment >= 0 and leaves <= points[second + 1, LATEST]:
-                    if vans[TIMED] or vans[LONGEST_M] < ENDLESS:
+                    if driven + _metres_by(terrain, vehicle, previous, sink, following) > vans[LONGEST_M]:
+                        added = np.inf
+                    elif vans[TIMED] and is_single:
+                        at_sink = _served(nodes, pickup + 1, departs + way, worked + way, leaves_by)
+                        lasts = drive_on(terrain, plan, vehicle, sink, *at_sink, second + 1)
+                        whole = driven + _metres_by(terrain, vehicle, previous, sink, following)
+                        added = _timed(terrain, plan, vehicle, whole, lasts)
+                    elif vans[TIMED]:
                         added = _trial(terrain, plan, vehicle, job, first, second, work.scratch)
                     if added < least:
                         least, found = added, True
                         work.counts[FIRST], work.counts[SECOND] = first, second
-            arrives = departs + way_s[previous, following]
-            if second == size or arrives > points[second + 1, LATEST]:
+            way = way_s[previous, following]
+            if second == size or departs + way > points[second + 1, LATEST]:
                 break
-            node = points[second + 1, NODE]
-            departs = begin_at(nodes, node, arrives) + nodes[node, SERVICE]
+            departs, worked, leaves_by = _served(
+                nodes, points[second + 1, NODE], departs + way, worked + way, leaves_by
+            )
             previous = following
     return least if found else np.inf

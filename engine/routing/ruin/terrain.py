@@ -38,6 +38,11 @@ AT, NODE, DEPARTS, LATEST, ABOARD = 0, 1, 2, 3, 4
 """Columns of points: place, node, earliest end of service, latest arrival; from `ABOARD` on, for each dimension, what
 is on board on the leg that begins there, the most on board up to it, and the most from it on."""
 
+WORKED, LEAVES_BY, REST, ENDS = -4, -3, -2, -1
+"""The last columns of points, if the duration of some route counts: seconds on the way and at stops from the route's
+begin to the end of service, the latest begin of the route that is in time for all up to there, seconds on the way and
+at stops from there to the route's end, and when it ends by the windows from there on, however early one comes."""
+
 SIZE, DRIVEN = 0, 1
 """Rows of a plan's `routes`: nodes, metres."""
 
@@ -88,9 +93,9 @@ class Plan(NamedTuple):
     """Routes, and what follows from them; changed in place."""
 
     points: Whole
-    """V × (L + 2) × (4 + 3D)."""
+    """V × (L + 2) × C, of 4 + 3D columns, or 8 + 3D."""
     rows: Whole
-    """The same, each route in one row, V × (L + 2)(4 + 3D)."""
+    """The same, each route in one row, V × (L + 2)C."""
     legs: NDArray[np.float32]
     """Cost of each leg, V × (L + 1)."""
     routes: Whole
@@ -135,7 +140,8 @@ class Work(NamedTuple):
 def empty_plan(terrain: Terrain, longest: int, seed: int) -> Plan:
     """Return a plan in which no vehicle is used, with room for so many nodes in a route."""
     vehicles, dimensions = len(terrain.vans), terrain.jobs.shape[1] - LOAD
-    points = np.zeros((vehicles, longest + 2, ABOARD + 3 * dimensions), np.int64)
+    columns = ABOARD + 3 * dimensions + (-WORKED if terrain.vans[:, TIMED].any() else 0)
+    points = np.zeros((vehicles, longest + 2, columns), np.int64)
     return Plan(
         points=points,
         rows=points.reshape(vehicles, -1),

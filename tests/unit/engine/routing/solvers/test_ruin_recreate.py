@@ -1,6 +1,7 @@
 """Ruin and recreate: its plans by the verifier and against every plan that there is, and its own arithmetic."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -10,11 +11,24 @@ from hypothesis import strategies as st
 from engine.routing.members import members_for
 from engine.routing.problem import Break, Job, Problem, Stop, Vehicle, Visit
 from engine.routing.ruin.anneal import anneal, complete
-from engine.routing.ruin.drive import drive
+from engine.routing.ruin.drive import drive, drive_on
+from engine.routing.ruin.recreate import find_place, insert, shorten
 from engine.routing.ruin.tails import exchange, find_exchange
-from engine.routing.ruin.terrain import NODE, SIZE, empty_plan, room_for
+from engine.routing.ruin.terrain import (
+    AT,
+    DEPARTS,
+    FIRST,
+    LEAVES_BY,
+    NODE,
+    SECOND,
+    SIZE,
+    TIMED,
+    WORKED,
+    empty_plan,
+    room_for,
+)
 from engine.routing.ruin.translation import lacks, read_routes, terrain_of, write_routes
-from engine.routing.search import ENGINES, Budget
+from engine.routing.search import ENGINES, Budget, Routes
 from engine.routing.solvers import pyvrp
 from engine.routing.solvers.ruin_recreate import improve
 from engine.routing.travel import PlaneTravel
@@ -64,6 +78,21 @@ def with_vans_apart(seed: int, jobs: int = 30) -> Problem:
     return dataclasses.replace(problem, vehicles=vans)
 
 
+def with_single_windows(seed: int, per_second: float) -> Problem:
+    """Return jobs of every kind that have to be done, none with several windows, for vans of limited time."""
+    problem = without_commitments(a_mixed_problem(seed))
+    jobs = [
+        dataclasses.replace(job, pickup=_first_window(job.pickup), delivery=_first_window(job.delivery), penalty=None)
+        for job in problem.jobs
+    ]
+    vans = [dataclasses.replace(van, max_duration_s=12_000, per_second=per_second) for van in problem.vehicles]
+    return dataclasses.replace(problem, jobs=jobs, vehicles=vans)
+
+
+def _first_window(stop: Stop | None) -> Stop | None:
+    return None if stop is None else dataclasses.replace(stop, windows=stop.windows[:1])
+
+
 @MANY
 @given(tiny_problems())
 def test_no_plan_of_a_tiny_problem_breaks_a_rule_or_is_said_to_be_better_than_the_best(problem):
@@ -89,6 +118,77 @@ def test_whatever_it_plans_keeps_every_rule_and_costs_what_it_says(seed):
         check = check_route(problem, vehicle, visits)
         assert check.violations == ()
         assert check.cost <= cost + 1e-6  # with several windows a later begin may be shorter than it knows
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5]))
+def test_with_single_windows_every_route_costs_what_it_says(seed, per_second):
+    problem = with_single_windows(seed, per_second)
+    found = improve(problem, Budget(iterations=300, seed=seed, sample_every=1))
+    broken = verify(problem, plan_of(problem, found.routes)).violations
+    assert {violation.kind for violation in broken} <= {"unserved"}
+    assert found.columns
+    for vehicle, visits, cost in found.columns:
+        check = check_route(problem, vehicle, visits)
+        assert check.violations == ()
+        assert check.cost == pytest.approx(cost)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_how_long_a_route_takes_follows_from_what_is_before_a_leg_and_behind_another(seed):
+    problem = with_single_windows(seed, 0.5)
+    terrain = terrain_of(problem)
+    plan = empty_plan(terrain, 2 * len(problem.jobs), seed)
+    complete(terrain, plan, room_for(terrain, plan))
+    assert terrain.vans[:, TIMED].all()
+    for vehicle, route in enumerate(read_routes(plan)):
+        for leg, behind in itertools.combinations(range(len(route) + 2), 2):
+            without = check_route(problem, vehicle, route[:leg] + route[behind - 1 :])
+            if without.times is not None and not {one.kind for one in without.violations} & {"late", "shift"}:
+                here = plan.points[vehicle, leg, [AT, DEPARTS, WORKED, LEAVES_BY]].tolist()
+                assert drive_on(terrain, plan, vehicle, *here, behind) == without.duration_s
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_a_job_gets_the_place_where_it_costs_least(seed):
+    problem = with_single_windows(seed, 0.0)  # what a second costs is only guessed before a place is looked at
+    terrain = terrain_of(problem)
+    plan = empty_plan(terrain, 2 * len(problem.jobs), seed)
+    work = room_for(terrain, plan)
+    complete(terrain, plan, work)
+    for job in np.flatnonzero(plan.where >= 0).tolist():
+        home, gone = int(plan.where[job]), np.arange(len(problem.jobs)) == job
+        plan.where[job] = -1
+        shorten(plan, home, gone)
+        if not drive(terrain, plan, home):  # a way round may be shorter than the straight one
+            break
+        known = places(problem, read_routes(plan), job)
+        if not known:
+            break
+        costs = {}
+        for _ in range(3):  # a place in a hundred is overlooked
+            vehicle = find_place(terrain, plan, job, work, np.inf, True)
+            place = vehicle, *work.counts[[FIRST, SECOND]].tolist()
+            costs[place] = known[place] if vehicle >= 0 else np.inf
+        best = min(costs, key=costs.__getitem__)
+        assert costs[best] == pytest.approx(min(known.values()), abs=1e-3)
+        insert(terrain, plan, best[0], job, *best[1:])
+
+
+def places(problem: Problem, routes: Routes, job: int) -> dict[tuple[int, int, int], float]:
+    """Return what a job costs in each leg of each route, or pair of legs, by the verifier."""
+    one = problem.jobs[job]
+    visits = [Visit(job, side == 0) for side, stop in enumerate((one.pickup, one.delivery)) if stop is not None]
+    found = {}
+    for vehicle, route in enumerate(routes):
+        before = check_route(problem, vehicle, route).cost
+        for first, second in itertools.combinations_with_replacement(range(len(route) + 1), 2):
+            longer = (*route[:first], visits[0], *route[first:second], *visits[1:], *route[second:])
+            if (len(visits) == 2 or first == second) and not check_route(problem, vehicle, longer).violations:
+                found[vehicle, first, second] = check_route(problem, vehicle, longer).cost - before
+    return found
 
 
 @settings(max_examples=25)
