@@ -109,7 +109,7 @@ def _pyvrp(problem: Problem, seconds: float, cores: int, seed: int) -> Routes | 
 def _ortools(problem: Problem, seconds: float, cores: int, seed: int) -> Routes | None:
     from engine.routing.solvers import or_tools
 
-    found = or_tools.improve(problem, seconds, seed=seed // 1000)
+    found = or_tools.improve(problem, seconds, seed=seed // 1000, may_ruin=False)
     return None if found is None else found.routes
 
 

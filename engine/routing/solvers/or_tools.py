@@ -1,10 +1,20 @@
-"""The routing library of OR-Tools: a first solution, then local search past local optima until the time is up."""
+"""The routing library of OR-Tools: a first solution, then a search past local optima until the time is up.
+
+Its own ruin and recreate makes the better plans from nothing, and gains most on short routes, or with breaks, reloads
+and fuel by load; guided local search on long routes, and where visits are left out or committed. So they take turns.
+
+Notes
+-----
+Ruin and recreate is an iterated local search in the library, which begins from nothing. A plan to go on from is given
+as a hint for the first solution, which cheapest insertion follows, and it alone.
+"""
 
 import datetime
 import math
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
@@ -18,6 +28,10 @@ __all__ = ["improve"]
 _First = routing_enums_pb2.FirstSolutionStrategy
 _Search = routing_enums_pb2.LocalSearchMetaheuristic
 
+_HOT, _COLD = 0.3, 0.01  # temperatures of ruin and recreate, in costs of an average visit
+_REMOVED = 10  # visits, on average and from one route at most, as in Christiaens and Vanden Berghe 2020
+_SPLIT = 0.5  # share of strings that keep some of their middle
+
 
 class _Way(NamedTuple):
     """One way to search."""
@@ -26,10 +40,15 @@ class _Way(NamedTuple):
     search: int
     penalty: float = 0.1
     """How strongly guided local search punishes the arcs of a local optimum."""
+    ruins: bool = False
+    """Whether it takes strings of visits out and puts them back, and nothing else."""
 
 
+_RUIN = _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.GREEDY_DESCENT, ruins=True)
+_GUIDED = _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH)
 _PLAIN = (
-    _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH),
+    _RUIN,
+    _GUIDED,
     _Way(_First.PATH_CHEAPEST_ARC, _Search.GUIDED_LOCAL_SEARCH),
     _Way(_First.SAVINGS, _Search.GUIDED_LOCAL_SEARCH, 0.2),
     _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH, 0.05),
@@ -39,7 +58,8 @@ _PLAIN = (
 """By seed, where vehicles start at depots and bring what they load there; after these with visits in another order."""
 
 _RICH = (
-    _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH),
+    _RUIN,
+    _GUIDED,
     _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH),
     _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH, 0.3),
     _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.SIMULATED_ANNEALING),
@@ -55,6 +75,7 @@ def improve(
     seed: int = 0,
     *,
     steps: int | None = None,
+    may_ruin: bool = True,
 ) -> Solution | None:
     """Return the best solution found in `seconds`, no worse than `start`; None if the time was too short for any.
 
@@ -63,28 +84,28 @@ def improve(
     It leaves out jobs at their penalties, those that have to be served only where that is impossible otherwise. What it
     returns, and tells `report` of meanwhile, keeps everything else that `engine.routing.verifier` checks. It holds the
     interpreter and may overrun its time on large problems (google/or-tools#2660), so it needs a process of its own, and
-    whoever waits for it a limit.
+    whoever waits for it a limit. Unless it `may_ruin`, it does what users of the library do mostly.
     """
-    ways = _PLAIN if _is_plain(problem) else _RICH
-    # what leads to a first plan says nothing of how to go on from one: that guided local search does best
-    way, order = ways[seed % len(ways) if start is None else 0], None
-    if seed >= len(ways):
+    way, order = _way(problem, start, seed, may_ruin=may_ruin), None
+    if seed >= len(_PLAIN):
         order = list(range(sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)))
         random.Random(seed).shuffle(order)  # noqa: S311 - nothing secret
     model = RoutingModel(problem, order)
     best = _Best(problem, start)
     _tell(model, best, report)
-    parameters = pywrapcp.DefaultRoutingSearchParameters()
-    parameters.first_solution_strategy = way.first
-    parameters.local_search_metaheuristic = way.search
-    parameters.guided_local_search_lambda_coefficient = way.penalty
-    parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=seconds))
-    if steps is not None:
-        parameters.solution_limit = steps
-    found = _search(model, parameters, start)
+    found = _search(model, _parameters(model, way, seconds, steps, best.solution), start)
     if found is not None:
         best.offer(model.routes(found.Value))
     return best.solution
+
+
+def _way(problem: Problem, start: Solution | None, seed: int, *, may_ruin: bool) -> _Way:
+    """Return how to search, by the seed: from a plan, or where some is committed, the two best take turns."""
+    ways = _PLAIN if _is_plain(problem) else _RICH
+    if start is None and seed < len(ways):
+        return ways[seed] if may_ruin else ways[1 + seed % (len(ways) - 1)]
+    takes_turns = start is not None or any(one.pinned for one in problem.vehicles)
+    return _GUIDED if not may_ruin or (takes_turns and seed % 2) else _RUIN
 
 
 def _is_plain(problem: Problem) -> bool:
@@ -98,9 +119,11 @@ class _Best:
 
     def __init__(self, problem: Problem, start: Solution | None) -> None:
         self._problem, self._begun, self._spent_s = problem, time.monotonic(), 0.0
-        self.solution, self._worth = start, (math.inf, math.inf)
+        self.solution: Solution | None = None
+        self._worth = (math.inf, math.inf)
         if start is not None:
             verdict = verify(problem, start)
+            self.solution = replace(start, cost=verdict.cost)
             self._worth = (_missing(problem, start.unserved), verdict.cost + verdict.penalty)
 
     @property
@@ -158,13 +181,39 @@ def _tell(model: RoutingModel, best: _Best, report: Callable[[Solution], None] |
     model.routing.AddAtSolutionCallback(found)
 
 
+def _parameters(model: RoutingModel, way: _Way, seconds: float, steps: int | None, start: Solution | None) -> Any:
+    parameters = pywrapcp.DefaultRoutingSearchParameters()
+    parameters.first_solution_strategy = way.first
+    parameters.local_search_metaheuristic = way.search
+    parameters.guided_local_search_lambda_coefficient = way.penalty
+    parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=seconds))
+    if steps is not None:
+        parameters.solution_limit = steps
+    if way.ruins:
+        parameters.use_iterated_local_search = True
+        ruining = parameters.iterated_local_search_parameters
+        ruining.improve_perturbed_solution = False
+        strings = ruining.ruin_recreate_parameters.ruin_strategies.add().sisr
+        strings.max_removed_sequence_size = strings.avg_num_removed_visits = _REMOVED
+        strings.bypass_factor = _SPLIT
+        annealing = ruining.reference_solution_acceptance_strategy.simulated_annealing
+        annealing.automatic_temperatures = start is None
+        if start is not None:
+            unit = max(1.0, model.scale * start.cost / len(model.visits))
+            annealing.initial_temperature, annealing.final_temperature = _HOT * unit, _COLD * unit
+    return parameters
+
+
 def _search(model: RoutingModel, parameters: Any, start: Solution | None) -> Any:
     """Search, from a solution if one is given that the library takes."""
-    if start is None:
-        return model.routing.SolveWithParameters(parameters)
+    ruins = parameters.use_iterated_local_search
     # constraints that come after reading a solution would be ignored (google/or-tools#2934), hence closed first
     model.routing.CloseModelWithParameters(parameters)
-    known = model.routing.ReadAssignmentFromRoutes(model.indices(start.routes), True)
+    known = None if start is None else model.routing.ReadAssignmentFromRoutes(model.indices(start.routes), True)
+    if ruins:
+        if known is not None:
+            model.routing.SetFirstSolutionHint(known)
+        return model.routing.SolveWithIteratedLocalSearch(parameters)
     if known is None:
         return model.routing.SolveWithParameters(parameters)
     return model.routing.SolveFromAssignmentWithParameters(known, parameters)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from engine.routing.objectives import rates_of
-from engine.routing.problem import RELOAD, Job, Problem, Stop, Vehicle
+from engine.routing.problem import RELOAD, Job, Problem, Stop, Vehicle, Visit
 from engine.routing.solvers.or_tools import improve
 from engine.routing.travel import DenseTravel, PlaneTravel
 from engine.routing.verifier import verify
-from tests.routing_problems import a_mixed_problem
+from tests.routing_problems import a_mixed_problem, a_plain_problem, plan_of
 from tests.tiny_problems import best_value, tiny_problems, value_of
 
 QUICK_S = 0.15
@@ -53,6 +53,24 @@ def test_every_way_to_search_keeps_the_rules(seed):
     found = improve(problem, 0.4, seed=seed)
     assert found is not None
     assert {one.kind for one in verify(problem, found).violations} <= {"unserved"}
+
+
+@pytest.mark.parametrize("seed", [10_000, 10_001])
+def test_both_ways_to_go_on_from_a_plan_keep_the_rules_and_make_it_no_worse(seed):
+    problem = a_mixed_problem(3, 30, 8)
+    first = improve(problem, 0.4, seed=1)
+    found = improve(problem, 0.8, first, seed=seed)
+    assert {one.kind for one in verify(problem, found).violations} <= {"unserved"}
+    assert value_of(problem, found) <= value_of(problem, first)
+
+
+@pytest.mark.parametrize("seed", [10_000, 10_001])
+def test_both_ways_to_go_on_join_routes_of_one_stop_the_same_in_every_run(seed):
+    problem = a_plain_problem(1, 24, 24)
+    alone = plan_of(problem, tuple((Visit(job),) for job in range(24)))
+    found = [improve(problem, 30.0, alone, seed=seed, steps=60) for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0].cost < 0.7 * alone.cost
 
 
 def test_the_longest_day_is_shortened_where_that_counts():
