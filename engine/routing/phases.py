@@ -32,6 +32,8 @@ class Phase:
     """Whose turn it is among those who take turns."""
     is_hot: bool = False
     """Whether annealing begins so hot that it forgets where it began."""
+    cools: bool = False
+    """Whether annealing cools down all the way in it: for a plan to be shown meanwhile, not to go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ WHOLE = 300
 """Stops up to which those that cover a problem search the whole of it, and nothing else."""
 
 _LEAD = 0.8  # share of the effort in which the first of several members searches, before another polishes
-_HOT, _WARM, _COLD = 3.0, 1.0, 0.01  # where the whole is annealed, where parts are, and at the end
+_HOT, _WARM, _COLD = 1.5, 1.0, 0.01  # where the whole is annealed, where parts are, and at the end
 _ANNEALED = 0.7, 0.9  # share of the effort in which a whole is annealed, where it is; and one that is hard to cut
+_SOON = 0.06  # share of the effort for a plan that is cooled down at once, where annealing would show none for long
 _SIZES: dict[Engine, Sizes] = {
     "pyvrp": Sizes(WHOLE, 1200, (0, 0), 400, 250, 12, (2.0, 6.0), 40),
     "ruin-recreate": Sizes(WHOLE, WHOLE, (600, 1200), 500, 500, 4, (1.0, 30.0), 10),
@@ -112,9 +115,11 @@ def phases(
         rounds = [Phase("rounds", _LEAD), Phase("rounds", 1.0, turn=1)]
     if started:
         return tuple(rounds)
+    soon = [Phase("clusters", _SOON, cools=True)] if members[0] == "ruin-recreate" else []
     if stops <= limits.annealed[is_hard_to_cut]:
         until = _ANNEALED[is_hard_to_cut]
-        return (Phase("whole", until, cores, is_hot=True), *(phase for phase in rounds if phase.until > until))
+        whole = Phase("whole", until, cores, is_hot=True)
+        return (*soon, whole, *(phase for phase in rounds if phase.until > until))
     if stops <= limits.first:
         return (Phase("whole", 0.15, cores), *rounds)
-    return (Phase("clusters", 0.2), *rounds)
+    return (*soon, Phase("clusters", 0.2), *rounds)

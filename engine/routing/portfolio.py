@@ -121,6 +121,7 @@ class Portfolio:
         self._meter, self._seed = _Meter(effort), effort.seed * 10_000
         self._rng = np.random.default_rng(effort.seed)
         self._incumbent, self._pool = Incumbent(problem), RoutePool(problem)
+        self._spare = Incumbent(problem)
         self._chart: Chart | None = None
         self._stops = sum((job.pickup is not None) + (job.delivery is not None) for job in problem.jobs)
         self._is_large = self._stops > WHOLE
@@ -155,7 +156,9 @@ class Portfolio:
             self._turn = phase.turn
             self._engine = self._engine_of(self._problem, phase.turn)
             self._do(phase)
-        return self._incumbent.solution
+            if phase.cools or (phase.kind == "whole" and self._spare.value < self._incumbent.value):
+                self._incumbent, self._spare = self._spare, self._incumbent
+        return min(self._incumbent, self._spare, key=lambda one: one.value).solution
 
     def _do(self, phase: Phase) -> None:
         while (share := phase.until - self._meter.used) > self._meter.least:
@@ -164,7 +167,7 @@ class Portfolio:
                 self._join()
                 return
             if phase.kind == "clusters" or self._incumbent.routes is None:
-                self._search_clusters(share if phase.kind == "clusters" else share * _FIRST_SHARE)
+                self._search_clusters(share if phase.kind == "clusters" else share * _FIRST_SHARE, cools=phase.cools)
                 if phase.kind == "clusters" or self._incumbent.routes is None:
                     return
             if not self._search_parts(phase.until - self._meter.used):
@@ -191,6 +194,7 @@ class Portfolio:
         until: float,
         relax: bool = False,
         turn: int = 0,
+        cools: bool = False,
     ) -> Search:
         """Return a search, of an easier problem if that is wanted and OR-Tools would have to do it else."""
         self._seed += 1
@@ -198,7 +202,7 @@ class Portfolio:
         if relax and engine == "or-tools" and (easier := relaxed(problem)) is not None:
             problem, engine = easier, self._engine_of(easier, self._turn + turn)
         self.used.add(engine)
-        between = (self._warmth_at(self._meter.used), self._warmth_at(until))
+        between = warmth(()) if cools else (self._warmth_at(self._meter.used), self._warmth_at(until))
         budget = self._meter.budget(share, self._seed, _SAMPLE_EVERY if self._joins else None, between)
         return Search(problem, engine, budget, start, optional)
 
@@ -212,7 +216,8 @@ class Portfolio:
             self._tell()
 
     def _tell(self) -> None:
-        if self._report is not None and (solution := self._incumbent.solution) is not None:
+        is_best = self._incumbent.value < self._spare.value
+        if self._report is not None and is_best and (solution := self._incumbent.solution) is not None:
             self._report(solution)
 
     def _search_whole(self, share: float, afresh: int) -> None:
@@ -240,7 +245,7 @@ class Portfolio:
         self._was_too_hard = self._incumbent.routes is None
         self._meter.note(share)
 
-    def _search_clusters(self, share: float) -> None:
+    def _search_clusters(self, share: float, *, cools: bool) -> None:
         """Make a first plan of parts that are solved by themselves."""
         relax = self._may_relax and not self._was_too_hard
         limits, chart = sizes(self._engine_in(relax=relax)), self._known_chart()
@@ -248,7 +253,8 @@ class Portfolio:
         parts = clusters(self._problem, chart, size, self._rng, least_routes=math.ceil(limits.routes / 2))
         waves, until = math.ceil(len(parts) / self._runner.cores), self._meter.used + share
         searches = [
-            self._search(part.problem, share / waves, None, optional=True, until=until, relax=relax) for part in parts
+            self._search(part.problem, share / waves, None, optional=True, until=until, relax=relax, cools=cools)
+            for part in parts
         ]
         routes = [tuple(vehicle.pinned) for vehicle in self._problem.vehicles]
         known: set[int] = set()

@@ -14,7 +14,7 @@ from engine.routing.portfolio import Effort, Portfolio
 from engine.routing.problem import Break, Job, Problem, SameVehicle, Stop, Vehicle, Visit
 from engine.routing.recombination import RoutePool, recombine
 from engine.routing.relaxation import relaxed
-from engine.routing.search import Budget, Column, Found
+from engine.routing.search import Budget, Column, Found, Search
 from engine.routing.solvers.pyvrp import improve
 from engine.routing.solvers.pyvrp_model import uncovered
 from engine.routing.travel import PlaneTravel
@@ -223,7 +223,7 @@ def test_a_plan_that_is_hard_to_cut_is_made_of_the_whole():
     assert hard(open_s=3600, room=10, depots=2)  # a cut would say from which each stop is served
     members = ["ruin-recreate", "pyvrp"]
     plan = phases(1000, members, started=False, cores=2, is_hard_to_cut=True)
-    assert [(phase.kind, phase.turn) for phase in plan] == [("whole", 0), ("rounds", 1)]  # which polishes
+    assert [(phase.kind, phase.turn) for phase in plan[1:]] == [("whole", 0), ("rounds", 1)]  # which polishes
     assert phases(1000, members, started=True, cores=2, is_hard_to_cut=True) == phases(
         1000, members, started=True, cores=2
     )
@@ -249,7 +249,8 @@ def searches_of(problem):
 
 @pytest.mark.parametrize(("jobs", "vans", "is_whole"), [(350, 40, True), (700, 80, False), (700, 14, True)])
 def test_both_cores_anneal_the_whole_where_its_plan_is_not_made_in_parts(jobs, vans, is_whole):
-    first, second = searches_of(a_plain_problem(3, jobs, vans))[:2]
+    asked = searches_of(a_plain_problem(3, jobs, vans))
+    first, second = [search for search in asked if search.budget.warmth != warmth(())][:2]  # those are for a plan soon
     assert (first.engine, second.engine) == ("ruin-recreate", "ruin-recreate")
     assert [len(search.problem.jobs) == jobs for search in (first, second)] == [is_whole, is_whole]
     assert (first.budget.warmth[0] > 1) == is_whole
@@ -271,15 +272,55 @@ def test_joins_of_a_large_plan_are_given_little_of_the_effort(monkeypatch):
 def test_a_plan_that_annealing_has_time_for_is_made_of_the_whole_and_from_hotter():
     members = ["ruin-recreate", "pyvrp"]
     some, many = (phases(stops, members, started=False, cores=2) for stops in (500, 1000))
-    assert [phase.kind for phase in some] == ["whole", "rounds", "rounds"]
-    assert [phase.kind for phase in many] == ["clusters", "rounds", "rounds"]
+    assert [phase.kind for phase in some] == ["clusters", "whole", "rounds", "rounds"]
+    assert [phase.kind for phase in many] == ["clusters", "clusters", "rounds", "rounds"]
     assert warmth(some)[0] > warmth(many)[0] > warmth(many)[1] == warmth(some)[1]
 
 
 def test_who_leads_begins_and_another_polishes():
     plan = phases(1000, ["ruin-recreate", "pyvrp"], started=False, cores=2)
-    assert [(phase.kind, phase.turn) for phase in plan] == [("clusters", 0), ("rounds", 0), ("rounds", 1)]
-    assert [phase.turn for phase in phases(1000, ["ruin-recreate"], started=False, cores=2)] == [0, 0]
+    assert [(phase.kind, phase.turn) for phase in plan[1:]] == [("clusters", 0), ("rounds", 0), ("rounds", 1)]
+    assert [phase.turn for phase in phases(1000, ["ruin-recreate"], started=False, cores=2)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("stops", [500, 1000])
+def test_where_annealing_shows_no_plan_for_long_one_is_cooled_down_soon(stops):
+    plan = phases(stops, ["ruin-recreate"], started=False, cores=2)
+    assert [phase.cools for phase in plan] == [True] + [False] * (len(plan) - 1)
+    assert plan[0].until < 0.1
+    assert not any(phase.cools for phase in phases(stops, ["ruin-recreate"], started=True, cores=2))
+    assert not any(phase.cools for phase in phases(stops, ["pyvrp"], started=False, cores=2))  # it shows one at once
+
+
+class TheFirst(InlineRunner):
+    """A runner that finds nothing but at first."""
+
+    cores = 2
+    asked: tuple[Search, ...] = ()
+
+    def run(self, searches, report):
+        is_first, self.asked = not self.asked, (*self.asked, *searches)
+        return super().run(searches, report) if is_first else iter(())
+
+
+def test_a_plan_made_soon_is_the_answer_unless_a_better_one_comes_and_the_next_begins_afresh():
+    runner, told = TheFirst(), []
+    problem = a_plain_problem(3, 350, 60)
+    plan = Portfolio(problem, runner, Effort(iterations=500), report=told.append).solve()
+    assert plan.unserved == ()
+    assert told[-1] == plan
+    assert runner.asked[0].budget.warmth[1] == runner.asked[1].budget.warmth[1] == 0.01
+    assert [search.start for search in runner.asked[2:4]] == [None, None]
+
+
+@pytest.mark.parametrize("jobs", [350, 700])
+def test_each_plan_that_is_told_is_better_than_the_one_before(jobs):
+    told = []
+    plan = Portfolio(a_plain_problem(3, jobs, 100), InlineRunner(), Effort(iterations=1500), report=told.append).solve()
+    costs = [one.cost for one in told]
+    assert len(costs) > 2
+    assert costs == sorted(set(costs), reverse=True)
+    assert told[-1] == plan
 
 
 def test_two_plans_are_joined_to_a_better_one():
