@@ -4,9 +4,12 @@ Measured on two cores within a minute: up to some hundred stops, searches of the
 by set partitioning, beat anything done to parts; above that, parts of neighbouring routes gain more than they lose,
 since a search does several times as many steps a second on a part; and a first plan of thousands of stops is best made
 in parts too. Which engine searches decides how large a part may be. Yet a cut decides early which stops go together,
-and rounds hardly undo that: where annealing has the time for it, it has the whole for most of it, from far hotter. Of
-a minute that is up to some 600 stops, and twice as many where a cut decides most: with several depots, or where routes
+and rounds hardly undo that: where annealing has the time for it, it has the whole for most of it, from hotter. Of a
+minute that is up to some 600 stops, and twice as many where a cut decides most: with several depots, or where routes
 are long and windows wide.
+
+Annealing shows no plan of use before it has cooled, which takes half of the time or more. So the first moments go to
+parts that are cooled down at once: who looks, or ends the job early, has a plan that is good to a few percent.
 """
 
 from collections.abc import Sequence
@@ -16,6 +19,9 @@ from typing import Literal
 from engine.routing.search import Engine
 
 __all__ = ["WHOLE", "Phase", "Sizes", "part_seconds", "phases", "sizes", "warmth"]
+
+
+_MILD = 1.0  # temperature at which parts are annealed at first, in costs of an average stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,8 @@ class Phase:
     """Of the cores, how many begin anew rather than from the best plan."""
     turn: int = 0
     """Whose turn it is among those who take turns."""
-    is_hot: bool = False
-    """Whether annealing begins so hot that it forgets where it began."""
+    warmth: float = _MILD
+    """Temperature at which annealing begins, in costs of an average stop."""
     cools: bool = False
     """Whether annealing cools down all the way in it: for a plan to be shown meanwhile, not to go on from."""
 
@@ -62,7 +68,7 @@ WHOLE = 300
 """Stops up to which those that cover a problem search the whole of it, and nothing else."""
 
 _LEAD = 0.8  # share of the effort in which the first of several members searches, before another polishes
-_HOT, _WARM, _COLD = 1.5, 1.0, 0.01  # where the whole is annealed, where parts are, and at the end
+_HOT, _WARM, _COLD = 3.0, 1.5, 0.01  # where the whole is annealed, where it is large for that, and at the end
 _ANNEALED = 0.7, 0.9  # share of the effort in which a whole is annealed, where it is; and one that is hard to cut
 _SOON = 0.06  # share of the effort for a plan that is cooled down at once, where annealing would show none for long
 _SIZES: dict[Engine, Sizes] = {
@@ -85,7 +91,7 @@ def part_seconds(engine: Engine, seconds: float) -> float:
 
 def warmth(plan: Sequence[Phase]) -> tuple[float, float]:
     """Return the temperature at which annealing begins and ends in a plan, in costs of an average stop."""
-    return (_HOT if any(phase.is_hot for phase in plan) else _WARM), _COLD
+    return max((phase.warmth for phase in plan), default=_MILD), _COLD
 
 
 def phases(
@@ -118,7 +124,7 @@ def phases(
     soon = [Phase("clusters", _SOON, cools=True)] if members[0] == "ruin-recreate" else []
     if stops <= limits.annealed[is_hard_to_cut]:
         until = _ANNEALED[is_hard_to_cut]
-        whole = Phase("whole", until, cores, is_hot=True)
+        whole = Phase("whole", until, cores, warmth=_HOT if stops <= limits.annealed[False] else _WARM)
         return (*soon, whole, *(phase for phase in rounds if phase.until > until))
     if stops <= limits.first:
         return (Phase("whole", 0.15, cores), *rounds)

@@ -371,12 +371,12 @@ def _pair(terrain: Terrain, plan: Plan, vehicle: int, job: int, least: float, wo
                 moment = begin_at(nodes, pickup + 1, departs + way)
                 leaves = moment + nodes[pickup + 1, SERVICE] + way_s[sink, following]
                 if moment >= 0 and leaves <= points[second + 1, LATEST]:
-                    if driven + _metres_by(terrain, vehicle, previous, sink, following) > vans[LONGEST_M]:
+                    whole = driven + _metres_by(terrain, vehicle, previous, sink, following)
+                    if whole > vans[LONGEST_M]:
                         added = np.inf
                     elif vans[TIMED] and is_single:
                         at_sink = _served(nodes, pickup + 1, departs + way, worked + way, leaves_by)
                         lasts = drive_on(terrain, plan, vehicle, sink, *at_sink, second + 1)
-                        whole = driven + _metres_by(terrain, vehicle, previous, sink, following)
                         added = _timed(terrain, plan, vehicle, whole, lasts)
                     elif vans[TIMED]:
                         added = _trial(terrain, plan, vehicle, job, first, second, work.scratch)

@@ -274,7 +274,8 @@ def test_a_plan_that_annealing_has_time_for_is_made_of_the_whole_and_from_hotter
     some, many = (phases(stops, members, started=False, cores=2) for stops in (500, 1000))
     assert [phase.kind for phase in some] == ["clusters", "whole", "rounds", "rounds"]
     assert [phase.kind for phase in many] == ["clusters", "clusters", "rounds", "rounds"]
-    assert warmth(some)[0] > warmth(many)[0] > warmth(many)[1] == warmth(some)[1]
+    large = phases(1000, members, started=False, cores=2, is_hard_to_cut=True)
+    assert warmth(some)[0] > warmth(large)[0] > warmth(many)[0] > warmth(many)[1] == warmth(some)[1]
 
 
 def test_who_leads_begins_and_another_polishes():
