@@ -91,7 +91,8 @@ def _under_way(problem: Problem, part_of: NDArray[np.int64]) -> dict[int, int]:
 
 def _deal(problem: Problem, part_of: NDArray[np.int64], vehicles: list[list[int]], free: list[int]) -> None:
     """Deal vehicles out so that every part gets the same share of the room that it needs."""
-    loads, room = problem.loads().astype(float), problem.capacities().astype(float)
+    counts = problem.loads().any(axis=0)  # of what nothing needs, no part has a share, however many vehicles it gets
+    loads, room = problem.loads()[:, counts].astype(float), problem.capacities()[:, counts].astype(float)
     loads = np.column_stack([loads, np.ones(len(loads))])
     room = np.column_stack([room, np.full(len(room), len(loads) / len(room))])
     needed = np.array([loads[part_of == part].sum(axis=0) for part in range(len(vehicles))])

@@ -201,6 +201,16 @@ def test_clusters_hold_every_job_and_vehicle_once_and_goods_with_their_van():
     assert sorted(vehicle for part in parts for vehicle in part.vehicles) == list(range(20))
 
 
+def test_every_cluster_gets_vans_though_they_have_no_room_for_what_nobody_sends():
+    problem = a_plain_problem(1, 40, 10)
+    jobs = [dataclasses.replace(job, load=(1, 0)) for job in problem.jobs]
+    vans = [dataclasses.replace(van, capacity=(8, 0)) for van in problem.vehicles]
+    problem = dataclasses.replace(problem, jobs=jobs, vehicles=vans)
+    parts = clusters(problem, Chart(problem), 20, np.random.default_rng(1))
+    assert [len(part.vehicles) for part in parts] == [5, 5]
+    assert sorted(job for part in parts for job in part.jobs) == list(range(40))
+
+
 def test_a_large_first_plan_is_made_in_clusters():
     assert [phase.kind for phase in phases(5000, ["pyvrp"], started=False, cores=2)] == ["clusters", "rounds"]
     assert [phase.kind for phase in phases(5000, ["pyvrp"], started=True, cores=2)] == ["rounds"]
