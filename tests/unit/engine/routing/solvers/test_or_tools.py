@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, given, settings
 
 from engine.routing.objectives import rates_of
 from engine.routing.problem import RELOAD, Job, Problem, Stop, Vehicle, Visit
+from engine.routing.search import Budget
+from engine.routing.solvers import ruin_recreate
 from engine.routing.solvers.or_tools import improve
 from engine.routing.travel import DenseTravel, PlaneTravel
 from engine.routing.verifier import verify
@@ -71,6 +73,17 @@ def test_both_ways_to_go_on_join_routes_of_one_stop_the_same_in_every_run(seed):
     found = [improve(problem, 30.0, alone, seed=seed, steps=60) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0].cost < 0.7 * alone.cost
+
+
+def test_ruin_and_recreate_goes_on_from_the_plan_that_it_is_given():
+    """So few steps from nothing do not come as far as what they begin from here."""
+    problem = a_plain_problem(2, 200, 40)
+    start = plan_of(problem, ruin_recreate.improve(problem, Budget(iterations=200)).routes)
+    assert improve(problem, 30.0, seed=10_002, steps=300).cost > start.cost
+    told = []
+    improve(problem, 30.0, start, told.append, seed=10_002, steps=300)
+    assert told
+    assert told[-1].cost < start.cost
 
 
 def test_the_longest_day_is_shortened_where_that_counts():
