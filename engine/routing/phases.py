@@ -9,7 +9,9 @@ minute that is up to some 600 stops, and twice as many where a cut decides most:
 are long and windows wide.
 
 Annealing shows no plan of use before it has cooled, which takes half of the time or more. So the first moments go to
-parts that are cooled down at once: who looks, or ends the job early, has a plan that is good to a few percent.
+parts that are cooled down at once: who looks, or ends the job early, has a plan that is good to a few percent. Of
+thousands of stops that would take too much from the rest: Antwerp1 came to 1.4 % of the best known with it, to 1.0 %
+without.
 """
 
 from collections.abc import Sequence
@@ -121,7 +123,7 @@ def phases(
         rounds = [Phase("rounds", _LEAD), Phase("rounds", 1.0, turn=1)]
     if started:
         return tuple(rounds)
-    soon = [Phase("clusters", _SOON, cools=True)] if members[0] == "ruin-recreate" else []
+    soon = [Phase("clusters", _SOON, cools=True)] if stops <= limits.annealed[True] else []
     if stops <= limits.annealed[is_hard_to_cut]:
         until = _ANNEALED[is_hard_to_cut]
         whole = Phase("whole", until, cores, warmth=_HOT if stops <= limits.annealed[False] else _WARM)

@@ -301,6 +301,7 @@ def test_where_annealing_shows_no_plan_for_long_one_is_cooled_down_soon(stops):
     assert plan[0].until < 0.1
     assert not any(phase.cools for phase in phases(stops, ["ruin-recreate"], started=True, cores=2))
     assert not any(phase.cools for phase in phases(stops, ["pyvrp"], started=False, cores=2))  # it shows one at once
+    assert not any(phase.cools for phase in phases(10 * stops, ["ruin-recreate"], started=False, cores=2))
 
 
 class TheFirst(InlineRunner):
