@@ -122,6 +122,8 @@ def drive(terrain: Terrain, plan: Plan, vehicle: int) -> bool:
 def _clock(terrain: Terrain, points: Whole, size: int, way_s: Whole) -> None:
     """Work out from what the duration of a route with one more stop follows, if no stop has several windows."""
     nodes, worked, leaves_by = terrain.nodes, 0, ENDLESS
+    if not has_single_windows(nodes):
+        return
     points[0, WORKED], points[0, LEAVES_BY] = worked, leaves_by
     for index in range(1, size + 1):
         node = points[index, NODE]

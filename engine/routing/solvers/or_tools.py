@@ -199,7 +199,8 @@ def _parameters(model: RoutingModel, way: _Way, seconds: float, steps: int | Non
         annealing = ruining.reference_solution_acceptance_strategy.simulated_annealing
         annealing.automatic_temperatures = start is None
         if start is not None:
-            unit = max(1.0, model.scale * start.cost / len(model.visits))
+            used = sum(van.fixed for van, route in zip(model.problem.vehicles, start.routes, strict=True) if route)
+            unit = max(1.0, model.scale * (start.cost - used) / len(model.visits))
             annealing.initial_temperature, annealing.final_temperature = _HOT * unit, _COLD * unit
     return parameters
 

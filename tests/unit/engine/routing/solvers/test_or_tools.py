@@ -1,5 +1,7 @@
 """OR-Tools on the full model: its plans, by the verifier and against every plan that there is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -84,6 +86,28 @@ def test_ruin_and_recreate_goes_on_from_the_plan_that_it_is_given():
     improve(problem, 30.0, start, told.append, seed=10_002, steps=300)
     assert told
     assert told[-1].cost < start.cost
+
+
+def test_dear_vehicles_do_not_keep_ruin_and_recreate_from_cooling_down():
+    free = a_plain_problem(2, 100, 14)
+    dear = dataclasses.replace(free, vehicles=[dataclasses.replace(van, fixed=100_000.0) for van in free.vehicles])
+    start = plan_of(free, ruin_recreate.improve(free, Budget(iterations=100)).routes)
+    found = [improve(one, 30.0, start, seed=10_002, steps=1500) for one in (free, dear)]
+    used = sum(1 for route in found[1].routes if route)
+    assert found[1].cost - 100_000 * used < 1.01 * found[0].cost
+
+
+def test_a_search_that_must_not_ruin_is_the_guided_one():
+    problem = a_plain_problem(2, 60, 20)
+    guided = improve(problem, 30.0, seed=1, steps=100)
+    assert improve(problem, 30.0, steps=100, may_ruin=False) == guided != improve(problem, 30.0, steps=100)
+    start = plan_of(problem, tuple((Visit(job),) for job in range(20)))
+    even, odd = (
+        [improve(problem, 30.0, start, seed=seed, steps=100, may_ruin=may) for may in (False, True)]
+        for seed in (10_000, 10_001)
+    )
+    assert even[0] != even[1]
+    assert odd[0] == odd[1]
 
 
 def test_the_longest_day_is_shortened_where_that_counts():
