@@ -315,14 +315,17 @@ class TheFirst(InlineRunner):
         return super().run(searches, report) if is_first else iter(())
 
 
-def test_a_plan_made_soon_is_the_answer_unless_a_better_one_comes_and_the_next_begins_afresh():
+@pytest.mark.parametrize(("jobs", "goes_on"), [(350, True), (700, False)])
+def test_a_plan_made_soon_is_the_answer_unless_a_better_one_comes_and_the_next_begins_afresh(jobs, goes_on):
+    """Where the whole was annealed in vain, rounds go on from it; where parts are, nothing does."""
     runner, told = TheFirst(), []
-    problem = a_plain_problem(3, 350, 60)
+    problem = a_plain_problem(3, jobs, 110)
     plan = Portfolio(problem, runner, Effort(iterations=500), report=told.append).solve()
     assert plan.unserved == ()
     assert told[-1] == plan
     assert runner.asked[0].budget.warmth[1] == runner.asked[1].budget.warmth[1] == 0.01
     assert [search.start for search in runner.asked[2:4]] == [None, None]
+    assert any(search.start is not None for search in runner.asked) == goes_on
 
 
 @pytest.mark.parametrize("jobs", [350, 700])

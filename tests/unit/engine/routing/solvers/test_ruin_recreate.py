@@ -85,7 +85,10 @@ def with_single_windows(seed: int, per_second: float) -> Problem:
         dataclasses.replace(job, pickup=_first_window(job.pickup), delivery=_first_window(job.delivery), penalty=None)
         for job in problem.jobs
     ]
-    vans = [dataclasses.replace(van, max_duration_s=12_000, per_second=per_second) for van in problem.vehicles]
+    vans = [
+        dataclasses.replace(van, max_duration_s=12_000, per_second=per_second, max_distance_m=2000 + 500 * number)
+        for number, van in enumerate(problem.vehicles)
+    ]
     return dataclasses.replace(problem, jobs=jobs, vehicles=vans)
 
 
