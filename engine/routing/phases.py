@@ -76,7 +76,7 @@ _SOON = 0.06  # share of the effort for a plan that is cooled down at once, wher
 _SIZES: dict[Engine, Sizes] = {
     "pyvrp": Sizes(WHOLE, 1200, (0, 0), 400, 250, 12, (2.0, 6.0), 40),
     "ruin-recreate": Sizes(WHOLE, WHOLE, (600, 1200), 500, 500, 4, (1.0, 30.0), 10),
-    "or-tools": Sizes(100, 100, (0, 0), 100, 100, 4, (0.5, 3.0), 120),
+    "or-tools": Sizes(100, 100, (0, 0), 100, 100, 4, (0.5, 3.0), 80),
 }
 
 

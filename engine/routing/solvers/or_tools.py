@@ -1,12 +1,14 @@
 """The routing library of OR-Tools: a first solution, then a search past local optima until the time is up.
 
-Its own ruin and recreate makes the better plans from nothing, and gains most on short routes, or with breaks, reloads
-and fuel by load; guided local search on long routes, and where visits are left out or committed. So they take turns.
+Its own ruin and recreate makes the better plans from nothing, and gains most from most; guided local search where
+visits are left out or committed. So they take turns.
 
 Notes
 -----
-Ruin and recreate is an iterated local search in the library, which begins from nothing. A plan to go on from is given
-as a hint for the first solution, which cheapest insertion follows, and it alone.
+Ruin and recreate is an iterated local search in the library, which begins from the solution that a search finds before
+it. That search does nothing else here: descending with all of the library's operators would take seconds, in which
+ruins gain more. A plan to go on from is locked for it alone; as a hint it would be looked at, and then left for
+what is built from nothing.
 """
 
 import datetime
@@ -17,7 +19,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ortools.constraint_solver import pywrapcp, routing_enums_pb2
+from ortools.constraint_solver import pywrapcp, routing_enums_pb2, routing_heuristic_parameters_pb2
+from ortools.util import optional_boolean_pb2
 
 from engine.routing.problem import RELOAD, Problem, Solution, Visit
 from engine.routing.solvers.or_tools_model import RoutingModel
@@ -27,9 +30,10 @@ __all__ = ["improve"]
 
 _First = routing_enums_pb2.FirstSolutionStrategy
 _Search = routing_enums_pb2.LocalSearchMetaheuristic
+_AS_PAIRS = routing_heuristic_parameters_pb2.LocalCheapestInsertionParameters.BEST_PICKUP_DELIVERY_PAIR
 
-_HOT, _COLD = 0.3, 0.01  # temperatures of ruin and recreate, in costs of an average visit
-_REMOVED = 10  # visits, on average and from one route at most, as in Christiaens and Vanden Berghe 2020
+_HOT, _COLD = 1.0, 0.01  # temperatures of ruin and recreate, in costs of an average visit
+_REMOVED = 20  # visits, on average and from one route at most: few ruins a second have to reach far
 _SPLIT = 0.5  # share of strings that keep some of their middle
 
 
@@ -44,7 +48,7 @@ class _Way(NamedTuple):
     """Whether it takes strings of visits out and puts them back, and nothing else."""
 
 
-_RUIN = _Way(_First.LOCAL_CHEAPEST_INSERTION, _Search.GREEDY_DESCENT, ruins=True)
+_RUIN = _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GREEDY_DESCENT, ruins=True)
 _GUIDED = _Way(_First.PARALLEL_CHEAPEST_INSERTION, _Search.GUIDED_LOCAL_SEARCH)
 _PLAIN = (
     _RUIN,
@@ -100,11 +104,12 @@ def improve(
 
 
 def _way(problem: Problem, start: Solution | None, seed: int, *, may_ruin: bool) -> _Way:
-    """Return how to search, by the seed: from a plan, or where some is committed, the two best take turns."""
+    """Return how to search, by the seed: from a plan, or with visits committed or optional, the two best take turns."""
     ways = _PLAIN if _is_plain(problem) else _RICH
     if start is None and seed < len(ways):
         return ways[seed] if may_ruin else ways[1 + seed % (len(ways) - 1)]
     takes_turns = start is not None or any(one.pinned for one in problem.vehicles)
+    takes_turns = takes_turns or any(job.penalty is not None for job in problem.jobs)
     return _GUIDED if not may_ruin or (takes_turns and seed % 2) else _RUIN
 
 
@@ -190,19 +195,27 @@ def _parameters(model: RoutingModel, way: _Way, seconds: float, steps: int | Non
     if steps is not None:
         parameters.solution_limit = steps
     if way.ruins:
-        parameters.use_iterated_local_search = True
-        ruining = parameters.iterated_local_search_parameters
-        ruining.improve_perturbed_solution = False
-        strings = ruining.ruin_recreate_parameters.ruin_strategies.add().sisr
-        strings.max_removed_sequence_size = strings.avg_num_removed_visits = _REMOVED
-        strings.bypass_factor = _SPLIT
-        annealing = ruining.reference_solution_acceptance_strategy.simulated_annealing
-        annealing.automatic_temperatures = start is None
-        if start is not None:
-            used = sum(van.fixed for van, route in zip(model.problem.vehicles, start.routes, strict=True) if route)
-            unit = max(1.0, model.scale * (start.cost - used) / len(model.visits))
-            annealing.initial_temperature, annealing.final_temperature = _HOT * unit, _COLD * unit
+        _let_ruin(parameters, model, start)
     return parameters
+
+
+def _let_ruin(parameters: Any, model: RoutingModel, start: Solution | None) -> None:
+    parameters.use_iterated_local_search = True
+    parameters.local_cheapest_insertion_parameters.pickup_delivery_strategy = _AS_PAIRS
+    if start is not None or not model.problem.balance:  # insertion can't see the longest day: a descent can
+        for operator in parameters.local_search_operators.DESCRIPTOR.fields:
+            setattr(parameters.local_search_operators, operator.name, optional_boolean_pb2.BOOL_FALSE)
+    ruining = parameters.iterated_local_search_parameters
+    ruining.improve_perturbed_solution = False
+    strings = ruining.ruin_recreate_parameters.ruin_strategies.add().sisr
+    strings.max_removed_sequence_size = strings.avg_num_removed_visits = _REMOVED
+    strings.bypass_factor = _SPLIT
+    annealing = ruining.reference_solution_acceptance_strategy.simulated_annealing
+    annealing.automatic_temperatures = start is None
+    if start is not None:
+        used = sum(van.fixed for van, route in zip(model.problem.vehicles, start.routes, strict=True) if route)
+        unit = max(1.0, model.scale * (start.cost - used) / len(model.visits))
+        annealing.initial_temperature, annealing.final_temperature = _HOT * unit, _COLD * unit
 
 
 def _search(model: RoutingModel, parameters: Any, start: Solution | None) -> Any:
@@ -210,10 +223,11 @@ def _search(model: RoutingModel, parameters: Any, start: Solution | None) -> Any
     ruins = parameters.use_iterated_local_search
     # constraints that come after reading a solution would be ignored (google/or-tools#2934), hence closed first
     model.routing.CloseModelWithParameters(parameters)
-    known = None if start is None else model.routing.ReadAssignmentFromRoutes(model.indices(start.routes), True)
+    routes = None if start is None else model.indices(start.routes)
+    known = None if routes is None else model.routing.ReadAssignmentFromRoutes(routes, True)
     if ruins:
         if known is not None:
-            model.routing.SetFirstSolutionHint(known)
+            model.routing.ApplyLocksToAllVehicles(routes, True)
         return model.routing.SolveWithIteratedLocalSearch(parameters)
     if known is None:
         return model.routing.SolveWithParameters(parameters)
