@@ -96,7 +96,7 @@ def improve(
         random.Random(seed).shuffle(order)  # noqa: S311 - nothing secret
     model = RoutingModel(problem, order)
     best = _Best(problem, start)
-    _tell(model, best, report)
+    _tell(model, best, report, always=steps is not None)
     found = _search(model, _parameters(model, way, seconds, steps, best.solution), start)
     if found is not None:
         best.offer(model.routes(found.Value))
@@ -172,12 +172,12 @@ def _missing(problem: Problem, unserved: tuple[int, ...]) -> int:
     return sum(problem.jobs[job].penalty is None for job in unserved)
 
 
-def _tell(model: RoutingModel, best: _Best, report: Callable[[Solution], None] | None) -> None:
-    """Report each better solution while the search goes on."""
+def _tell(model: RoutingModel, best: _Best, report: Callable[[Solution], None] | None, *, always: bool) -> None:
+    """Report each better solution while the search goes on; unless `always`, as far as there is time to look at it."""
     lowest = [math.inf]
 
     def found() -> None:
-        if (objective := model.routing.CostVar().Min()) < lowest[0] and not best.is_busy:
+        if (objective := model.routing.CostVar().Min()) < lowest[0] and (always or not best.is_busy):
             lowest[0] = objective
             if best.offer(model.routes(lambda variable: int(variable.Value()))) and report is not None:
                 assert best.solution is not None  # noqa: S101 - just taken

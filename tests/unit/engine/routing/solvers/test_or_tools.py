@@ -122,6 +122,18 @@ def test_a_search_that_must_not_ruin_is_the_guided_one():
     assert odd[0] == odd[1]
 
 
+def test_both_ways_take_turns_from_nothing_where_visits_are_optional():
+    problem = a_plain_problem(2, 60, 20)
+    optional = dataclasses.replace(problem, jobs=[dataclasses.replace(job, penalty=500.0) for job in problem.jobs])
+    for one, takes_turns in ((problem, False), (optional, True)):
+        even, odd = (
+            [improve(one, 30.0, seed=seed, steps=100, may_ruin=may) for may in (False, True)]
+            for seed in (10_000, 10_001)
+        )
+        assert even[0] != even[1]
+        assert (odd[0] == odd[1]) == takes_turns
+
+
 def test_the_longest_day_is_shortened_where_that_counts():
     travel = PlaneTravel(np.array([[0.0, 0.0], *[[100.0, float(n)] for n in range(6)]]))
     jobs = [Job(str(n), None, Stop(n, (), 100)) for n in range(1, 7)]
