@@ -1,14 +1,14 @@
 """The routing library of OR-Tools: a first solution, then a search past local optima until the time is up.
 
-Its own ruin and recreate makes the better plans from nothing, and gains most from most; guided local search where
-visits are left out or committed. So they take turns.
+Its own ruin and recreate makes the better plans from nothing, and gains more from most plans; guided local search gains
+more where visits are left out or committed. So they take turns.
 
 Notes
 -----
 Ruin and recreate is an iterated local search in the library, which begins from the solution that a search finds before
-it. That search does nothing else here: descending with all of the library's operators would take seconds, in which
-ruins gain more. A plan to go on from is locked for it alone; as a hint it would be looked at, and then left for
-what is built from nothing.
+it. That search does no more here than build it: to descend with all of the library's operators takes seconds, in which
+ruins gain more. A plan to go on from is locked for that search alone; as a hint it would be looked at, and then left
+for what is built from nothing.
 """
 
 import datetime
@@ -108,8 +108,8 @@ def _way(problem: Problem, start: Solution | None, seed: int, *, may_ruin: bool)
     ways = _PLAIN if _is_plain(problem) else _RICH
     if start is None and seed < len(ways):
         return ways[seed] if may_ruin else ways[1 + seed % (len(ways) - 1)]
-    takes_turns = start is not None or any(one.pinned for one in problem.vehicles)
-    takes_turns = takes_turns or any(job.penalty is not None for job in problem.jobs)
+    has_committed = any(one.pinned for one in problem.vehicles)
+    takes_turns = start is not None or has_committed or any(job.penalty is not None for job in problem.jobs)
     return _GUIDED if not may_ruin or (takes_turns and seed % 2) else _RUIN
 
 
@@ -200,6 +200,7 @@ def _parameters(model: RoutingModel, way: _Way, seconds: float, steps: int | Non
 
 
 def _let_ruin(parameters: Any, model: RoutingModel, start: Solution | None) -> None:
+    """Set what makes a search ruin and recreate, annealed from hot to cold."""
     parameters.use_iterated_local_search = True
     parameters.local_cheapest_insertion_parameters.pickup_delivery_strategy = _AS_PAIRS
     if start is not None or not model.problem.balance:  # insertion can't see the longest day: a descent can
